@@ -1,0 +1,190 @@
+package catalog
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Catalog keeps the newest snapshot and makes the next one out of what feeds
+// report. Make one with New.
+type Catalog struct {
+	newest atomic.Pointer[Snapshot]
+	mu     sync.Mutex // serialises writers: from reading newest to storing it
+}
+
+// New returns an empty catalog that unifies by p. Every origin in p counts as
+// configured, hence as not synced, from the start.
+func New(p Policy) *Catalog {
+	c := new(Catalog)
+	c.newest.Store(newSnapshot(p))
+	return c
+}
+
+// Snapshot returns the newest snapshot. It never blocks.
+func (c *Catalog) Snapshot() *Snapshot { return c.newest.Load() }
+
+// Feed returns the way to report what o holds. All feeds of one origin write
+// to the same place; an origin has one reporter at a time.
+func (c *Catalog) Feed(o Origin) *Feed {
+	c.change(func(s *Snapshot) bool {
+		_, known := s.origins[o]
+		if !known {
+			s.putOrigin(newOrigin(o))
+		}
+		return !known
+	})
+	return &Feed{catalog: c, origin: o}
+}
+
+// change publishes a copy of the newest snapshot after edit worked on it,
+// unless edit says that nothing changed.
+func (c *Catalog) change(edit func(*Snapshot) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.newest.Load()
+	next := old.clone()
+	if !edit(next) {
+		return
+	}
+	c.newest.Store(next)
+	close(old.changed)
+}
+
+// Feed is how a watcher reports to the catalog what one origin holds.
+//
+// Replace reports the whole truth, Update what changed since; both say that
+// the origin can be read now. Only Replace marks the origin synced. Services
+// handed over belong to the catalog from then on; their Origin is set by the
+// feed, so they must not be shared with another feed.
+type Feed struct {
+	catalog *Catalog
+	origin  Origin
+}
+
+// Origin returns the origin that the feed reports for.
+func (f *Feed) Origin() Origin { return f.origin }
+
+// Replace reports everything that the origin holds now: whatever is not in all
+// is gone. Of several services with one Ref the last counts.
+func (f *Feed) Replace(all []*Service) {
+	f.edit(func(s *Snapshot, o *origin) bool {
+		gone := make(map[Ref]bool, o.services.Len())
+		for ref := range o.services.All() {
+			gone[ref] = true
+		}
+		for _, svc := range all {
+			delete(gone, svc.Ref())
+			s.put(o, svc)
+		}
+		for ref := range gone {
+			s.drop(o, ref)
+		}
+		o.state.Synced = true
+		o.heard()
+		return true
+	})
+}
+
+// Update reports the services that are new or changed and those that are gone.
+// It panics before the first Replace: what changed means nothing without it.
+func (f *Feed) Update(set []*Service, gone []Ref) {
+	f.edit(func(s *Snapshot, o *origin) bool {
+		if !o.state.Synced {
+			panic("catalog: Update of " + string(f.origin) + " before its first Replace")
+		}
+		for _, ref := range gone {
+			s.drop(o, ref)
+		}
+		for _, svc := range set {
+			s.put(o, svc)
+		}
+		o.heard()
+		return true
+	})
+}
+
+// ReplaceNamespaces reports all namespaces that the origin holds. An origin
+// that has namespaces reports them before its first Replace.
+func (f *Feed) ReplaceNamespaces(all []string) {
+	f.edit(func(s *Snapshot, o *origin) bool {
+		held := make(map[string]bool, len(all))
+		for _, ns := range all {
+			held[ns] = true
+			s.putNamespace(o, ns)
+		}
+		for ns := range o.namespaces.All() {
+			if !held[ns] {
+				s.dropNamespace(o, ns)
+			}
+		}
+		return true
+	})
+}
+
+// UpdateNamespaces reports namespaces that are new and that are gone.
+func (f *Feed) UpdateNamespaces(set, gone []string) {
+	f.edit(func(s *Snapshot, o *origin) bool {
+		for _, ns := range gone {
+			s.dropNamespace(o, ns)
+		}
+		for _, ns := range set {
+			s.putNamespace(o, ns)
+		}
+		o.heard()
+		return true
+	})
+}
+
+// Identify reports what the registry says it is. It comes before the first
+// Replace; a change of identity is a different registry under the same name.
+func (f *Feed) Identify(id Identity) {
+	f.edit(func(s *Snapshot, o *origin) bool {
+		if o.state.Identity == id {
+			return false
+		}
+		o.state.Identity = id
+		s.identified++
+		return true
+	})
+}
+
+// Connected reports whether the origin can be read now: nil, or why not. What
+// was last reported stands either way.
+func (f *Feed) Connected(err error) {
+	f.edit(func(s *Snapshot, o *origin) bool {
+		if err == nil {
+			news := o.state.Err != nil || !o.state.Connected
+			o.heard()
+			return news
+		}
+		news := o.state.Err == nil || o.state.Err.Error() != err.Error()
+		o.state.Connected, o.state.Err = false, err
+		return news
+	})
+}
+
+// Refuse reports that a record of the origin is left out and why, or with a
+// nil error that it is well again or gone. It reports whether that is news, so
+// that the caller logs once a change and not once a try. At most MaxRefused
+// records are kept by name; the rest are counted.
+func (f *Feed) Refuse(record string, err error) (news bool) {
+	f.edit(func(_ *Snapshot, o *origin) bool {
+		news = o.refuse(record, err)
+		return news
+	})
+	return news
+}
+
+func (f *Feed) edit(do func(*Snapshot, *origin) bool) {
+	f.catalog.change(func(s *Snapshot) bool {
+		o := s.origins[f.origin].clone()
+		s.putOrigin(o)
+		return do(s, o)
+	})
+}
+
+// heard notes that the origin answered just now.
+func (o *origin) heard() {
+	o.state.Connected, o.state.Err, o.state.News = true, nil, time.Now()
+}

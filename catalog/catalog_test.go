@@ -1,0 +1,172 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// services parses text form, failing the test on an error.
+func services(t testing.TB, text string) []*Service {
+	t.Helper()
+	all, err := ParseText(text)
+	if err != nil {
+		t.Fatalf("ParseText: %v", err)
+	}
+	return all
+}
+
+const full = `service shop/web ClusterIP ttl=30s version="7 8"
+	mark owner=prod of=kubernetes:42 key=shop/web format=1
+	addr 10.0.0.1
+	addr fd00::1
+	external lb.example.org
+	port "" UDP 53
+	port http TCP 80 app=http
+	meta "a=b"="c \"d\""
+	meta team=blue
+	endpoint 10.1.1.1 id=a ready serving hostname=web-0 pod=web-0 zone=z node=n weight=1
+		port http TCP 8080
+		tag v1
+		tag "x y=z"
+		meta rack=7
+	endpoint db.example.org id=b terminating
+service shop/x ExternalName
+	alias db.example.org
+`
+
+func TestTextRoundTrip(t *testing.T) {
+	var b strings.Builder
+	if err := WriteText(&b, services(t, full)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(full, b.String()); diff != "" {
+		t.Errorf("text changed on the way (-want +got):\n%s", diff)
+	}
+}
+
+func TestParseTextErrors(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{"service shop ClusterIP", `line 1: parse key "shop": want namespace/name`},
+		{"\n\tport http TCP 80", `line 2: "port" before the first service`},
+		{"service a/b Odd", `line 1: unknown service type "Odd"`},
+		{"service a/b Headless\n\tcolour red", `line 2: unknown word "colour"`},
+		{"service a/b Headless\n\t\tport http TCP 80", `line 2: "port" of an endpoint before the first endpoint`},
+		{"service a/b Headless\n\tport http TCP", `line 2: port: want name, protocol, number`},
+		{"service a/b Headless\n\tport http TCP 65536", `line 2: port number: strconv.ParseUint: parsing "65536": value out of range`},
+	} {
+		if _, err := ParseText(tt.text); err == nil || err.Error() != tt.want {
+			t.Errorf("ParseText(%q) = %v, want %s", tt.text, err, tt.want)
+		}
+	}
+}
+
+func TestFeedReplaceAndUpdate(t *testing.T) {
+	c := New(Policy{Origins: []OriginPolicy{{Origin: "kubernetes/a", Speaks: true}}})
+	f := c.Feed("kubernetes/a")
+	before := c.Snapshot()
+	if before.Synced() {
+		t.Error("synced before the first Replace")
+	}
+	f.ReplaceNamespaces([]string{"shop"})
+	f.Replace(services(t, "service shop/web Headless\nservice shop/db Headless"))
+	s := c.Snapshot()
+	if !s.Synced() || !s.State("kubernetes/a").Connected {
+		t.Errorf("after Replace: state %+v", s.State("kubernetes/a"))
+	}
+	select {
+	case <-before.Changed():
+	default:
+		t.Error("the older snapshot's Changed is still open")
+	}
+	f.Update(services(t, "service shop/web ExternalName\n\talias x.example.org"), []Ref{{Key: Key{"shop", "db"}}})
+	n := c.Snapshot()
+	if got := n.Lookup(Key{"shop", "web"}); got == nil || got.Type != ExternalName {
+		t.Errorf("Lookup(shop/web) = %v, want the updated one", got)
+	}
+	if got := n.Lookup(Key{"shop", "db"}); got != nil {
+		t.Errorf("Lookup(shop/db) = %v, want nil", got)
+	}
+	if got := s.Lookup(Key{"shop", "db"}); got == nil {
+		t.Error("an older snapshot changed")
+	}
+	want := []Key{{"shop", "db"}, {"shop", "web"}}
+	got := n.Since(s)
+	slices.SortFunc(got, Key.Compare)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("Since (-want +got):\n%s", diff)
+	}
+}
+
+func TestUpdateBeforeReplacePanics(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("no panic")
+		}
+	}()
+	New(Policy{}).Feed("etcd/x").Update(nil, nil)
+}
+
+func TestConnectedAndRefused(t *testing.T) {
+	c := New(Policy{})
+	f := c.Feed("etcd/x")
+	f.Replace(services(t, "service a/b Headless"))
+	f.Connected(errors.New("gone away"))
+	st := c.Snapshot().State("etcd/x")
+	if st.Connected || !st.Synced || st.Err == nil || c.Snapshot().Get("etcd/x", Ref{Key: Key{"a", "b"}}) == nil {
+		t.Errorf("after a lost connection: %+v; want the last report to stand", st)
+	}
+	bad := errors.New("bad port")
+	for i, tt := range []struct {
+		err  error
+		news bool
+		n    int
+	}{{bad, true, 1}, {bad, false, 1}, {errors.New("worse"), true, 1}, {nil, true, 0}, {nil, false, 0}} {
+		if news := f.Refuse("/skydns/x", tt.err); news != tt.news || c.Snapshot().State("etcd/x").Refused != tt.n {
+			t.Errorf("step %d: Refuse(%v) = %v, %d refused; want %v, %d", i, tt.err, news, c.Snapshot().State("etcd/x").Refused, tt.news, tt.n)
+		}
+	}
+}
+
+// TestOneChangeCost holds that a change of one service among 10,000 allocates
+// a path, not a copy.
+func TestOneChangeCost(t *testing.T) {
+	c := New(Policy{})
+	f := c.Feed("memory/x")
+	f.Replace(many(10000))
+	svc := many(1)
+	bytes := testing.AllocsPerRun(100, func() {
+		cp := *svc[0]
+		f.Update([]*Service{&cp}, nil)
+	})
+	if bytes > 40 {
+		t.Errorf("one update makes %.0f allocations, want at most 40", bytes)
+	}
+	if n := testing.AllocsPerRun(100, func() { c.Snapshot().Lookup(Key{"ns-1", "svc-1"}) }); n != 0 {
+		t.Errorf("Lookup makes %.0f allocations, want none", n)
+	}
+}
+
+func many(n int) []*Service {
+	all := make([]*Service, n)
+	for i := range all {
+		all[i] = &Service{Key: Key{fmt.Sprintf("ns-%d", i%100), fmt.Sprintf("svc-%d", i)}}
+	}
+	return all
+}
+
+func BenchmarkUpdate(b *testing.B) {
+	c := New(Policy{})
+	f := c.Feed("memory/x")
+	f.Replace(many(10000))
+	svc := many(1)[0]
+	b.ReportAllocs()
+	for b.Loop() {
+		cp := *svc
+		f.Update([]*Service{&cp}, nil)
+	}
+}

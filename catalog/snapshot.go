@@ -1,0 +1,329 @@
+package catalog
+
+import (
+	"cmp"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/isthmus-dns/isthmus/catalog/pmap"
+)
+
+// Snapshot is the catalog at one moment. It never changes; any number of
+// goroutines may read it, as long as they like.
+type Snapshot struct {
+	policy     *Policy
+	origins    map[Origin]*origin
+	keys       pmap.Map[Key, []*Service] // every service, under each key it may answer to
+	namespaces pmap.Map[string, nsCount] // what is known of each namespace
+	identified int                       // how often an identity changed
+	changed    chan struct{}             // closed when a newer snapshot exists
+}
+
+// nsCount counts who holds a namespace and what stands in it. Keys counts the
+// entries of Snapshot.keys.
+type nsCount struct{ Holders, Keys int }
+
+// origin is what a snapshot knows of one origin; immutable once published.
+type origin struct {
+	state      State
+	services   pmap.Map[Ref, *Service]
+	namespaces pmap.Map[string, struct{}]
+	refused    map[string]error
+}
+
+// State is what is known of one origin itself.
+type State struct {
+	Origin    Origin
+	Identity  Identity
+	Synced    bool      // it reported everything at least once
+	Connected bool      // it could be read when last heard of
+	Err       error     // why it is not connected; nil if it is or was never tried
+	News      time.Time // when it was last heard of; for ages, never compared across hosts
+	Services  int
+	Refused   int // records left out
+}
+
+// MaxRefused is how many refused records an origin keeps by name.
+const MaxRefused = 1000
+
+func newSnapshot(p Policy) *Snapshot {
+	s := &Snapshot{
+		policy:     &p,
+		origins:    make(map[Origin]*origin, len(p.Origins)),
+		keys:       pmap.New[Key, []*Service](),
+		namespaces: pmap.New[string, nsCount](),
+		changed:    make(chan struct{}),
+	}
+	for _, op := range p.Origins {
+		s.putOrigin(newOrigin(op.Origin))
+	}
+	return s
+}
+
+func newOrigin(o Origin) *origin {
+	return &origin{
+		state:      State{Origin: o},
+		services:   pmap.New[Ref, *Service](),
+		namespaces: pmap.New[string, struct{}](),
+	}
+}
+
+// clone returns a copy to be edited; the map of origins is copied, the rest is
+// persistent.
+func (s *Snapshot) clone() *Snapshot {
+	next := *s
+	next.origins = maps.Clone(s.origins)
+	next.changed = make(chan struct{})
+	return &next
+}
+
+func (o *origin) clone() *origin {
+	next := *o
+	return &next
+}
+
+func (s *Snapshot) putOrigin(o *origin) { s.origins[o.state.Origin] = o }
+
+// refuse edits the refused records; the published map is never modified.
+func (o *origin) refuse(record string, err error) (news bool) {
+	was, known := o.refused[record]
+	if err == nil && !known || err != nil && known && was.Error() == err.Error() {
+		return false
+	}
+	next := make(map[string]error, len(o.refused)+1)
+	maps.Copy(next, o.refused)
+	delete(next, record)
+	if err != nil && len(next) < MaxRefused {
+		next[record] = err
+	}
+	o.refused = next
+	o.state.Refused = len(next)
+	return true
+}
+
+// put adds or replaces a service of o.
+func (s *Snapshot) put(o *origin, svc *Service) {
+	svc.Origin = o.state.Origin
+	ref := svc.Ref()
+	if old, ok := o.services.Get(ref); ok {
+		s.unlist(old)
+	}
+	o.services = o.services.Set(ref, svc)
+	o.state.Services = o.services.Len()
+	for _, k := range s.answersTo(svc) {
+		s.list(k, svc)
+	}
+}
+
+// drop removes a service of o; one that is not there is no error.
+func (s *Snapshot) drop(o *origin, ref Ref) {
+	old, ok := o.services.Get(ref)
+	if !ok {
+		return
+	}
+	o.services = o.services.Delete(ref)
+	o.state.Services = o.services.Len()
+	s.unlist(old)
+}
+
+// answersTo returns the keys that svc stands under: its own and, for a mirror
+// of a trusted owner, the original's.
+func (s *Snapshot) answersTo(svc *Service) []Key {
+	m := svc.Mark
+	if m == nil || m.Key == svc.Key || !slices.Contains(s.policy.of(svc.Origin).Trust, m.Owner) {
+		return []Key{svc.Key}
+	}
+	return []Key{svc.Key, m.Key}
+}
+
+func (s *Snapshot) list(k Key, svc *Service) {
+	old, _ := s.keys.Get(k)
+	if len(old) == 0 {
+		s.count(k.Namespace, 0, 1)
+	}
+	next := append(slices.Clone(old), svc)
+	slices.SortFunc(next, func(a, b *Service) int {
+		return cmp.Or(cmp.Compare(s.policy.rank(a.Origin), s.policy.rank(b.Origin)),
+			cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.Ref().Owner, b.Ref().Owner), a.Key.Compare(b.Key))
+	})
+	s.keys = s.keys.Set(k, next)
+}
+
+func (s *Snapshot) unlist(svc *Service) {
+	for _, k := range s.answersTo(svc) {
+		old, _ := s.keys.Get(k)
+		next := slices.DeleteFunc(slices.Clone(old), func(x *Service) bool { return x == svc })
+		if len(next) > 0 {
+			s.keys = s.keys.Set(k, next)
+			continue
+		}
+		s.keys = s.keys.Delete(k)
+		s.count(k.Namespace, 0, -1)
+	}
+}
+
+func (s *Snapshot) putNamespace(o *origin, ns string) {
+	if _, ok := o.namespaces.Get(ns); !ok {
+		o.namespaces = o.namespaces.Set(ns, struct{}{})
+		s.count(ns, 1, 0)
+	}
+}
+
+func (s *Snapshot) dropNamespace(o *origin, ns string) {
+	if _, ok := o.namespaces.Get(ns); ok {
+		o.namespaces = o.namespaces.Delete(ns)
+		s.count(ns, -1, 0)
+	}
+}
+
+func (s *Snapshot) count(ns string, holders, keys int) {
+	n, _ := s.namespaces.Get(ns)
+	n.Holders += holders
+	n.Keys += keys
+	if n == (nsCount{}) {
+		s.namespaces = s.namespaces.Delete(ns)
+		return
+	}
+	s.namespaces = s.namespaces.Set(ns, n)
+}
+
+// Changed returns a channel that is closed when a newer snapshot exists.
+func (s *Snapshot) Changed() <-chan struct{} { return s.changed }
+
+// State returns what is known of o; the zero State but for the name if o is
+// not configured.
+func (s *Snapshot) State(o Origin) State {
+	if known := s.origins[o]; known != nil {
+		return known.state
+	}
+	return State{Origin: o}
+}
+
+// Origins returns the state of every origin, in order of precedence.
+func (s *Snapshot) Origins() []State {
+	var all []State
+	for _, o := range s.origins {
+		all = append(all, o.state)
+	}
+	slices.SortFunc(all, func(a, b State) int {
+		return cmp.Or(cmp.Compare(s.policy.rank(a.Origin), s.policy.rank(b.Origin)), cmp.Compare(a.Origin, b.Origin))
+	})
+	return all
+}
+
+// Refused visits the records of o that were left out, by name, and why.
+func (s *Snapshot) Refused(o Origin) iter.Seq2[string, error] {
+	if known := s.origins[o]; known != nil {
+		return maps.All(known.refused)
+	}
+	return maps.All(map[string]error(nil))
+}
+
+// Synced reports whether all of these origins reported everything at least
+// once; without arguments, all that are configured.
+func (s *Snapshot) Synced(all ...Origin) bool {
+	for _, o := range all {
+		if !s.State(o).Synced {
+			return false
+		}
+	}
+	if len(all) > 0 {
+		return true
+	}
+	for _, o := range s.origins {
+		if !o.state.Synced {
+			return false
+		}
+	}
+	return true
+}
+
+// From visits the services of one origin, native ones and mirrors, in no order.
+func (s *Snapshot) From(o Origin) iter.Seq[*Service] {
+	return func(yield func(*Service) bool) {
+		if s.origins[o] == nil {
+			return
+		}
+		for _, svc := range s.origins[o].services.All() {
+			if !yield(svc) {
+				return
+			}
+		}
+	}
+}
+
+// Get returns one service of one origin, or nil.
+func (s *Snapshot) Get(o Origin, ref Ref) *Service {
+	if s.origins[o] == nil {
+		return nil
+	}
+	svc, _ := s.origins[o].services.Get(ref)
+	return svc
+}
+
+// HoldsNamespace reports whether o holds the namespace ns.
+func (s *Snapshot) HoldsNamespace(o Origin, ns string) bool {
+	if s.origins[o] == nil {
+		return false
+	}
+	_, ok := s.origins[o].namespaces.Get(ns)
+	return ok
+}
+
+// Keys visits every key under which some service stands, in no order. Lookup
+// may still answer nil for one, where the policy lets none of them answer.
+func (s *Snapshot) Keys() iter.Seq[Key] {
+	return func(yield func(Key) bool) {
+		for k := range s.keys.All() {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// Since returns the keys whose services may differ between older and s, each
+// once, in no order. The cost is that of the change, except that a namespace
+// which came or went costs a walk over all keys, and a change of identity or
+// the first sync of an origin that speaks returns all of them.
+func (s *Snapshot) Since(older *Snapshot) []Key {
+	if s.identified != older.identified || s.spoken() != older.spoken() {
+		return s.allSince(older)
+	}
+	seen := map[Key]bool{}
+	pmap.Diff(older.keys, s.keys, func(k Key) { seen[k] = true })
+	s.inChangedNamespaces(older, seen)
+	return slices.Collect(maps.Keys(seen))
+}
+
+func (s *Snapshot) allSince(older *Snapshot) []Key {
+	seen := map[Key]bool{}
+	for k := range older.keys.All() {
+		seen[k] = true
+	}
+	for k := range s.keys.All() {
+		seen[k] = true
+	}
+	return slices.Collect(maps.Keys(seen))
+}
+
+func (s *Snapshot) inChangedNamespaces(older *Snapshot, seen map[Key]bool) {
+	moved := map[string]bool{}
+	pmap.Diff(older.namespaces, s.namespaces, func(ns string) {
+		was, _ := older.namespaces.Get(ns)
+		is, _ := s.namespaces.Get(ns)
+		if was.Holders != is.Holders {
+			moved[ns] = true
+		}
+	})
+	if len(moved) == 0 {
+		return
+	}
+	for k := range s.keys.All() {
+		if moved[k.Namespace] {
+			seen[k] = true
+		}
+	}
+}

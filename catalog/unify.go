@@ -1,0 +1,159 @@
+package catalog
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
+// Lookup returns the service that answers for k, unified over all origins, or
+// nil. It costs no allocation where one service answers.
+//
+//	a service under k is                                    it answers
+//	native, of an origin that speaks                        yes
+//	native, of another origin, in a namespace that
+//	    a speaking origin holds                             only if given that namespace
+//	    no speaking origin holds                            once all who speak are synced, or if given
+//	    no origin speaks                                    yes
+//	a mirror of what an origin here holds (by identity)     never: the original does, or its absence
+//	another mirror, under the key in its mark               for trusted owners, by the rules above
+//	another mirror, under its own key                       by the rules above
+//
+// Services of one origin under one key answer together. Between origins, the
+// policy's Merge decides, those who speak first.
+func (s *Snapshot) Lookup(k Key) *Service {
+	all, _ := s.keys.Get(k)
+	var answer *Service
+	for _, svc := range all {
+		switch {
+		case !s.mayAnswer(k, svc):
+		case answer == nil:
+			answer = svc
+		case answer.Origin == svc.Origin || s.policy.Merge == Union:
+			answer = join(k, answer, svc)
+		case s.policy.Merge == Failover && answer.ReadyEndpoints() == 0 && svc.ReadyEndpoints() > 0:
+			answer = svc
+		}
+	}
+	if answer != nil && answer.Key != k {
+		return renamed(k, answer)
+	}
+	return answer
+}
+
+func (s *Snapshot) mayAnswer(k Key, svc *Service) bool {
+	if svc.Mark != nil && s.hasOriginal(svc) {
+		return false
+	}
+	op := s.policy.of(svc.Origin)
+	if op.Speaks || !s.policy.speakers() || op.given(k.Namespace) {
+		return true
+	}
+	return !protected(k.Namespace) && s.spoken() && !s.spokenFor(k.Namespace)
+}
+
+// hasOriginal reports whether the registry that svc is a mirror of is one of
+// the origins here: then that origin knows better.
+func (s *Snapshot) hasOriginal(svc *Service) bool {
+	if svc.Mark.Of == "" {
+		return false
+	}
+	for _, o := range s.origins {
+		if o.state.Identity == svc.Mark.Of {
+			return true
+		}
+	}
+	return false
+}
+
+// spoken reports whether every origin that speaks for namespaces is synced.
+func (s *Snapshot) spoken() bool {
+	for _, op := range s.policy.Origins {
+		if op.Speaks && !s.origins[op.Origin].state.Synced {
+			return false
+		}
+	}
+	return true
+}
+
+// spokenFor reports whether an origin that speaks holds ns.
+func (s *Snapshot) spokenFor(ns string) bool {
+	for _, op := range s.policy.Origins {
+		if op.Speaks && s.HoldsNamespace(op.Origin, ns) {
+			return true
+		}
+	}
+	return false
+}
+
+// Namespace reports whether ns exists: an origin that speaks holds it, or a
+// service in it may answer.
+func (s *Snapshot) Namespace(ns string) bool {
+	n, known := s.namespaces.Get(ns)
+	if !known {
+		return false
+	}
+	if s.spokenFor(ns) || !s.policy.speakers() {
+		return true
+	}
+	if n.Keys == 0 {
+		return false
+	}
+	for _, op := range s.policy.Origins {
+		if op.given(ns) {
+			return true
+		}
+	}
+	return !protected(ns) && s.spoken()
+}
+
+// Pending reports whether an origin that may hold names in ns never reported
+// them, so that the absence of a name means nothing yet.
+func (s *Snapshot) Pending(ns string) bool {
+	for _, op := range s.policy.Origins {
+		if s.origins[op.Origin].state.Synced {
+			continue
+		}
+		if op.Speaks || op.given(ns) || !s.policy.speakers() {
+			return true
+		}
+		if !protected(ns) && !s.spokenFor(ns) {
+			return true
+		}
+	}
+	return false
+}
+
+// join returns what a and b hold together, under k. The first one's type,
+// virtual addresses and alias stand.
+func join(k Key, a, b *Service) *Service {
+	u := *a
+	u.Key = k
+	u.Mark = nil
+	u.Ports = slices.CompactFunc(sorted(a.Ports, b.Ports), func(x, y Port) bool { return x == y })
+	u.Endpoints = slices.Concat(a.Endpoints, b.Endpoints)
+	for i := len(a.Endpoints); i < len(u.Endpoints); i++ {
+		u.Endpoints[i].ID = string(b.Origin) + "/" + b.Ref().Owner + "/" + u.Endpoints[i].ID
+	}
+	u.Meta = maps.Clone(b.Meta)
+	if u.Meta == nil {
+		u.Meta = a.Meta
+	} else {
+		maps.Copy(u.Meta, a.Meta)
+	}
+	u.Version = a.Version + "+" + b.Version
+	slices.SortFunc(u.Endpoints, func(x, y Endpoint) int { return cmp.Compare(x.ID, y.ID) })
+	return &u
+}
+
+func sorted(a, b []Port) []Port {
+	all := slices.Concat(a, b)
+	slices.SortFunc(all, Port.Compare)
+	return all
+}
+
+func renamed(k Key, svc *Service) *Service {
+	r := *svc
+	r.Key = k
+	return &r
+}
