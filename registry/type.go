@@ -1,0 +1,40 @@
+package registry
+
+import (
+	"log/slog"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry/stanza"
+)
+
+// Type is one kind of registry: a line in the list of package all.
+type Type struct {
+	Name string // the stanza's first word and the first part of its origins
+	// Parse reads a stanza whose first word is Name and the rest its name and
+	// arguments. It does no I/O and reads no file; env looks up the
+	// environment variables that users of the registry already set, which the
+	// file overrides. Errors name file, line and word.
+	Parse func(s stanza.Stanza, env func(string) string) (Config, error)
+}
+
+// Config is one parsed stanza: a registry that can be opened. It is immutable.
+type Config interface {
+	// Origin is TYPE/NAME.
+	Origin() catalog.Origin
+	// Policy is what the stanza grants the origin where catalogs are unified.
+	Policy() catalog.OriginPolicy
+	// Naming is what a mirror is called there unless its rule says otherwise.
+	Naming() Naming
+	// Reader opens the registry for reading. It does not connect: a registry
+	// that cannot be reached is no error here, files that cannot be read are.
+	Reader(log *slog.Logger) (Registry, error)
+	// Writer opens it for owner to write to, too. It returns an error that
+	// wraps errors.ErrUnsupported if the registry is read-only.
+	Writer(owner string, log *slog.Logger) (Writer, error)
+	// String is the stanza in one line without secrets.
+	String() string
+}
+
+// Naming holds the templates of a mirror's key. {namespace} and {service}
+// stand for the original's. An empty Namespace means that the rule must say.
+type Naming struct{ Namespace, Name string }
