@@ -1,0 +1,39 @@
+# make demo   a first answer in minutes: etcd, Consul, DNS and bridge on loopback
+# make test   everything that is tested, on real servers; does its own set-up
+# make build  bin/coredns and bin/isthmus
+# make bench  our speed beside the peers'
+# make servers  builds the real servers that tests and demo use
+
+GO ?= go
+LDFLAGS = -s -w -X main.version=$(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+.PHONY: demo test unit build servers clean
+
+build: bin/coredns bin/isthmus
+
+bin/coredns bin/isthmus bin/demo: FORCE
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./build/$(notdir $@)
+
+bin/etcdctl: integration/servers/modules/etcd/go.mod
+	@mkdir -p bin
+	cd integration/servers/modules/etcd && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ go.etcd.io/etcd/etcdctl/v3
+
+# The demo prints lines to paste; what they need and the machine lacks is built.
+demo: bin/demo $(if $(shell command -v dig),,bin/isthmus) $(if $(shell command -v etcdctl),,bin/etcdctl)
+	@bin/demo $(ARGS)
+
+servers:
+	$(GO) run ./integration/servers/cmd/servers build
+
+test: servers
+	$(GO) test -race -timeout 40m ./...
+
+# What needs no server and little time, for between two edits.
+unit:
+	$(GO) test ./catalog/... ./registry ./registry/stanza ./registry/memory/... ./registry/registrytest/... ./bridge/... ./plugin/...
+
+clean:
+	rm -rf bin
+
+FORCE:
