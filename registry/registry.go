@@ -42,9 +42,11 @@ type Writer interface {
 	Canon(s *catalog.Service) (*catalog.Service, error)
 	// Claim makes this Writer the one that may write for its owner, by the
 	// owner's fence in the registry. It returns ErrForeignFence if the fence
-	// there names other sources. A fence that is there already with these
-	// sources is left untouched unless bump is set, so that a restart writes
-	// nothing. Put and Delete before the first Claim return ErrFenced.
+	// there names none of f's sources. Sources of f that the fence lacks are
+	// added and none is taken away, since one that is down at start has no
+	// identity yet; a fence that names them all already is left untouched
+	// unless bump is set, so that a restart writes nothing. Claim may be called
+	// again, with more sources. Put and Delete before the first return ErrFenced.
 	Claim(ctx context.Context, f Fence, bump bool) error
 	// Put writes services, all with a Mark of this Writer's owner, and Delete
 	// removes them. Both return one Result per service, in order, after
