@@ -1,0 +1,211 @@
+package kubeobject
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
+)
+
+// Decode returns what the catalog holds of svc, whose slices may be in any
+// order. A nil service with an error means that svc cannot be read at all; a
+// service with an error that a part of it was left out. Neither svc nor slices
+// are kept or modified.
+//
+// Of a mirror, only what its owner wrote counts: foreign slices are left out,
+// and so is what the server fills in. Of a native one, slices that a bridge
+// wrote are left out: a mirror is never a source.
+func Decode(svc *corev1.Service, all []*discoveryv1.EndpointSlice) (*catalog.Service, error) {
+	d := decoder{out: &catalog.Service{
+		Key:  catalog.Key{Namespace: strings.ToLower(svc.Namespace), Name: strings.ToLower(svc.Name)},
+		Mark: MarkOf(svc),
+	}}
+	if err := d.kind(svc); err != nil {
+		return nil, err
+	}
+	d.ports(svc.Spec.Ports)
+	d.annotations(svc)
+	if d.out.Mark == nil {
+		d.external(svc)
+	}
+	mine, foreign := d.split(all)
+	for _, slice := range foreign {
+		d.leaveOut("endpoint slice %q is not of owner %q", slice.Name, d.out.Mark.Owner)
+	}
+	d.endpoints(mine, svc.Annotations[annotationWeight])
+	d.out.Version = versionOf(svc, mine)
+	d.out.Sort()
+	return d.out, errors.Join(d.left...)
+}
+
+type decoder struct {
+	out  *catalog.Service
+	left []error
+}
+
+func (d *decoder) leaveOut(format string, args ...any) {
+	d.left = append(d.left, fmt.Errorf(format, args...))
+}
+
+// kind reads the type with what belongs to it.
+func (d *decoder) kind(svc *corev1.Service) error {
+	switch svc.Spec.Type {
+	case corev1.ServiceTypeExternalName:
+		d.out.Type = catalog.ExternalName
+		alias, err := aliasOf(svc.Spec.ExternalName)
+		d.out.Alias = alias
+		return err
+	case corev1.ServiceTypeClusterIP, corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer, "":
+		d.clusterIPs(svc)
+		return nil
+	}
+	return fmt.Errorf("unknown service type %q", svc.Spec.Type)
+}
+
+// aliasOf checks and normalises an ExternalName's target.
+func aliasOf(name string) (string, error) {
+	switch host := catalog.ParseHost(strings.TrimSpace(name)); {
+	case host.Addr.IsValid():
+		return "", fmt.Errorf("externalName %q is an address, not a name: %w", name, registry.ErrInvalid)
+	case host.Name == "":
+		return "", fmt.Errorf("externalName is empty: %w", registry.ErrInvalid)
+	default:
+		return host.Name, nil
+	}
+}
+
+// clusterIPs reads the virtual addresses. A Service that has none is headless.
+func (d *decoder) clusterIPs(svc *corev1.Service) {
+	texts := svc.Spec.ClusterIPs
+	if len(texts) == 0 {
+		texts = []string{svc.Spec.ClusterIP}
+	}
+	d.out.Type = catalog.Headless
+	for _, text := range texts {
+		if text == "" || text == corev1.ClusterIPNone {
+			continue
+		}
+		d.out.Type = catalog.ClusterIP
+		addr, err := parseAddr(text)
+		if err != nil {
+			d.leaveOut("clusterIP: %w", err)
+			continue
+		}
+		d.out.Addrs = append(d.out.Addrs, addr)
+	}
+	if d.out.Mark != nil && d.out.Mark.Owner != catalog.UnknownOwner {
+		d.out.Type, d.out.Addrs = catalog.Headless, nil
+	}
+}
+
+func (d *decoder) ports(all []corev1.ServicePort) {
+	for _, p := range all {
+		if p.Port < 1 || p.Port > 65535 {
+			d.leaveOut("port %d is out of range", p.Port)
+			continue
+		}
+		port := catalog.Port{Name: strings.ToLower(p.Name), Proto: protoOf(p.Protocol), Number: uint16(p.Port)}
+		if p.AppProtocol != nil {
+			port.App = *p.AppProtocol
+		}
+		d.out.Ports = append(d.out.Ports, port)
+	}
+}
+
+func protoOf(p corev1.Protocol) catalog.Protocol {
+	if p == "" {
+		return catalog.TCP
+	}
+	return catalog.Protocol(p)
+}
+
+// external reads the addresses and names by which others reach the service.
+func (d *decoder) external(svc *corev1.Service) {
+	for _, text := range svc.Spec.ExternalIPs {
+		d.addExternal("externalIPs", catalog.ParseHost(text))
+	}
+	for _, in := range svc.Status.LoadBalancer.Ingress {
+		if in.IP != "" {
+			d.addExternal("load balancer", catalog.ParseHost(in.IP))
+		}
+		if in.Hostname != "" {
+			d.addExternal("load balancer", catalog.ParseHost(in.Hostname))
+		}
+	}
+}
+
+func (d *decoder) addExternal(where string, host catalog.Host) {
+	if host.Addr.IsValid() {
+		if err := registry.CheckAddr(host.Addr); err != nil {
+			d.leaveOut("%s: %w", where, err)
+			return
+		}
+	}
+	if !slices.Contains(d.out.External, host) {
+		d.out.External = append(d.out.External, host)
+	}
+}
+
+// annotations reads the time to live and the metadata.
+func (d *decoder) annotations(svc *corev1.Service) {
+	if text, ok := svc.Annotations[annotationTTL]; ok {
+		ttl, err := parseTTL(text)
+		if err != nil {
+			d.leaveOut("annotation %s: %w", annotationTTL, err)
+		}
+		d.out.TTL = ttl
+	}
+	if d.out.Mark == nil {
+		d.out.Meta = metaOf(svc.Annotations)
+		return
+	}
+	if text := svc.Annotations[annotationMeta]; text != "" {
+		if err := json.Unmarshal([]byte(text), &d.out.Meta); err != nil {
+			d.leaveOut("annotation %s: %w", annotationMeta, err)
+		}
+	}
+}
+
+// metaOf keeps the annotations that rules read, under their full names.
+func metaOf(annotations map[string]string) map[string]string {
+	var meta map[string]string
+	for k, v := range annotations {
+		if strings.HasPrefix(k, "isthmus.dev/") || strings.HasPrefix(k, "consul.hashicorp.com/") {
+			if meta == nil {
+				meta = map[string]string{}
+			}
+			meta[k] = v
+		}
+	}
+	return meta
+}
+
+// parseTTL reads whole seconds, or a duration with its unit.
+func parseTTL(text string) (time.Duration, error) {
+	ttl, err := time.ParseDuration(text)
+	if n, nerr := strconv.Atoi(text); nerr == nil {
+		ttl, err = time.Duration(n)*time.Second, nil
+	}
+	if err != nil || ttl < 0 || ttl > time.Hour*24*365 {
+		return 0, fmt.Errorf("%q is no time to live", text)
+	}
+	return ttl, nil
+}
+
+func parseAddr(text string) (netip.Addr, error) {
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return addr, fmt.Errorf("%q is not an IP address: %w", text, registry.ErrInvalid)
+	}
+	return addr, registry.CheckAddr(addr)
+}
