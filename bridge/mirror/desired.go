@@ -1,0 +1,179 @@
+package mirror
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// Wanted is what a rule wants its target to hold. It is immutable.
+type Wanted struct {
+	Rule     *Rule
+	Of       catalog.Identity                 // the source's, in every mark
+	Services map[catalog.Key]*catalog.Service // by the target's key, in the target's canonical form
+	Names    map[catalog.Key]catalog.Key      // every original that is not rightly absent: the name it wants
+	Taken    []Finding                        // originals that lost their name to another one of the same rule
+	Refused  []Finding                        // originals that the target cannot hold
+	Natives  int                              // how many the source has, selected or not
+}
+
+// Finding is one original that is not mirrored, or a namespace that is missing
+// at the target (then Original is the zero key), and why.
+type Finding struct {
+	Original catalog.Key
+	Target   catalog.Key
+	Why      string
+}
+
+func (f Finding) compare(o Finding) int {
+	return cmp.Or(f.Original.Compare(o.Original), f.Target.Compare(o.Target), cmp.Compare(f.Why, o.Why))
+}
+
+// Derive says what the mirror of one original is: nil if the target rightly
+// holds it as absence, an error if it cannot be held. It keeps src as it is and
+// returns the same for the same src, so that its results may be kept.
+type Derive func(src *catalog.Service) (*catalog.Service, error)
+
+// Deriver returns the Derive of a rule whose source has the identity of and
+// whose target's Canon is canon.
+func Deriver(r *Rule, of catalog.Identity, canon Derive) Derive {
+	return func(src *catalog.Service) (*catalog.Service, error) {
+		endpoints, ok := r.Address.reach(src)
+		if !ok {
+			return nil, nil
+		}
+		m := &catalog.Service{
+			Key:       r.target(src.Key),
+			Mark:      &catalog.Mark{Owner: r.Owner, Of: of, Key: src.Key, Format: catalog.MarkFormat},
+			Type:      catalog.Headless,
+			Alias:     src.Alias,
+			Ports:     src.Ports,
+			Endpoints: endpoints,
+			Meta:      src.Meta,
+			TTL:       src.TTL,
+		}
+		if src.Type == catalog.ExternalName {
+			m.Type = catalog.ExternalName
+		}
+		return canon(m)
+	}
+}
+
+// Desired returns what r wants, given all that is known. Only natives of the
+// source count. Of several originals that want one name the one whose mirror is
+// there keeps it, else the least key gets it; the others are reported.
+func Desired(s *catalog.Snapshot, r *Rule, derive Derive) *Wanted {
+	w := &Wanted{
+		Rule:     r,
+		Of:       s.State(r.From).Identity,
+		Services: map[catalog.Key]*catalog.Service{},
+		Names:    map[catalog.Key]catalog.Key{},
+	}
+	c := claims{missing: map[string]bool{}, rest: map[catalog.Key][]*catalog.Service{}}
+	for src := range s.From(r.From) {
+		if src.Mark != nil {
+			continue
+		}
+		w.Natives++
+		if r.selects(src.Namespace) {
+			w.claim(s, src, derive, &c)
+		}
+	}
+	w.settle(s, c)
+	slices.SortFunc(w.Taken, Finding.compare)
+	slices.SortFunc(w.Refused, Finding.compare)
+	return w
+}
+
+// claims is what Desired finds on its walk and settles after it.
+type claims struct {
+	missing map[string]bool                    // namespaces that the target lacks
+	rest    map[catalog.Key][]*catalog.Service // those who came second to a name
+}
+
+func (w *Wanted) claim(s *catalog.Snapshot, src *catalog.Service, derive Derive, c *claims) {
+	r := w.Rule
+	m, err := derive(src)
+	switch {
+	case err != nil:
+		w.refuse(src.Key, r.target(src.Key), err)
+	case m == nil:
+	case r.writable(m.Namespace) != nil:
+		w.refuse(src.Key, m.Key, r.writable(m.Namespace))
+	case r.Inward && !s.HoldsNamespace(r.To, m.Namespace):
+		w.Names[src.Key] = m.Key
+		c.missing[m.Namespace] = true
+	case w.Services[m.Key] != nil:
+		w.Names[src.Key] = m.Key
+		c.rest[m.Key] = append(c.rest[m.Key], m)
+	default:
+		w.Names[src.Key] = m.Key
+		w.Services[m.Key] = m
+	}
+}
+
+func (w *Wanted) refuse(original, target catalog.Key, err error) {
+	w.Names[original] = target
+	w.Refused = append(w.Refused, Finding{original, target, err.Error()})
+}
+
+// settle gives each name that several want to one of them, and reports
+// namespaces that are missing, each once.
+func (w *Wanted) settle(s *catalog.Snapshot, c claims) {
+	for key, rest := range c.rest {
+		all := append(rest, w.Services[key])
+		slices.SortFunc(all, func(a, b *catalog.Service) int {
+			return cmp.Or(w.precedence(s, a)-w.precedence(s, b), a.Mark.Key.Compare(b.Mark.Key))
+		})
+		w.Services[key] = all[0]
+		for _, loser := range all[1:] {
+			w.Taken = append(w.Taken, Finding{loser.Mark.Key, key, fmt.Sprintf("the name goes to %s %q", w.Rule.From, all[0].Mark.Key)})
+		}
+	}
+	for ns := range c.missing {
+		w.Refused = append(w.Refused, Finding{
+			Target: catalog.Key{Namespace: ns},
+			Why:    fmt.Sprintf("namespace %q does not exist at %s", ns, w.Rule.To),
+		})
+	}
+}
+
+// precedence is 0 for a mirror whose like is there already, else 1.
+func (w *Wanted) precedence(s *catalog.Snapshot, m *catalog.Service) int {
+	there := s.Get(w.Rule.To, m.Ref())
+	if there != nil && there.Mark.Of == m.Mark.Of && there.Mark.Key == m.Mark.Key {
+		return 0
+	}
+	return 1
+}
+
+// memo keeps what a Derive returned for as long as the original stays the same
+// value, so that a change of one service costs one derivation.
+type memo struct {
+	of      catalog.Identity
+	was, is map[*catalog.Service]derived
+}
+
+type derived struct {
+	mirror *catalog.Service
+	err    error
+}
+
+// round returns derive by way of the memo, for one walk: what that does not ask
+// for is forgotten by the next.
+func (m *memo) round(of catalog.Identity, derive Derive) Derive {
+	m.was, m.is = m.is, make(map[*catalog.Service]derived, len(m.is))
+	if m.of != of {
+		m.of, m.was = of, nil
+	}
+	return func(src *catalog.Service) (*catalog.Service, error) {
+		d, known := m.was[src]
+		if !known {
+			d.mirror, d.err = derive(src)
+		}
+		m.is[src] = d
+		return d.mirror, d.err
+	}
+}

@@ -1,0 +1,23 @@
+// Package mirror is the reconciling core of the bridge: it makes one registry
+// hold copies of another's services.
+//
+//	Snapshot --Desired--> Wanted --Diff--> Plan --Apply--> registry.Writer
+//	    ^                                                        |
+//	    +----------------- the target's own watch ---------------+
+//
+// Desired and Diff are pure: a snapshot and a Rule say all. Apply writes what
+// the plan says. A Loop does the three again whenever the catalog changes, and
+// the echo of a write in the catalog is its acknowledgement: no other state is
+// kept but what waits for a retry or an approval, so a restart loses nothing
+// and rewrites nothing.
+//
+// What it holds to, whatever a rule or a registry says:
+//
+//   - Only natives of the source are copied, never a mirror.
+//   - Only mirrors of this rule are ever written or deleted: those whose mark
+//     names this owner and the source's identity.
+//   - Nothing is deleted unless the source was synced and both sides are
+//     connected, nor more at a time than the rule's limit allows.
+//   - A service that cannot be held is reported; its old copy stands, and the
+//     others go on.
+package mirror

@@ -1,0 +1,83 @@
+package mirror
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// blocked returns why nothing at all may be written for r now, or "".
+func blocked(s *catalog.Snapshot, r *Rule) string {
+	from, to := s.State(r.From), s.State(r.To)
+	switch {
+	case !to.Synced:
+		return fmt.Sprintf("%s is not synced yet", r.To)
+	case !to.Connected:
+		return fmt.Sprintf("%s is not connected: %v", r.To, to.Err)
+	case from.Identity == "":
+		return fmt.Sprintf("%s is not known yet", r.From)
+	case from.Identity == to.Identity:
+		return fmt.Sprintf("%s and %s are the same registry", r.From, r.To)
+	}
+	return ""
+}
+
+// blind returns why nothing may be deleted for r now, or "".
+func blind(s *catalog.Snapshot, r *Rule) string {
+	from, to := s.State(r.From), s.State(r.To)
+	switch {
+	case !from.Synced:
+		return fmt.Sprintf("%s is not synced yet", r.From)
+	case !from.Connected:
+		return fmt.Sprintf("%s is not connected", r.From)
+	case !to.Connected:
+		return fmt.Sprintf("%s is not connected", r.To)
+	}
+	return ""
+}
+
+// holdBlind holds back every loss for the reason why, unless it is "".
+func (p *Plan) holdBlind(why string) {
+	if why == "" {
+		return
+	}
+	p.hold(func(c Change) bool { return c.Want == nil }, why, false)
+}
+
+// holdBudget holds back the losses that nobody released if together with what
+// was spent they are more than the limit allows.
+func (p *Plan) holdBudget(w *Wanted, total int, b Budget) {
+	counts := func(c Change) bool { return c.loss() != Loss{} && !b.Released[c.Ref()] }
+	loss := b.Spent
+	for _, c := range slices.Concat(p.Puts, p.Deletes) {
+		if counts(c) {
+			loss = loss.plus(c.loss())
+		}
+	}
+	limit := w.Rule.Limit
+	if loss == b.Spent || !limit.exceeded(loss, total+b.Spent.Instances) {
+		return
+	}
+	p.Fell = w.Natives == 0
+	p.Budget = fmt.Sprintf("%d services with %d of %d instances would go; the limit is %d services or %d %%",
+		loss.Services, loss.Instances, total+b.Spent.Instances, limit.Services, limit.Percent)
+	if p.Fell {
+		p.Budget += fmt.Sprintf("; %s fell to nothing", w.Rule.From)
+	}
+	p.hold(counts, p.Budget, true)
+}
+
+// hold moves the changes that match into Held.
+func (p *Plan) hold(match func(Change) bool, why string, over bool) {
+	for _, list := range []*[]Change{&p.Puts, &p.Deletes} {
+		*list = slices.DeleteFunc(*list, func(c Change) bool {
+			if !match(c) {
+				return false
+			}
+			c.Why, c.over = why, over
+			p.Held = append(p.Held, c)
+			return true
+		})
+	}
+}

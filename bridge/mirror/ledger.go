@@ -1,0 +1,150 @@
+package mirror
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// ledger is a loop's memory of deletions: what was spent of the budget lately,
+// what was let go, and since when the budget holds.
+type ledger struct {
+	spent    []entry
+	released map[catalog.Ref]bool
+	held     []catalog.Ref // what the budget holds by the last plan
+	since    time.Time     // when the hold began, or its source was last not connected
+}
+
+type entry struct {
+	at   time.Time
+	loss Loss
+}
+
+// now returns the budget at a moment. What was spent counts for as long as a
+// hold lasts, so that many small losses are one big one.
+func (l *ledger) now(r *Rule, now time.Time) Budget {
+	window := r.Hold
+	if window == 0 {
+		window = DefaultHold
+	}
+	l.spent = slices.DeleteFunc(l.spent, func(e entry) bool { return now.Sub(e.at) > window })
+	b := Budget{Released: l.released}
+	for _, e := range l.spent {
+		b.Spent = b.Spent.plus(e.loss)
+	}
+	return b
+}
+
+// spend notes a loss that was written.
+func (l *ledger) spend(c Change, now time.Time) {
+	ref := c.Ref()
+	if l.released[ref] {
+		delete(l.released, ref)
+		return
+	}
+	if loss := c.loss(); loss != (Loss{}) {
+		l.spent = append(l.spent, entry{now, loss})
+	}
+}
+
+// observe takes what a plan holds for the budget. connected is whether the
+// source is: while it is not, a hold does not age.
+func (l *ledger) observe(p *Plan, connected bool, now time.Time) {
+	l.held = l.held[:0]
+	for _, c := range p.Held {
+		if c.over {
+			l.held = append(l.held, c.Ref())
+		}
+	}
+	switch {
+	case len(l.held) == 0 && connected:
+		l.since = time.Time{}
+	case l.since.IsZero() || !connected:
+		l.since = now
+	}
+	l.prune(p)
+}
+
+// prune forgets what was let go and is no longer to be done.
+func (l *ledger) prune(p *Plan) {
+	if len(l.released) == 0 {
+		return
+	}
+	still := map[catalog.Ref]bool{}
+	for _, c := range slices.Concat(p.Puts, p.Deletes, p.Held) {
+		still[c.Ref()] = l.released[c.Ref()]
+	}
+	l.released = still
+}
+
+// release lets refs go.
+func (l *ledger) release(refs []catalog.Ref) {
+	if l.released == nil {
+		l.released = map[catalog.Ref]bool{}
+	}
+	for _, ref := range refs {
+		l.released[ref] = true
+	}
+	l.since = time.Time{}
+}
+
+// approve lets go what is held now.
+func (l *Loop) approve() {
+	if len(l.budget.held) == 0 {
+		return
+	}
+	l.log.Warn("held deletions approved", "services", len(l.budget.held))
+	l.budget.release(l.budget.held)
+}
+
+// watchHold keeps the age of a hold and ends it by a second look at the source
+// when its time has come. It returns when to look again.
+func (l *Loop) watchHold(ctx context.Context, s *catalog.Snapshot, p *Plan, now time.Time) time.Time {
+	l.budget.observe(p, s.State(l.rule.From).Connected, now)
+	if len(l.budget.held) == 0 || p.Fell || l.rule.Hold == 0 || l.recheck == nil || p.Blocked != "" {
+		return time.Time{}
+	}
+	if due := l.budget.since.Add(l.rule.Hold); now.Before(due) {
+		return due
+	}
+	if gone := l.secondLook(ctx, s); len(gone) > 0 {
+		l.log.Warn("a second read agrees: held deletions go", "services", len(gone))
+		l.budget.release(gone)
+		return now
+	}
+	l.budget.since = time.Now()
+	return l.budget.since.Add(l.rule.Hold)
+}
+
+// secondLook reads the source once more and returns those of the held refs that
+// it does not want either.
+func (l *Loop) secondLook(ctx context.Context, s *catalog.Snapshot) []catalog.Ref {
+	ctx, cancel := context.WithTimeout(ctx, recheckIn)
+	defer cancel()
+	again, err := l.recheck(ctx, l.rule.From)
+	if err != nil {
+		l.log.Warn("held deletions stay: the second read failed", "error", err)
+		return nil
+	}
+	of := s.State(l.rule.From).Identity
+	r := *l.rule
+	r.Inward = false // the second read knows nothing of the target's namespaces
+	w := Desired(again, &r, Deriver(&r, of, l.target.Canon))
+	if w.Of != of || w.Natives == 0 {
+		l.log.Warn("held deletions stay: the second read found another registry, or nothing")
+		return nil
+	}
+	wanted := make(map[catalog.Key]bool, len(w.Names))
+	for _, name := range w.Names {
+		wanted[name] = true
+	}
+	var gone []catalog.Ref
+	for _, ref := range l.budget.held {
+		if m := w.Services[ref.Key]; m != nil && instances(m) == 0 || !wanted[ref.Key] {
+			gone = append(gone, ref)
+		}
+	}
+	return gone
+}

@@ -1,0 +1,235 @@
+package mirror
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+const (
+	quiet     = 5 * time.Millisecond  // a burst of changes is over after this
+	maxBurst  = 50 * time.Millisecond // nobody waits longer than this for a burst to end
+	maxWrites = 512                   // written between two looks at the catalog
+	recheckIn = 30 * time.Second      // what a second read of the source may take
+)
+
+// Recheck reads an origin once more, from the start, past the catalog, and
+// returns what it holds. It ends with ctx.
+type Recheck func(ctx context.Context, o catalog.Origin) (*catalog.Snapshot, error)
+
+// Loop keeps one rule's target as the rule wants it. Make one with NewLoop.
+type Loop struct {
+	rule    *Rule
+	rivals  []*Rule // the other rules to the same target
+	catalog *catalog.Catalog
+	target  *Target
+	recheck Recheck // nil: a hold never ends by time
+	log     *slog.Logger
+
+	status   atomic.Pointer[Status]
+	approved chan struct{}
+
+	// The rest belongs to Run's goroutine.
+	memos    map[*Rule]*memo
+	retries  retries
+	budget   ledger
+	since    time.Time // when something was to be written first
+	claimDue time.Time // the claim failed: not again before
+	claims   int       // how often in a row
+	err      error     // why the claim failed
+	said     sayings
+	puts     int
+	deletes  int
+	lag      time.Duration
+}
+
+// NewLoop returns the loop of a rule. rivals are the other rules whose mirrors
+// go to the same target by the same owner. Nothing runs until Run.
+func NewLoop(r *Rule, rivals []*Rule, c *catalog.Catalog, t *Target, again Recheck, log *slog.Logger) *Loop {
+	l := &Loop{
+		rule: r, rivals: rivals, catalog: c, target: t, recheck: again,
+		log:      log.With("rule", r.String()),
+		approved: make(chan struct{}, 1),
+		retries:  retries{},
+		memos:    map[*Rule]*memo{r: {}},
+	}
+	for _, rival := range rivals {
+		l.memos[rival] = &memo{}
+	}
+	l.status.Store(&Status{Rule: r.String(), From: r.From, To: r.To, Blocked: "just started"})
+	return l
+}
+
+// Status returns what the loop last made of the catalog. It never blocks.
+func (l *Loop) Status() *Status { return l.status.Load() }
+
+// Approve lets go the deletions that the budget holds now; later ones are held
+// again. It may be called from any goroutine.
+func (l *Loop) Approve() {
+	select {
+	case l.approved <- struct{}{}:
+	default:
+	}
+}
+
+// Run works until ctx ends. It writes nothing after that, and returns once no
+// write is under way. It is called once.
+func (l *Loop) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		s := l.catalog.Snapshot()
+		again, due := l.round(ctx, s)
+		if again {
+			continue
+		}
+		if l.wait(ctx, s, due) {
+			l.settle(ctx)
+		}
+	}
+}
+
+// wait blocks until something is to be looked at; true if the catalog changed.
+func (l *Loop) wait(ctx context.Context, s *catalog.Snapshot, due time.Time) bool {
+	var alarm <-chan time.Time
+	if !due.IsZero() {
+		timer := time.NewTimer(time.Until(due))
+		defer timer.Stop()
+		alarm = timer.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-alarm:
+	case <-l.approved:
+		l.approve()
+	case <-s.Changed():
+		return true
+	}
+	return false
+}
+
+// settle waits until a burst of changes is over.
+func (l *Loop) settle(ctx context.Context) {
+	end := time.NewTimer(maxBurst)
+	defer end.Stop()
+	pause := time.NewTimer(quiet)
+	defer pause.Stop()
+	for {
+		s := l.catalog.Snapshot()
+		select {
+		case <-ctx.Done():
+			return
+		case <-end.C:
+			return
+		case <-pause.C:
+			return
+		case <-s.Changed():
+			pause.Reset(quiet)
+		}
+	}
+}
+
+// round plans once and writes what may be written. It returns whether to go on
+// at once, since something was written, and else when to look again at the
+// latest (zero: when something changes).
+func (l *Loop) round(ctx context.Context, s *catalog.Snapshot) (again bool, due time.Time) {
+	now := time.Now()
+	p := l.plan(s, now)
+	due = l.watchHold(ctx, s, p, now)
+	puts, duePuts := l.retries.ready(p.Puts, now)
+	deletes, dueDeletes := l.retries.ready(p.Deletes, now)
+	due = earliest(due, earliest(duePuts, dueDeletes))
+	l.age(p, now)
+	l.publish(p)
+	if p.Blocked != "" || len(puts)+len(deletes) == 0 {
+		return false, due
+	}
+	if at := l.claim(ctx, s, now); !at.IsZero() || l.err != nil {
+		l.publish(p)
+		return false, earliest(due, at)
+	}
+	for _, o := range l.target.apply(ctx, puts, deletes, maxWrites) {
+		l.done(ctx, o)
+	}
+	return true, time.Time{}
+}
+
+// plan says what is to be written by s.
+func (l *Loop) plan(s *catalog.Snapshot, now time.Time) *Plan {
+	rivals := func() []*Wanted {
+		all := make([]*Wanted, len(l.rivals))
+		for i, r := range l.rivals {
+			all[i] = l.desired(s, r)
+		}
+		return all
+	}
+	return Diff(s, l.desired(s, l.rule), rivals, l.budget.now(l.rule, now))
+}
+
+func (l *Loop) desired(s *catalog.Snapshot, r *Rule) *Wanted {
+	of := s.State(r.From).Identity
+	return Desired(s, r, l.memos[r].round(of, Deriver(r, of, l.target.Canon)))
+}
+
+// age keeps since when something is to be written, and how long it took.
+func (l *Loop) age(p *Plan, now time.Time) {
+	pending := len(p.Puts)+len(p.Deletes) > 0
+	switch {
+	case pending && l.since.IsZero():
+		l.since = now
+	case !pending && !l.since.IsZero():
+		l.lag = now.Sub(l.since)
+		l.since = time.Time{}
+	}
+	refs := make(map[catalog.Ref]bool, len(p.Puts)+len(p.Deletes))
+	for _, list := range [][]Change{p.Puts, p.Deletes} {
+		for _, c := range list {
+			refs[c.Ref()] = true
+		}
+	}
+	l.retries.tidy(refs, now)
+}
+
+// claim makes sure of the fence; it returns when to try again if it cannot.
+func (l *Loop) claim(ctx context.Context, s *catalog.Snapshot, now time.Time) time.Time {
+	if now.Before(l.claimDue) {
+		return l.claimDue
+	}
+	var sources []catalog.Identity
+	for r := range l.memos {
+		if id := s.State(r.From).Identity; id != "" {
+			sources = append(sources, id)
+		}
+	}
+	if l.err = l.target.claim(ctx, sources); l.err == nil {
+		l.claims, l.claimDue = 0, time.Time{}
+		return time.Time{}
+	}
+	l.claims++
+	l.claimDue = now.Add(pause(l.claims, l.err))
+	if l.target.Lost() != nil {
+		return time.Time{}
+	}
+	return l.claimDue
+}
+
+// done takes note of one outcome.
+func (l *Loop) done(ctx context.Context, o outcome) {
+	if ctx.Err() != nil && o.Err != nil {
+		return
+	}
+	l.retries.note(o, time.Now())
+	if o.Err != nil {
+		return
+	}
+	l.budget.spend(o.Change, time.Now())
+	verb := "put"
+	if o.Want == nil {
+		verb = "delete"
+		l.deletes++
+	} else {
+		l.puts++
+	}
+	l.log.Info(verb, "target", o.Ref().Key.String(), "original", o.Original().String(), "why", o.Why)
+}

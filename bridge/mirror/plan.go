@@ -1,0 +1,234 @@
+package mirror
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// Plan is what a rule would write now, and what it would not and why. Lists
+// are sorted by the target's key.
+type Plan struct {
+	Rule    *Rule
+	Blocked string    // why nothing at all may be written now; "" if it may
+	Puts    []Change  // written first
+	Deletes []Change  // written after the puts
+	Held    []Change  // deletions, and puts that come to the same, that wait
+	Taken   []Finding // names that somebody else has
+	Refused []Finding // originals that the target cannot hold; old copies stand
+	Same    int       // mirrors that are as they should be
+	Budget  string    // why the budget holds deletions; "" if it does not
+	Fell    bool      // the source fell to nothing: the hold never ends by time
+}
+
+// Empty reports whether there is nothing to do, nor held back.
+func (p *Plan) Empty() bool { return len(p.Puts)+len(p.Deletes)+len(p.Held) == 0 }
+
+// Change is one write: Want is put where Found stands. One of them may be nil.
+type Change struct {
+	Want  *catalog.Service
+	Found *catalog.Service
+	Why   string // what differs or why it goes; for a held one, what it waits for
+	over  bool   // held by the budget
+}
+
+// Ref is the name at the target of the service that the change is about.
+func (c Change) Ref() catalog.Ref {
+	if c.Want != nil {
+		return c.Want.Ref()
+	}
+	return c.Found.Ref()
+}
+
+// Original is the key of the service that the mirror is a copy of.
+func (c Change) Original() catalog.Key {
+	if c.Want != nil {
+		return c.Want.Mark.Key
+	}
+	return c.Found.Mark.Key
+}
+
+// loss is what the change takes away: instances of a mirror that goes or is
+// left without any.
+func (c Change) loss() Loss {
+	switch {
+	case c.Found == nil, c.Want != nil && instances(c.Want) > 0:
+		return Loss{}
+	case c.Want == nil:
+		return Loss{1, max(1, instances(c.Found))}
+	case instances(c.Found) == 0:
+		return Loss{}
+	}
+	return Loss{1, instances(c.Found)}
+}
+
+// instances counts the ways by which a service is reached.
+func instances(s *catalog.Service) int {
+	if s.Alias != "" {
+		return 1
+	}
+	return len(s.Endpoints)
+}
+
+// Budget is what a loop remembers of deletions: those of the last while, and
+// those that people or a second look let go.
+type Budget struct {
+	Spent    Loss
+	Released map[catalog.Ref]bool
+}
+
+// Diff returns what is to be written so that the target holds what w wants.
+// rivals are what the other rules to the same target want.
+//
+//	wanted  found at the target                  do
+//	yes     nothing                              put, unless a rival with a lesser origin wants the name
+//	yes     our mirror, same                     nothing
+//	yes     our mirror, differs                  put at its version
+//	yes     native, or another owner's mirror    taken
+//	yes     our mirror of another source         taken
+//	yes     our mirror of a newer format         taken
+//	no      our mirror of this rule              delete at its version
+//	no      anything else                        nothing
+//
+// Where our mirror stands beside a native or another owner's under one key, it
+// is kept up, and the name reported as taken.
+//
+// A deletion waits while the source was not synced since start or either side
+// is not connected; while its original's new name is not there; and while the
+// budget is exceeded. The mirror of an original that is refused, or that lost
+// its name, stands. Nothing is put while the target is not there.
+func Diff(s *catalog.Snapshot, w *Wanted, rivals func() []*Wanted, b Budget) *Plan {
+	p := &Plan{Rule: w.Rule, Taken: slices.Clone(w.Taken), Refused: w.Refused}
+	if p.Blocked = blocked(s, w.Rule); !s.State(w.Rule.To).Synced || w.Of == "" {
+		return p
+	}
+	found := survey(s, w.Rule)
+	for key, want := range w.Services {
+		p.want(want, found[key])
+	}
+	total := 0
+	for _, there := range found {
+		m := there.ours
+		if !w.ours(m) {
+			continue
+		}
+		total += instances(m)
+		if w.Services[m.Key] == nil {
+			p.unwanted(w, m, found)
+		}
+	}
+	p.yield(w, rivals)
+	p.holdBlind(blind(s, w.Rule))
+	p.holdBudget(w, total, b)
+	p.sort()
+	return p
+}
+
+// spot is what stands at the target under one key.
+type spot struct {
+	ours     *catalog.Service // of this owner
+	stranger *catalog.Service // native, or of another owner; the native if both
+}
+
+func survey(s *catalog.Snapshot, r *Rule) map[catalog.Key]spot {
+	found := make(map[catalog.Key]spot, s.State(r.To).Services)
+	for svc := range s.From(r.To) {
+		there := found[svc.Key]
+		switch {
+		case svc.Mark != nil && svc.Mark.Owner == r.Owner:
+			there.ours = svc
+		case svc.Mark == nil || there.stranger == nil:
+			there.stranger = svc
+		}
+		found[svc.Key] = there
+	}
+	return found
+}
+
+// ours reports whether m is a mirror of this rule, which it may write.
+func (w *Wanted) ours(m *catalog.Service) bool {
+	return m != nil && m.Mark.Owner == w.Rule.Owner && m.Mark.Of == w.Of && m.Mark.Format <= catalog.MarkFormat
+}
+
+// want settles one wanted service: the upper half of the table.
+func (p *Plan) want(want *catalog.Service, there spot) {
+	switch m := there.ours; {
+	case m == nil && there.stranger != nil:
+		p.taken(want, there.stranger)
+		return
+	case m == nil:
+		p.Puts = append(p.Puts, Change{Want: want, Why: describe(want)})
+	case m.Mark.Of != want.Mark.Of || m.Mark.Format > catalog.MarkFormat:
+		p.taken(want, m)
+		return
+	case want.Same(m):
+		p.Same++
+	default:
+		p.Puts = append(p.Puts, Change{Want: want, Found: m, Why: differs(m, want)})
+	}
+	if there.stranger != nil {
+		p.taken(want, there.stranger)
+	}
+}
+
+func (p *Plan) taken(want, by *catalog.Service) {
+	why := "a native service has the name"
+	switch m := by.Mark; {
+	case m == nil:
+	case m.Owner == catalog.UnknownOwner:
+		why = "a copy by another tool has the name"
+	case m.Format > catalog.MarkFormat:
+		why = fmt.Sprintf("a mirror of owner %q in the newer format %d has the name", m.Owner, m.Format)
+	default:
+		why = fmt.Sprintf("owner %q's mirror of %q at %q has the name", m.Owner, m.Key, string(m.Of))
+	}
+	p.Taken = append(p.Taken, Finding{want.Mark.Key, want.Key, why})
+}
+
+// unwanted settles a mirror of this rule under a name that is not wanted.
+func (p *Plan) unwanted(w *Wanted, m *catalog.Service, found map[catalog.Key]spot) {
+	name, known := w.Names[m.Mark.Key]
+	next := found[name].ours
+	switch {
+	case !known:
+		p.Deletes = append(p.Deletes, Change{Found: m, Why: "no longer wanted"})
+	case name == m.Key: // refused: what was there stands
+	case w.ours(next) && next.Mark.Key == m.Mark.Key:
+		p.Deletes = append(p.Deletes, Change{Found: m, Why: fmt.Sprintf("renamed to %q", name)})
+	default:
+		p.Held = append(p.Held, Change{Found: m, Why: fmt.Sprintf("the new name %q is not there", name)})
+	}
+}
+
+// yield leaves names where nothing stands to rivals whose claim comes first.
+func (p *Plan) yield(w *Wanted, rivals func() []*Wanted) {
+	fresh := slices.ContainsFunc(p.Puts, func(c Change) bool { return c.Found == nil })
+	if !fresh || rivals == nil {
+		return
+	}
+	for _, rival := range rivals() {
+		if rival.Rule.From >= w.Rule.From {
+			continue
+		}
+		p.Puts = slices.DeleteFunc(p.Puts, func(c Change) bool {
+			theirs := rival.Services[c.Want.Key]
+			if c.Found != nil || theirs == nil {
+				return false
+			}
+			p.Taken = append(p.Taken, Finding{c.Original(), c.Want.Key, fmt.Sprintf("the name goes to %s %q", rival.Rule.From, theirs.Mark.Key)})
+			return true
+		})
+	}
+}
+
+// sort puts every list into its order, and Taken's doubles away.
+func (p *Plan) sort() {
+	for _, list := range [][]Change{p.Puts, p.Deletes, p.Held} {
+		slices.SortFunc(list, func(a, b Change) int {
+			return cmp.Or(a.Ref().Key.Compare(b.Ref().Key), cmp.Compare(a.Why, b.Why))
+		})
+	}
+	slices.SortFunc(p.Taken, Finding.compare)
+}

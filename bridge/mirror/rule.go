@@ -1,0 +1,113 @@
+package mirror
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
+)
+
+// Rule is one direction of mirroring: copies of From's natives at To. It is
+// immutable once a Loop has it.
+type Rule struct {
+	Owner      string         // the bridge's name, in every mark
+	From, To   catalog.Origin // there is one rule for a pair
+	Namespaces []string       // of the originals: names, patterns with '*', and either with '!'; none: DefaultNamespaces
+	Naming     registry.Naming
+	Address    AddressPolicy
+	Inward     bool // To speaks for namespaces: they must exist there, and protected ones are never written to
+	Limit      Limit
+	Hold       time.Duration // after which a held deletion is looked at again; 0: never released by time
+}
+
+// DefaultNamespaces selects all namespaces but the cluster's own.
+func DefaultNamespaces() []string { return []string{"*", "!kube-*"} }
+
+// String names the rule: "kubernetes/prod:consul/dc1".
+func (r *Rule) String() string { return string(r.From) + ":" + string(r.To) }
+
+// selects reports whether originals in ns are mirrored: some pattern matches
+// and none with '!' does. Only patterns with '!' mean all others.
+func (r *Rule) selects(ns string) bool {
+	patterns := r.Namespaces
+	if len(patterns) == 0 {
+		patterns = DefaultNamespaces()
+	}
+	selected, named := false, false
+	for _, p := range patterns {
+		p, not := strings.CutPrefix(p, "!")
+		hit, err := path.Match(p, ns)
+		if not && (hit || err != nil) {
+			return false
+		}
+		if !not {
+			named = true
+			selected = selected || hit
+		}
+	}
+	return selected || !named
+}
+
+// CheckPattern returns an error if p is no pattern for Rule.Namespaces.
+func CheckPattern(p string) error {
+	rest := strings.TrimPrefix(p, "!")
+	if strings.Trim(rest, "abcdefghijklmnopqrstuvwxyz0123456789.-_*") != "" || rest == "" {
+		return fmt.Errorf("namespace pattern %q: want a name in lower case, with '*' for any part and '!' before it to leave it out", p)
+	}
+	return nil
+}
+
+// target returns the key that the mirror of an original stands under.
+func (r *Rule) target(original catalog.Key) catalog.Key {
+	fill := strings.NewReplacer("{service}", original.Name, "{namespace}", original.Namespace)
+	return catalog.Key{
+		Namespace: strings.ToLower(fill.Replace(r.Naming.Namespace)),
+		Name:      strings.ToLower(fill.Replace(r.Naming.Name)),
+	}
+}
+
+// CheckTemplate returns an error if t is no template of a name: words between
+// braces other than service and namespace, or braces that do not match.
+func CheckTemplate(t string) error {
+	rest := strings.NewReplacer("{service}", "", "{namespace}", "").Replace(t)
+	if t == "" || strings.ContainsAny(rest, "{}/ ") {
+		return fmt.Errorf("name template %q: want text with {service} and {namespace}", t)
+	}
+	return nil
+}
+
+// writable returns why nothing may be written in the target's namespace ns;
+// nil if it may.
+func (r *Rule) writable(ns string) error {
+	if r.Inward && (ns == "default" || strings.HasPrefix(ns, "kube-")) {
+		return fmt.Errorf("namespace %q is protected: %w", ns, registry.ErrNotOwned)
+	}
+	return nil
+}
+
+// Limit is a deletion budget: what may go without being asked. A loss is
+// within it if it is of at most Services services, or of at most Percent of the
+// instances that the rule has at its target.
+type Limit struct{ Services, Percent int }
+
+// DefaultLimit is the greater of 10 services and 20 % of the instances.
+func DefaultLimit() Limit { return Limit{Services: 10, Percent: 20} }
+
+// DefaultHold is how long held deletions wait for their second look.
+const DefaultHold = 5 * time.Minute
+
+// Loss counts services that go, and their instances.
+type Loss struct{ Services, Instances int }
+
+func (l Loss) plus(o Loss) Loss {
+	return Loss{l.Services + o.Services, l.Instances + o.Instances}
+}
+
+// exceeded reports whether a loss is more than the limit allows of total
+// instances.
+func (l Limit) exceeded(loss Loss, total int) bool {
+	return loss.Services > l.Services && loss.Instances*100 > l.Percent*total
+}

@@ -1,0 +1,103 @@
+package mirror
+
+import (
+	"errors"
+	"log/slog"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
+)
+
+// sayings is what the log was told, each thing once a change of state.
+type sayings struct {
+	taken, refused, held, failed news
+	blocked, budget              string
+}
+
+// publish makes the status of a plan and logs what is new in it.
+func (l *Loop) publish(p *Plan) {
+	st := &Status{
+		Rule: l.rule.String(), From: l.rule.From, To: l.rule.To,
+		Blocked: p.Blocked, Since: l.since, Same: p.Same, Pending: len(p.Puts) + len(p.Deletes),
+		Held: p.held(), Budget: p.Budget, Taken: p.Taken, Refused: p.Refused, Failed: l.failed(p),
+		Puts: l.puts, Deletes: l.deletes, Lag: l.lag,
+	}
+	if err := l.blockedBy(); err != nil && st.Blocked == "" {
+		st.Blocked = err.Error()
+	}
+	l.status.Store(st)
+	l.say(st)
+}
+
+// blockedBy returns what the target has against this owner writing at all.
+func (l *Loop) blockedBy() error {
+	if err := l.target.Lost(); err != nil {
+		return err
+	}
+	return l.err
+}
+
+// failed lists the changes whose last write failed. A conflict is no failure:
+// the plan was old.
+func (l *Loop) failed(p *Plan) []Finding {
+	var all []Finding
+	for _, list := range [][]Change{p.Puts, p.Deletes} {
+		for _, c := range list {
+			a := l.retries[c.Ref()]
+			if a.err != nil && a.want == c.Want && !errors.Is(a.err, registry.ErrConflict) {
+				all = append(all, Finding{c.Original(), c.Ref().Key, a.err.Error()})
+			}
+		}
+	}
+	return all
+}
+
+func (l *Loop) say(st *Status) {
+	if st.Blocked != l.said.blocked {
+		if l.said.blocked = st.Blocked; st.Blocked != "" {
+			l.log.Warn("nothing is written", "why", st.Blocked)
+		} else {
+			l.log.Info("writing")
+		}
+	}
+	if (st.Budget == "") != (l.said.budget == "") {
+		if st.Budget != "" {
+			l.log.Error("deletions held until they are approved", "why", st.Budget)
+		} else {
+			l.log.Info("no deletions held by the budget any more")
+		}
+	}
+	l.said.budget = st.Budget
+	sayAll(l.log, &l.said.taken, "name taken", st.Taken)
+	sayAll(l.log, &l.said.refused, "refused", st.Refused)
+	sayAll(l.log, &l.said.failed, "write failed, will retry", st.Failed)
+	sayAll(l.log, &l.said.held, "deletion waits", withoutBudget(st))
+}
+
+// withoutBudget leaves out what the budget's own line said already.
+func withoutBudget(st *Status) []Finding {
+	var all []Finding
+	for _, f := range st.Held {
+		if f.Why != st.Budget {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+func sayAll(log *slog.Logger, n *news, what string, now []Finding) {
+	fresh, over := n.update(now)
+	for _, f := range fresh {
+		log.Warn(what, "target", f.Target.String(), "original", original(f), "why", f.Why)
+	}
+	for _, f := range over {
+		log.Info("no longer: "+what, "target", f.Target.String(), "original", original(f))
+	}
+}
+
+func original(f Finding) string {
+	if f.Original == (catalog.Key{}) {
+		return ""
+	}
+	return f.Original.String()
+}

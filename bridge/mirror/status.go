@@ -1,0 +1,58 @@
+package mirror
+
+import (
+	"time"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// Status is what a rule's loop last made of the catalog. It is immutable.
+type Status struct {
+	Rule     string
+	From, To catalog.Origin
+	Blocked  string        // why nothing is written at all; "" if it may be
+	Since    time.Time     // since when something is to be written; zero: the target is as it should be
+	Same     int           // mirrors that are as they should be
+	Pending  int           // changes to be written
+	Held     []Finding     // deletions that wait, and for what
+	Budget   string        // why the budget holds deletions until they are approved; "" if it does not
+	Taken    []Finding     // names that somebody else has
+	Refused  []Finding     // originals that the target cannot hold
+	Failed   []Finding     // changes whose last write failed, and how
+	Puts     int           // written since start
+	Deletes  int           // written since start
+	Lag      time.Duration // how long the last time took from a change to its echo
+}
+
+// Settled reports whether the target is known and as the rule wants it, but for
+// what is reported as held, taken or refused.
+func (s *Status) Settled() bool { return s.Blocked == "" && s.Since.IsZero() }
+
+func (p *Plan) held() []Finding {
+	all := make([]Finding, len(p.Held))
+	for i, c := range p.Held {
+		all[i] = Finding{c.Original(), c.Ref().Key, c.Why}
+	}
+	return all
+}
+
+// news keeps what was said, so that each thing is said once.
+type news map[Finding]bool
+
+// update returns what is new among now and what is over.
+func (n *news) update(now []Finding) (fresh, over []Finding) {
+	next := make(news, len(now))
+	for _, f := range now {
+		if !(*n)[f] && !next[f] {
+			fresh = append(fresh, f)
+		}
+		next[f] = true
+	}
+	for f := range *n {
+		if !next[f] {
+			over = append(over, f)
+		}
+	}
+	*n = next
+	return fresh, over
+}

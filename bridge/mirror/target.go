@@ -1,0 +1,123 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
+)
+
+// Target is one registry that rules write to for one owner. All its rules
+// share it, from any goroutine, and with it the claim on the owner's fence. The
+// claim is made before the first write and not sooner, so that a bridge which
+// has nothing to write leaves no trace.
+type Target struct {
+	writer registry.Writer
+	owner  string
+
+	mu      sync.Mutex // guards following; held while claiming
+	claimed []catalog.Identity
+	lost    error // why nothing more may be written, until a new Target
+}
+
+// NewTarget returns a Target that writes by w. It starts nothing and does not
+// close w.
+func NewTarget(owner string, w registry.Writer) *Target {
+	return &Target{owner: owner, writer: w}
+}
+
+// Canon is the writer's.
+func (t *Target) Canon(s *catalog.Service) (*catalog.Service, error) { return t.writer.Canon(s) }
+
+// Lost returns why this process may not write there any more; nil if it may.
+func (t *Target) Lost() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lost
+}
+
+// claim makes sure that the owner's fence names all the sources.
+func (t *Target) claim(ctx context.Context, sources []catalog.Identity) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.lost != nil {
+		return t.lost
+	}
+	all := slices.Concat(t.claimed, sources)
+	slices.Sort(all)
+	all = slices.Compact(all)
+	if len(all) == len(t.claimed) {
+		return nil
+	}
+	if err := t.writer.Claim(ctx, registry.Fence{Owner: t.owner, Sources: all}, false); err != nil {
+		return fmt.Errorf("claim the fence of owner %q: %w", t.owner, err)
+	}
+	t.claimed = all
+	return nil
+}
+
+// fenced notes that the target refused a write because of the fence.
+func (t *Target) fenced(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.lost == nil {
+		t.lost = fmt.Errorf("another writer of owner %q took over: %w", t.owner, err)
+	}
+}
+
+// outcome is what became of one change.
+type outcome struct {
+	Change
+	Err error
+}
+
+// apply writes at most max of the changes, puts before deletes: deletes only
+// once no put is left over. It returns what became of those that it tried. A
+// deletion's own records are compared by their version, a put's by that of what
+// it replaces.
+func (t *Target) apply(ctx context.Context, puts, deletes []Change, max int) []outcome {
+	if len(puts) > max {
+		puts, deletes = puts[:max], nil
+	}
+	deletes = deletes[:min(len(deletes), max-len(puts))]
+	done := t.write(ctx, t.writer.Put, puts)
+	if t.Lost() != nil {
+		return done
+	}
+	return append(done, t.write(ctx, t.writer.Delete, deletes)...)
+}
+
+func (t *Target) write(ctx context.Context, do func(context.Context, []*catalog.Service) []registry.Result, changes []Change) []outcome {
+	if len(changes) == 0 {
+		return nil
+	}
+	all := make([]*catalog.Service, len(changes))
+	for i, c := range changes {
+		all[i] = c.record()
+	}
+	done := make([]outcome, len(changes))
+	for i, r := range do(ctx, all) {
+		done[i] = outcome{changes[i], r.Err}
+		if errors.Is(r.Err, registry.ErrFenced) {
+			t.fenced(r.Err)
+		}
+	}
+	return done
+}
+
+// record is the service to hand to the writer, at the version that was found.
+func (c Change) record() *catalog.Service {
+	if c.Want == nil {
+		return c.Found
+	}
+	s := *c.Want
+	s.Version = ""
+	if c.Found != nil {
+		s.Version = c.Found.Version
+	}
+	return &s
+}
