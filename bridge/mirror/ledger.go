@@ -74,7 +74,9 @@ func (l *ledger) prune(p *Plan) {
 	}
 	still := map[catalog.Ref]bool{}
 	for _, c := range slices.Concat(p.Puts, p.Deletes, p.Held) {
-		still[c.Ref()] = l.released[c.Ref()]
+		if l.released[c.Ref()] {
+			still[c.Ref()] = true
+		}
 	}
 	l.released = still
 }
