@@ -1,0 +1,311 @@
+package isthmus
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// answer is what one question gets. Without an answer section it tells of
+// absence, of the type (rcode NOERROR) or of the name (NXDOMAIN).
+type answer struct {
+	rcode int
+	rrset
+	zone    int    // whose SOA record tells of absence
+	chased  bool   // the answer is that of an alias's target
+	outside string // an alias's target outside of our zones, which is not looked up yet
+}
+
+// maxChain is how many aliases are followed.
+const maxChain = 10
+
+// answer answers a question for name, in lower case, that q was read from.
+//
+//	name                       exists                                holds
+//	Z                          always                                SOA, NS
+//	svc.Z, pod.Z, dns.Z        always                                nothing
+//	dns-version.Z              always                                TXT
+//	ns.dns.Z                   always                                A, AAAA
+//	NS.svc.Z, NS.pod.Z         with the namespace                    nothing
+//	S.NS.svc.Z                 ClusterIP: with the service           A, AAAA, SRV of all ports
+//	                           Headless: with a ready endpoint       A, AAAA, SRV of all ports
+//	                           ExternalName: if it is a name         CNAME
+//	_P._T.S.NS.svc.Z           with a port of that name              A, AAAA, SRV
+//	_T.S.NS.svc.Z              with a port of that protocol          nothing
+//	H.S.NS.svc.Z               with a ready endpoint of that name    A, AAAA, SRV of its ports
+//	1-2-3-4.NS.pod.Z           by the option pods                    A or AAAA
+//	4.3.2.1.in-addr.arpa       with a service or endpoint there      PTR
+//	3.2.1.in-addr.arpa, ...    with such a name below                nothing
+//
+// A name that exists does so for every type. A name that does not is
+// SERVFAIL, and no NXDOMAIN, while an origin that may hold it is not synced.
+func (v *view) answer(q query, name string, typ uint16) answer {
+	a := v.lookup(q, name, typ)
+	if !a.chased {
+		a.zone = q.zone
+	}
+	return a
+}
+
+func (v *view) lookup(q query, name string, typ uint16) answer {
+	switch q.kind {
+	case kindService, kindEndpoint, kindPort:
+		return v.service(q, name, typ)
+	case kindApex:
+		return v.apex(q.zone, typ)
+	case kindBranch:
+		return answer{}
+	case kindVersion:
+		return holds(typ, dns.TypeTXT, func() []dns.RR { return v.versionTXT(name) })
+	case kindNS:
+		return ofType(typ)(v.nsAddrs(name, v.conf.zones[q.zone]))
+	case kindNamespace:
+		if v.snap.Namespace(q.key.Namespace) {
+			return answer{}
+		}
+		return v.absent(q.key.Namespace)
+	case kindPod:
+		return v.pod(q, name, typ)
+	case kindReverse, kindNet:
+		return v.reverse(q, name, typ)
+	}
+	return answer{rcode: dns.RcodeNameError}
+}
+
+// absent is the answer for a name in namespace ns that nobody here holds.
+func (v *view) absent(ns string) answer {
+	if v.snap.Pending(ns) {
+		return answer{rcode: dns.RcodeServerFailure}
+	}
+	return answer{rcode: dns.RcodeNameError}
+}
+
+// holds is the answer of a name that holds one type only.
+func holds(typ, held uint16, rrs func() []dns.RR) answer {
+	if typ != held {
+		return answer{}
+	}
+	return answer{rrset: rrset{answer: rrs()}}
+}
+
+// ofType picks the addresses of the type asked for.
+func ofType(typ uint16) func(a, aaaa []dns.RR) answer {
+	return func(a, aaaa []dns.RR) answer {
+		switch typ {
+		case dns.TypeA:
+			return answer{rrset: rrset{answer: a}}
+		case dns.TypeAAAA:
+			return answer{rrset: rrset{answer: aaaa}}
+		}
+		return answer{}
+	}
+}
+
+func (v *view) apex(z int, typ uint16) answer {
+	switch typ {
+	case dns.TypeSOA:
+		return answer{rrset: rrset{answer: v.soa[z]}}
+	case dns.TypeNS:
+		return answer{rrset: v.ns(v.conf.zones[z])}
+	}
+	return answer{}
+}
+
+func (v *view) service(q query, name string, typ uint16) answer {
+	e, _ := v.entries.Get(q.key)
+	if e == nil {
+		return v.absent(q.key.Namespace)
+	}
+	r := e.in[q.zone]
+	switch {
+	case q.kind == kindService && r.cname != nil:
+		return v.follow(r, typ)
+	case q.kind == kindService:
+		return r.get(typ)
+	case r.cname != nil:
+		return v.absent(q.key.Namespace)
+	case q.kind == kindPort:
+		return v.port(e, q, name, typ)
+	}
+	return v.endpoint(e, q, name, typ)
+}
+
+// get returns what is prebuilt for the service's own name.
+func (r *records) get(typ uint16) answer {
+	switch typ {
+	case dns.TypeA:
+		return answer{rrset: rrset{answer: r.a}}
+	case dns.TypeAAAA:
+		return answer{rrset: rrset{answer: r.aaaa}}
+	case dns.TypeSRV:
+		return answer{rrset: r.srv}
+	}
+	return answer{}
+}
+
+// port answers for _PORT._PROTO below a service.
+func (v *view) port(e *entry, q query, name string, typ uint16) answer {
+	r := e.in[q.zone]
+	for i := range r.ports {
+		if p := &r.ports[i]; p.name == q.port && p.proto == q.proto {
+			if typ == dns.TypeSRV {
+				return answer{rrset: rrset{owned(p.answer, name), p.extra}}
+			}
+		}
+	}
+	keep := func(_ *catalog.Endpoint, p catalog.Port) bool {
+		return (q.port == "" || strings.EqualFold(p.Name, q.port)) && (q.proto == "" || strings.EqualFold(string(p.Proto), q.proto))
+	}
+	b := v.builder(e, q.zone)
+	if !slices.ContainsFunc(portsOf(b.svc, b.ready), func(p catalog.Port) bool { return keep(nil, p) }) {
+		return v.absent(q.key.Namespace)
+	}
+	if typ == dns.TypeSRV {
+		return answer{rrset: b.srv(name, keep)}
+	}
+	return ofType(typ)(b.addrs(name, addrsOf(b.svc, b.ready, keep)))
+}
+
+// endpoint answers for one label below a service: an endpoint's, or the
+// protocol that port names stand below.
+func (v *view) endpoint(e *entry, q query, name string, typ uint16) answer {
+	b := v.builder(e, q.zone)
+	addr, _ := parseDashed(q.host)
+	found := slices.DeleteFunc(slices.Clone(b.ready), func(ep *catalog.Endpoint) bool { return !v.conf.isHost(ep, q.host, addr) })
+	switch {
+	case len(found) == 0 && b.hasProto(q.host):
+		return answer{}
+	case len(found) == 0:
+		return v.absent(q.key.Namespace)
+	}
+	b.ready = found
+	if typ == dns.TypeSRV {
+		return answer{rrset: b.endpointSRV(name, anyPort)}
+	}
+	return ofType(typ)(b.addrs(name, endpointAddrs(found, anyPort)))
+}
+
+// hasProto reports whether port names stand below label.
+func (b *builder) hasProto(label string) bool {
+	proto := strings.TrimPrefix(label, "_")
+	return slices.ContainsFunc(portsOf(b.svc, b.ready), func(p catalog.Port) bool {
+		return proto == "" || strings.EqualFold(string(p.Proto), proto)
+	})
+}
+
+func (v *view) builder(e *entry, z int) builder {
+	n := v.conf.naming
+	return builder{naming: n, ttl: n.ttlOf(e.svc), name: e.in[z].name, svc: e.svc, ready: v.conf.ready(e.svc)}
+}
+
+// follow answers for an alias: with the chain of aliases and, where its end is
+// in our zones, with what is held there.
+func (v *view) follow(r *records, typ uint16) answer {
+	chain := slices.Clip(r.cname)
+	for typ != dns.TypeCNAME {
+		target := chain[len(chain)-1].(*dns.CNAME).Target
+		q, inside := v.conf.zones.parse(target)
+		if !inside {
+			return answer{rrset: rrset{answer: chain}, chased: true, outside: target}
+		}
+		next := v.aliasAt(q)
+		if next == nil {
+			a := v.answer(q, target, typ)
+			a.answer, a.chased = slices.Concat(chain, a.answer), true
+			return a
+		}
+		if len(chain) == maxChain || slices.Contains(chain, next) {
+			break
+		}
+		chain = append(chain, next)
+	}
+	return answer{rrset: rrset{answer: chain}}
+}
+
+// aliasAt returns the CNAME record that stands at q, or nil.
+func (v *view) aliasAt(q query) dns.RR {
+	if q.kind != kindService {
+		return nil
+	}
+	if e, _ := v.entries.Get(q.key); e != nil && e.in[q.zone].cname != nil {
+		return e.in[q.zone].cname[0]
+	}
+	return nil
+}
+
+func (v *view) pod(q query, name string, typ uint16) answer {
+	addr, ok := parseDashed(q.host)
+	switch {
+	case v.conf.pods != podsInsecure || !ok:
+		return answer{rcode: dns.RcodeNameError}
+	case !v.snap.Namespace(q.key.Namespace):
+		return v.absent(q.key.Namespace)
+	}
+	b := builder{naming: v.conf.naming, ttl: v.conf.ttl}
+	return ofType(typ)(b.addrs(name, []netip.Addr{addr}))
+}
+
+func (v *view) reverse(q query, name string, typ uint16) answer {
+	known := false
+	if q.kind == kindNet {
+		_, known = v.nets.Get(q.net)
+	} else {
+		_, known = v.byAddr.Get(q.net.Addr())
+	}
+	switch {
+	case known && q.kind == kindNet:
+		return answer{}
+	case known:
+		return holds(typ, dns.TypePTR, func() []dns.RR { return v.ptr(name, q.net.Addr()) })
+	case !v.snap.Synced():
+		return answer{rcode: dns.RcodeServerFailure}
+	}
+	return answer{rcode: dns.RcodeNameError}
+}
+
+// ptr returns the names of the services that have the address; where there is
+// none, those of its endpoints.
+func (v *view) ptr(owner string, addr netip.Addr) []dns.RR {
+	var services, endpoints []dns.RR
+	keys, _ := v.byAddr.Get(addr)
+	for _, k := range keys {
+		e, _ := v.entries.Get(k)
+		b := v.builder(e, v.conf.zones.primary())
+		if e.svc.Type == catalog.ClusterIP && slices.Contains(e.svc.Addrs, addr) {
+			services = append(services, b.ptr(owner, b.name))
+			continue
+		}
+		var seen []string
+		for _, ep := range b.ready {
+			if host := b.hostOf(ep); ep.Host.Addr == addr && !slices.Contains(seen, host) {
+				seen = append(seen, host)
+				endpoints = append(endpoints, b.ptr(owner, host+"."+b.name))
+			}
+		}
+	}
+	if len(services) > 0 {
+		return services
+	}
+	return endpoints
+}
+
+func (b *builder) ptr(owner, target string) dns.RR {
+	return &dns.PTR{Hdr: b.header(owner, dns.TypePTR), Ptr: target}
+}
+
+// owned returns rrs with the owner name; they are copied if they have another.
+func owned(rrs []dns.RR, owner string) []dns.RR {
+	if len(rrs) == 0 || rrs[0].Header().Name == owner {
+		return rrs
+	}
+	all := make([]dns.RR, len(rrs))
+	for i, rr := range rrs {
+		all[i] = dns.Copy(rr)
+		all[i].Header().Name = owner
+	}
+	return all
+}

@@ -1,0 +1,132 @@
+package isthmus
+
+import (
+	"context"
+	"strings"
+
+	"github.com/coredns/coredns/plugin"
+	"github.com/coredns/coredns/request"
+	"github.com/miekg/dns"
+)
+
+// name is the directive, and what logs and metrics call the plugin.
+const name = "isthmus"
+
+// Isthmus answers from the newest view; no question waits for a lock or for a
+// registry.
+type Isthmus struct {
+	Next plugin.Handler
+
+	conf  *config
+	views *views
+	up    lookuper
+}
+
+// lookuper asks the whole server, for names that are not ours.
+type lookuper interface {
+	Lookup(ctx context.Context, state request.Request, name string, typ uint16) (*dns.Msg, error)
+}
+
+// Name implements plugin.Handler.
+func (p *Isthmus) Name() string { return name }
+
+// ServeDNS implements plugin.Handler.
+func (p *Isthmus) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	if len(r.Question) != 1 {
+		return plugin.NextOrFailure(name, p.Next, ctx, w, r)
+	}
+	asked := r.Question[0]
+	lower := strings.ToLower(asked.Name)
+	q, ours := p.conf.zones.parse(lower)
+	switch {
+	case !ours:
+		return plugin.NextOrFailure(name, p.Next, ctx, w, r)
+	case asked.Qtype == dns.TypeAXFR || asked.Qtype == dns.TypeIXFR:
+		return dns.RcodeRefused, nil
+	}
+	v := p.views.newest.Load()
+	a := v.answer(q, lower, asked.Qtype)
+	if a.rcode == dns.RcodeNameError && !a.chased && p.conf.fallsThrough(lower) {
+		return plugin.NextOrFailure(name, p.Next, ctx, w, r)
+	}
+	m := newReply(r, a, lower)
+	if len(a.answer) == 0 || a.rcode == dns.RcodeNameError || a.nodata(asked.Qtype) {
+		m.deny(a, v)
+	}
+	if a.outside != "" && (asked.Qtype == dns.TypeA || asked.Qtype == dns.TypeAAAA) {
+		p.ask(ctx, request.Request{W: w, Req: r}, a.outside, &m.msg)
+	}
+	// An error here is the network's or the client's; CoreDNS counts it.
+	_ = w.WriteMsg(&m.msg)
+	return dns.RcodeSuccess, nil
+}
+
+// ask completes an answer whose alias points outside of our zones. What cannot
+// be resolved is left to the client, who has the alias.
+func (p *Isthmus) ask(ctx context.Context, state request.Request, target string, m *dns.Msg) {
+	got, err := p.up.Lookup(ctx, state, target, state.QType())
+	if err != nil || got == nil {
+		return
+	}
+	m.Answer = append(m.Answer, got.Answer...)
+	m.Truncated = got.Truncated
+}
+
+// nodata reports whether the answer is a chain of aliases of ours that ends in
+// a name without the type asked for.
+func (a *answer) nodata(typ uint16) bool {
+	return a.chased && a.outside == "" && typ != dns.TypeCNAME && a.answer[len(a.answer)-1].Header().Rrtype == dns.TypeCNAME
+}
+
+// reply is a message with room for its usual parts, so that it is one piece of
+// memory. Its slices are its own: whoever handles it further may change them,
+// but not the records in them.
+type reply struct {
+	msg      dns.Msg
+	question [1]dns.Question
+	answer   [4]dns.RR
+	ns       [1]dns.RR
+	extra    [3]dns.RR
+}
+
+// newReply makes the reply to r. Names that answer the question are spelled as
+// in the question; lower is its name in lower case.
+func newReply(r *dns.Msg, a answer, lower string) *reply {
+	m := new(reply)
+	m.msg.Id, m.msg.Opcode = r.Id, r.Opcode
+	m.msg.Response, m.msg.Authoritative = true, true
+	m.msg.RecursionDesired, m.msg.CheckingDisabled = r.RecursionDesired, r.CheckingDisabled
+	m.msg.Rcode = a.rcode
+	m.question[0] = r.Question[0]
+	m.msg.Question = m.question[:]
+	m.msg.Answer = append(m.answer[:0], a.answer...)
+	m.msg.Extra = append(m.extra[:0], a.extra...)
+	if asked := r.Question[0].Name; asked != lower {
+		spell(m.msg.Answer, lower, asked)
+	}
+	return m
+}
+
+// deny puts the SOA record of the zone that the name is absent from, spelled as
+// in the question.
+func (m *reply) deny(a answer, v *view) {
+	if a.rcode == dns.RcodeServerFailure {
+		return
+	}
+	soa, asked := v.soa[a.zone][0], m.question[0].Name
+	m.msg.Ns = append(m.ns[:0], soa)
+	z := soa.Header().Name
+	if !a.chased && z != "." && !strings.HasSuffix(asked, z) {
+		spell(m.msg.Ns, z, asked[len(asked)-len(z):])
+	}
+}
+
+// spell replaces the records that lower owns by copies that asked owns.
+func spell(rrs []dns.RR, lower, asked string) {
+	for i, rr := range rrs {
+		if rr.Header().Name == lower {
+			rrs[i] = dns.Copy(rr)
+			rrs[i].Header().Name = asked
+		}
+	}
+}

@@ -1,0 +1,157 @@
+package isthmus
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/core/dnsserver"
+	"github.com/coredns/coredns/plugin"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// source is where the metrics of one block come from.
+type source struct {
+	zone   string
+	server *dnsserver.Config
+	views  *views
+}
+
+// labels are the values of the labels that tell one block from another.
+func (s source) labels() [3]string {
+	host := ""
+	if len(s.server.ListenHosts) > 0 {
+		host = s.server.ListenHosts[0]
+	}
+	return [3]string{s.server.Transport + "://" + host + ":" + s.server.Port, s.zone, s.server.ViewName}
+}
+
+// collector reads the metrics of all blocks from their newest views, when it
+// is asked for them. There is one in a prometheus registry, and a reload puts
+// the new block's source in the old one's place.
+type collector struct {
+	descs []metric
+
+	mu      sync.Mutex // guards sources
+	sources map[[3]string]source
+}
+
+// metric is one number of an origin.
+type metric struct {
+	desc  *prometheus.Desc
+	value func(catalog.State, *catalog.Snapshot) (float64, bool)
+}
+
+func newCollector() *collector {
+	desc := func(metric, help string) *prometheus.Desc {
+		return prometheus.NewDesc(prometheus.BuildFQName(plugin.Namespace, name, metric), help, []string{"server", "zone", "view", "origin"}, nil)
+	}
+	return &collector{
+		sources: make(map[[3]string]source),
+		descs: []metric{
+			{desc("services", "Services that the origin holds."), func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return float64(s.Services), true }},
+			{desc("endpoints", "Endpoints that the origin holds."), endpoints},
+			{desc("refused_records", "Records of the origin that are left out because they are malformed."), func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return float64(s.Refused), true }},
+			{desc("origin_synced", "Whether the origin reported all that it holds at least once."), func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return number(s.Synced), true }},
+			{desc("origin_connected", "Whether the origin can be read now."), func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return number(s.Connected), true }},
+			{desc("origin_news_age_seconds", "Time since the origin was last heard of."), newsAge},
+		},
+	}
+}
+
+func endpoints(s catalog.State, snap *catalog.Snapshot) (float64, bool) {
+	n := 0
+	for svc := range snap.From(s.Origin) {
+		n += len(svc.Endpoints)
+	}
+	return float64(n), true
+}
+
+// newsAge is not known of an origin that was never heard of.
+func newsAge(s catalog.State, _ *catalog.Snapshot) (float64, bool) {
+	return time.Since(s.News).Seconds(), !s.News.IsZero()
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(to chan<- *prometheus.Desc) {
+	for _, m := range c.descs {
+		to <- m.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(to chan<- prometheus.Metric) {
+	c.mu.Lock()
+	sources := maps.Clone(c.sources)
+	c.mu.Unlock()
+	for labels, src := range sources {
+		snap := src.views.newest.Load().snap
+		for _, s := range snap.Origins() {
+			for _, m := range c.descs {
+				if v, known := m.value(s, snap); known {
+					to <- prometheus.MustNewConstMetric(m.desc, prometheus.GaugeValue, v, append(slices.Clone(labels[:]), string(s.Origin))...)
+				}
+			}
+		}
+	}
+}
+
+func (c *collector) add(s source) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sources[s.labels()] = s
+}
+
+// remove leaves the source of a newer block in the same place alone.
+func (c *collector) remove(s source) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sources[s.labels()] == s {
+		delete(c.sources, s.labels())
+	}
+}
+
+// exportMetrics registers s with reg while the server of c runs.
+func exportMetrics(c *caddy.Controller, reg prometheus.Registerer, s source) {
+	var to *collector
+	c.OnStartup(func() error {
+		var err error
+		to, err = register(reg)
+		if err != nil {
+			return plugin.Error(name, err)
+		}
+		to.add(s)
+		return nil
+	})
+	c.OnShutdown(func() error {
+		if to != nil {
+			to.remove(s)
+		}
+		return nil
+	})
+}
+
+// register returns the collector of reg; the first call makes it.
+func register(reg prometheus.Registerer) (*collector, error) {
+	c := newCollector()
+	err := reg.Register(c)
+	var there prometheus.AlreadyRegisteredError
+	if errors.As(err, &there) {
+		if c, ours := there.ExistingCollector.(*collector); ours {
+			return c, nil
+		}
+	}
+	return c, err
+}

@@ -1,0 +1,227 @@
+package isthmus
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// records are the prebuilt answers of one service in one zone. Everybody who
+// asks gets the same records: they are never modified.
+type records struct {
+	name    string // owner of a, aaaa, cname and srv; lower case
+	a, aaaa []dns.RR
+	cname   []dns.RR // an alias answers nothing else
+	srv     rrset
+	ports   []portRecords
+}
+
+// rrset is an answer and what stands beside it in the additional section.
+type rrset struct{ answer, extra []dns.RR }
+
+// portRecords are the SRV records of _NAME._PROTO.
+type portRecords struct {
+	name, proto string // lower case
+	rrset
+}
+
+// naming says how names and lifetimes are made; the same for all of a view.
+type naming struct {
+	ttl      uint32
+	podNames bool // endpoints are named after their pods
+}
+
+// build makes a service's records in zone z.
+func (n naming) build(svc *catalog.Service, ready []*catalog.Endpoint, z zone) *records {
+	r := &records{name: serviceName(svc.Key, z)}
+	b := builder{naming: n, ttl: n.ttlOf(svc), name: r.name, svc: svc, ready: ready}
+	if target := alias(svc, ready); target != "" {
+		r.cname = []dns.RR{&dns.CNAME{Hdr: b.header(r.name, dns.TypeCNAME), Target: target}}
+		return r
+	}
+	r.a, r.aaaa = b.addrs(r.name, addrsOf(svc, ready, anyPort))
+	r.srv = b.srv(r.name, anyPort)
+	for _, p := range portsOf(svc, ready) {
+		if p.Name == "" {
+			continue
+		}
+		owner := "_" + portName(p) + "._" + protoName(p) + "." + r.name
+		r.ports = append(r.ports, portRecords{portName(p), protoName(p), b.srv(owner, func(_ *catalog.Endpoint, x catalog.Port) bool {
+			return x.Name == p.Name && x.Proto == p.Proto
+		})})
+	}
+	return r
+}
+
+// serviceName returns S.NS.svc.Z. in lower case.
+func serviceName(k catalog.Key, z zone) string {
+	return z.below(strings.ToLower(k.Name + "." + k.Namespace + ".svc"))
+}
+
+// ttlOf returns the lifetime of a service's records in seconds.
+func (n naming) ttlOf(svc *catalog.Service) uint32 {
+	if svc.TTL <= 0 {
+		return n.ttl
+	}
+	return uint32(max(svc.TTL.Round(time.Second)/time.Second, 1))
+}
+
+// alias returns the name that svc stands for, fully qualified, or "". Besides
+// that of an ExternalName it is the name of an instance that has no address,
+// where no other instance has one.
+func alias(svc *catalog.Service, ready []*catalog.Endpoint) string {
+	switch svc.Type {
+	case catalog.ExternalName:
+		return dns.Fqdn(strings.ToLower(svc.Alias))
+	case catalog.Headless:
+		for _, e := range ready {
+			if e.Host.Addr.IsValid() {
+				return ""
+			}
+		}
+		if len(ready) > 0 {
+			return dns.Fqdn(ready[0].Host.Name)
+		}
+	}
+	return ""
+}
+
+// portFilter picks ports; e is nil for those of the service itself.
+type portFilter func(e *catalog.Endpoint, p catalog.Port) bool
+
+func anyPort(*catalog.Endpoint, catalog.Port) bool { return true }
+
+// portsOf returns the ports under which svc can be asked for, each once by
+// name and protocol.
+func portsOf(svc *catalog.Service, ready []*catalog.Endpoint) []catalog.Port {
+	all := svc.Ports
+	if svc.Type == catalog.Headless {
+		all = nil
+		for _, e := range ready {
+			for _, p := range e.Ports {
+				if !slices.ContainsFunc(all, func(x catalog.Port) bool { return x.Name == p.Name && x.Proto == p.Proto }) {
+					all = append(all, p)
+				}
+			}
+		}
+	}
+	return all
+}
+
+func portName(p catalog.Port) string  { return strings.ToLower(p.Name) }
+func protoName(p catalog.Port) string { return strings.ToLower(string(p.Proto)) }
+
+// addrsOf returns the addresses that svc answers with where keep takes one of
+// the ports behind them, each once.
+func addrsOf(svc *catalog.Service, ready []*catalog.Endpoint, keep portFilter) []netip.Addr {
+	if svc.Type != catalog.Headless {
+		return svc.Addrs
+	}
+	return endpointAddrs(ready, keep)
+}
+
+func endpointAddrs(ready []*catalog.Endpoint, keep portFilter) []netip.Addr {
+	all := make([]netip.Addr, 0, len(ready))
+	seen := make(map[netip.Addr]struct{}, len(ready))
+	for _, e := range ready {
+		if _, dup := seen[e.Host.Addr]; dup || !e.Host.Addr.IsValid() || !keepsAny(e, keep) {
+			continue
+		}
+		seen[e.Host.Addr] = struct{}{}
+		all = append(all, e.Host.Addr)
+	}
+	return all
+}
+
+// keepsAny reports whether keep takes a port of e; an endpoint without ports
+// counts as one with a port of no name.
+func keepsAny(e *catalog.Endpoint, keep portFilter) bool {
+	if len(e.Ports) == 0 {
+		return keep(e, catalog.Port{})
+	}
+	return slices.ContainsFunc(e.Ports, func(p catalog.Port) bool { return keep(e, p) })
+}
+
+// builder makes records of one service.
+type builder struct {
+	naming
+	ttl   uint32
+	name  string // the service's
+	svc   *catalog.Service
+	ready []*catalog.Endpoint
+}
+
+func (b *builder) header(owner string, typ uint16) dns.RR_Header {
+	return dns.RR_Header{Name: owner, Rrtype: typ, Class: dns.ClassINET, Ttl: b.ttl}
+}
+
+// addrs makes A and AAAA records. They stand in one block, because a hundred
+// single ones cost the collector a hundred times as much.
+func (b *builder) addrs(owner string, all []netip.Addr) (a, aaaa []dns.RR) {
+	n4 := 0
+	for _, x := range all {
+		if x.Is4() {
+			n4++
+		}
+	}
+	as, aaaas := make([]dns.A, 0, n4), make([]dns.AAAA, 0, len(all)-n4)
+	bytes := make([]byte, 0, 4*n4+16*(len(all)-n4))
+	for _, x := range all {
+		start := len(bytes)
+		bytes = append(bytes, x.AsSlice()...)
+		ip := net.IP(bytes[start:len(bytes):len(bytes)])
+		if x.Is4() {
+			as = append(as, dns.A{Hdr: b.header(owner, dns.TypeA), A: ip})
+			a = append(a, &as[len(as)-1])
+		} else {
+			aaaas = append(aaaas, dns.AAAA{Hdr: b.header(owner, dns.TypeAAAA), AAAA: ip})
+			aaaa = append(aaaa, &aaaas[len(aaaas)-1])
+		}
+	}
+	return a, aaaa
+}
+
+// address makes one A or AAAA record.
+func (b *builder) address(owner string, x netip.Addr) dns.RR {
+	if x.Is4() {
+		return &dns.A{Hdr: b.header(owner, dns.TypeA), A: x.AsSlice()}
+	}
+	return &dns.AAAA{Hdr: b.header(owner, dns.TypeAAAA), AAAA: x.AsSlice()}
+}
+
+// hostOf returns the label of an endpoint below its service's name; "" if it
+// is known by a name of its own.
+func (n naming) hostOf(e *catalog.Endpoint) string {
+	switch {
+	case !e.Host.Addr.IsValid():
+		return ""
+	case e.Hostname != "":
+		return strings.ToLower(e.Hostname)
+	case n.podNames && e.Pod != "" && len(e.Pod) < 64:
+		return strings.ToLower(e.Pod)
+	}
+	return dashed(e.Host.Addr)
+}
+
+// isHost reports whether label is hostOf(e), mostly without making that.
+func (n naming) isHost(e *catalog.Endpoint, label string, addr netip.Addr) bool {
+	if e.Hostname == "" && (!n.podNames || e.Pod == "") && (!addr.IsValid() || e.Host.Addr != addr) {
+		return false
+	}
+	return label != "" && n.hostOf(e) == label
+}
+
+// target returns the name that SRV records of e point to, and its address if
+// that is ours to tell.
+func (b *builder) target(e *catalog.Endpoint) (string, netip.Addr) {
+	if host := b.hostOf(e); host != "" {
+		return host + "." + b.name, e.Host.Addr
+	}
+	return dns.Fqdn(e.Host.Name), netip.Addr{}
+}

@@ -1,0 +1,119 @@
+package isthmus
+
+import (
+	"net/netip"
+
+	"github.com/miekg/dns"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// srv makes the SRV records of the ports that keep takes, owned by owner.
+// Those of a headless service point to its endpoints, all others to the
+// service itself.
+func (b *builder) srv(owner string, keep portFilter) rrset {
+	if b.svc.Type == catalog.Headless {
+		return b.endpointSRV(owner, keep)
+	}
+	var s rrset
+	ports := keepPorts(nil, b.svc.Ports, keep)
+	weight := srvWeight(100, 100*len(ports)*max(len(b.svc.Addrs), 1))
+	for i, p := range ports {
+		if hasPort(ports[:i], p.Number) {
+			continue
+		}
+		s.answer = append(s.answer, b.srvRecord(owner, weight, p.Number, b.name))
+	}
+	if len(s.answer) > 0 {
+		a, aaaa := b.addrs(b.name, b.svc.Addrs)
+		s.extra = append(a, aaaa...)
+	}
+	return s
+}
+
+func (b *builder) srvRecord(owner string, weight, port uint16, target string) dns.RR {
+	return &dns.SRV{Hdr: b.header(owner, dns.TypeSRV), Weight: weight, Port: port, Target: target}
+}
+
+// endpointSRV is srv for endpoints, whatever the service's type.
+func (b *builder) endpointSRV(owner string, keep portFilter) rrset {
+	total := b.totalWeight(keep)
+	type at struct {
+		target string
+		port   uint16
+	}
+	type glue struct {
+		target string
+		addr   netip.Addr
+	}
+	seen, glued := make(map[at]struct{}, len(b.ready)), make(map[glue]struct{}, len(b.ready))
+	var s rrset
+	for _, e := range b.ready {
+		target, addr := "", netip.Addr{}
+		for _, p := range e.Ports {
+			if !keep(e, p) {
+				continue
+			}
+			if target == "" {
+				target, addr = b.target(e)
+			}
+			if _, dup := seen[at{target, p.Number}]; !dup {
+				seen[at{target, p.Number}] = struct{}{}
+				s.answer = append(s.answer, b.srvRecord(owner, srvWeight(weightOf(e), total), p.Number, target))
+			}
+			if _, dup := glued[glue{target, addr}]; !dup && addr.IsValid() {
+				glued[glue{target, addr}] = struct{}{}
+				s.extra = append(s.extra, b.address(target, addr))
+			}
+		}
+	}
+	return s
+}
+
+// totalWeight sums the weights of all ports that keep takes.
+func (b *builder) totalWeight(keep portFilter) int {
+	total := 0
+	for _, e := range b.ready {
+		for _, p := range e.Ports {
+			if keep(e, p) {
+				total += weightOf(e)
+			}
+		}
+	}
+	return total
+}
+
+// weightOf is what an endpoint weighs among its siblings: 100 unless it says.
+func weightOf(e *catalog.Endpoint) int {
+	if e.Weight > 0 {
+		return e.Weight
+	}
+	return 100
+}
+
+// srvWeight is the hundredth of the total that weight is, at least 1.
+func srvWeight(weight, total int) uint16 {
+	if total == 0 {
+		return 1
+	}
+	return uint16(max(100*weight/total, 1))
+}
+
+func keepPorts(e *catalog.Endpoint, all []catalog.Port, keep portFilter) []catalog.Port {
+	var kept []catalog.Port
+	for _, p := range all {
+		if keep(e, p) {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+func hasPort(all []catalog.Port, number uint16) bool {
+	for _, p := range all {
+		if p.Number == number {
+			return true
+		}
+	}
+	return false
+}
