@@ -1,0 +1,165 @@
+package etcd
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+)
+
+const (
+	probeTime = 2 * time.Second  // to answer the least question
+	pageTime  = 10 * time.Second // to answer a page of a list
+	writeTime = 5 * time.Second  // to answer a transaction
+)
+
+// etcd is one opened registry; it implements registry.Writer. A Watch has a
+// client of its own, so that nothing of it is left when it returns.
+type etcd struct {
+	config *config
+	layout layout
+	owner  string // "" for a reader
+	table  *table
+	writes writeState
+}
+
+// writeState is what writing needs.
+type writeState struct {
+	mu     sync.Mutex // guards what follows
+	client *clientv3.Client
+	fence  *fence // nil: not claimed, or lost
+}
+
+// dialing reads the files of the stanza into what a client needs.
+func (c *config) dialing() (clientv3.Config, error) {
+	cfg := clientv3.Config{
+		Endpoints:            c.endpoints,
+		DialTimeout:          probeTime,
+		DialKeepAliveTime:    10 * time.Second,
+		DialKeepAliveTimeout: 3 * time.Second,
+		PermitWithoutStream:  true,
+		MaxUnaryRetries:      3,
+		Logger:               zap.NewNop(),
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+			MinConnectTimeout: probeTime,
+		})},
+	}
+	var err error
+	if cfg.Username, cfg.Password, err = c.credentials(); err != nil {
+		return cfg, fmt.Errorf("etcd %q: user: %w", c.name, err)
+	}
+	if cfg.TLS, err = c.tls(); err != nil {
+		return cfg, fmt.Errorf("etcd %q: TLS: %w", c.name, err)
+	}
+	return cfg, nil
+}
+
+var errUser = errors.New("want user:password")
+
+func (c *config) credentials() (user, password string, err error) {
+	text := string(c.user)
+	if c.userFile != "" {
+		b, err := os.ReadFile(c.userFile)
+		if err != nil {
+			return "", "", err
+		}
+		text = strings.TrimSpace(string(b))
+	}
+	if text == "" && c.userFile == "" {
+		return "", "", nil
+	}
+	user, password, ok := strings.Cut(text, ":")
+	if !ok || user == "" || password == "" {
+		return "", "", errUser
+	}
+	return user, password, nil
+}
+
+// tls returns nil where the stanza names no file. The certificate is read
+// again for each connection, so that a renewed one is taken up.
+func (c *config) tls() (*tls.Config, error) {
+	if c.caFile == "" && c.certFile == "" {
+		return nil, nil
+	}
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.caFile != "" {
+		pem, err := os.ReadFile(c.caFile)
+		if err != nil {
+			return nil, err
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("file %q holds no certificate", c.caFile)
+		}
+	}
+	if c.certFile == "" {
+		return t, nil
+	}
+	load := func() (*tls.Certificate, error) {
+		cert, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+		return &cert, err
+	}
+	t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
+	_, err := load()
+	return t, err
+}
+
+// dial returns a client. With a user it asks the server for a token, hence ctx.
+func (c *config) dial(ctx context.Context) (*clientv3.Client, error) {
+	cfg, err := c.dialing()
+	if err != nil {
+		return nil, err
+	}
+	cfg.Context = ctx
+	client, err := clientv3.New(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("etcd %q: connect: %w", c.name, err)
+	}
+	return client, nil
+}
+
+// client is the one for writes; it lives until Close.
+func (e *etcd) client() (*clientv3.Client, error) {
+	e.writes.mu.Lock()
+	defer e.writes.mu.Unlock()
+	if e.writes.client != nil {
+		return e.writes.client, nil
+	}
+	client, err := e.config.dial(context.Background())
+	e.writes.client = client
+	return client, err
+}
+
+// Close gives up the connection.
+func (e *etcd) Close() error {
+	e.writes.mu.Lock()
+	defer e.writes.mu.Unlock()
+	if e.writes.client == nil {
+		return nil
+	}
+	err := e.writes.client.Close()
+	e.writes.client = nil
+	return err
+}
+
+// probe asks the least question and returns the revision and cluster id.
+func probe(ctx context.Context, client *clientv3.Client, key string) (revision int64, cluster uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	resp, err := client.Get(ctx, key, clientv3.WithKeysOnly())
+	if err != nil {
+		return 0, 0, fmt.Errorf("reach server: %w", err)
+	}
+	return resp.Header.Revision, resp.Header.ClusterId, nil
+}

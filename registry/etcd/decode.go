@@ -1,0 +1,220 @@
+package etcd
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// metaDrift is the meta entry of a mirror of ours that is not as we write it.
+const metaDrift = "isthmus.dev/drift"
+
+var errHidden = errors.New("hidden by the records below it")
+
+// decode makes services of all records of one key, one per owner, and says
+// which records are refused. Mirrors of the owner own are checked for drift.
+func decode(l layout, all []*record, own string) ([]*catalog.Service, map[string]error) {
+	slices.SortFunc(all, func(a, b *record) int { return cmp.Compare(a.key, b.key) })
+	owners := map[string][]*record{}
+	refused := map[string]error{}
+	for i, r := range all {
+		if r.err == nil && r.mark == nil && hidden(r, all[i+1:]) {
+			refused[r.key] = errHidden
+			continue
+		}
+		if r.err != nil {
+			refused[r.key] = r.err
+		}
+		if r.place.Key != (catalog.Key{}) && (r.mark != nil || r.err == nil && !r.noHost) {
+			owners[r.owner()] = append(owners[r.owner()], r)
+		}
+	}
+	var services []*catalog.Service
+	for owner, recs := range owners {
+		s := decodeService(recs)
+		if n := drift(l, s, recs); owner == own && own != "" && n > 0 {
+			s.Meta = map[string]string{metaDrift: strconv.Itoa(n)}
+		}
+		services = append(services, s)
+	}
+	return services, refused
+}
+
+// hidden reports whether the stock plugin passes r over: what stands exactly
+// at a service's name counts only while nothing stands below.
+func hidden(r *record, after []*record) bool {
+	if r.place.ID != "" || r.place.Proto != "" {
+		return false
+	}
+	return slices.ContainsFunc(after, func(o *record) bool { return strings.HasPrefix(o.key, r.key+"/") })
+}
+
+// decodeService makes one service of all records of one owner.
+func decodeService(recs []*record) *catalog.Service {
+	s := &catalog.Service{
+		Key:     recs[0].place.Key,
+		Mark:    serviceMark(recs),
+		Type:    catalog.Headless,
+		TTL:     serviceTTL(recs),
+		Version: versionOf(recs),
+	}
+	if alias := aliasOf(recs); alias != "" {
+		s.Type, s.Alias = catalog.ExternalName, alias
+		return s
+	}
+	s.Endpoints = endpoints(recs)
+	for _, e := range s.Endpoints {
+		s.Ports = append(s.Ports, e.Ports...)
+	}
+	s.Sort()
+	s.Ports = slices.Compact(s.Ports)
+	return s
+}
+
+// serviceMark is the mark of the newest format; records of one service carry
+// the same one, or have drifted.
+func serviceMark(recs []*record) *catalog.Mark {
+	owner := recs[0].owner()
+	if owner == "" {
+		return nil
+	}
+	m := &catalog.Mark{Owner: owner}
+	for i, r := range recs {
+		if r.mark != nil && (i == 0 || r.mark.Format > m.Format) {
+			m.Of, m.Format = r.mark.Of, r.mark.Format
+			m.Key, _ = catalog.ParseKey(r.mark.Key)
+		}
+	}
+	return m
+}
+
+// serviceTTL is the least that a record says.
+func serviceTTL(recs []*record) time.Duration {
+	least := 0
+	for _, r := range recs {
+		ttl := r.ttl
+		if r.mark != nil {
+			ttl = min(r.mark.TTL, maxTTL)
+		}
+		if ttl > 0 && (least == 0 || ttl < least) {
+			least = ttl
+		}
+	}
+	return time.Duration(least) * time.Second
+}
+
+// aliasOf returns the name of a service that is nothing but a name.
+func aliasOf(recs []*record) string {
+	r := recs[0]
+	if len(recs) > 1 || r.err != nil || r.port != noPort || r.host.Addr.IsValid() {
+		return ""
+	}
+	if r.mark != nil && r.place.ID != "" {
+		return ""
+	}
+	return r.host.Name
+}
+
+// endpoints joins the records of one id and host.
+func endpoints(recs []*record) []catalog.Endpoint {
+	type instance struct {
+		id   string
+		host catalog.Host
+	}
+	at := map[instance]int{}
+	hosts := map[string]int{} // of each id
+	var all []catalog.Endpoint
+	for _, r := range recs {
+		if r.err != nil {
+			continue
+		}
+		in := instance{r.id(), r.host}
+		i, known := at[in]
+		if !known {
+			i = len(all)
+			at[in] = i
+			hosts[in.id]++
+			all = append(all, catalog.Endpoint{ID: in.id, Host: in.host, Ready: true, Serving: true})
+		}
+		r.addTo(&all[i])
+	}
+	for i, e := range all {
+		if hosts[e.ID] > 1 {
+			all[i].ID = e.ID + "@" + e.Host.String()
+		}
+	}
+	return all
+}
+
+// id is the id of the endpoint that the record is part of.
+func (r *record) id() string {
+	if r.mark != nil && r.mark.ID != "" {
+		return r.mark.ID
+	}
+	return cmp.Or(r.place.ID, "@")
+}
+
+// addTo adds what the record says to its endpoint.
+func (r *record) addTo(e *catalog.Endpoint) {
+	e.Weight = cmp.Or(e.Weight, r.weight)
+	app := ""
+	if m := r.mark; m != nil {
+		e.Hostname, e.Zone, app = cmp.Or(e.Hostname, m.Hostname), cmp.Or(e.Zone, m.Zone), m.App
+	} else if r.place.Proto == "" && plainLabel(r.place.ID) {
+		e.Hostname = r.place.ID
+	}
+	if r.port == noPort {
+		return
+	}
+	p := catalog.Port{Name: r.place.Port, Proto: cmp.Or(r.place.Proto, catalog.TCP), Number: uint16(r.port), App: app}
+	if !slices.Contains(e.Ports, p) {
+		e.Ports = append(e.Ports, p)
+	}
+}
+
+// versionOf is made of the revisions of all records: the newest, how many, and
+// a digest of each key with its revision.
+func versionOf(recs []*record) string {
+	if len(recs) == 0 {
+		return ""
+	}
+	recs = slices.Clone(recs)
+	slices.SortFunc(recs, func(a, b *record) int { return cmp.Compare(a.key, b.key) })
+	h := sha256.New()
+	newest := int64(0)
+	for _, r := range recs {
+		newest = max(newest, r.mod)
+		h.Write([]byte(r.key))
+		h.Write(binary.BigEndian.AppendUint64([]byte{0}, uint64(r.mod)))
+	}
+	return fmt.Sprintf("%d-%d-%s", newest, len(recs), hex.EncodeToString(h.Sum(nil)[:8]))
+}
+
+// drift counts the records that differ from what s would be written as.
+func drift(l layout, s *catalog.Service, recs []*record) int {
+	if s.Mark == nil || s.Mark.Owner == catalog.UnknownOwner || s.Mark.Format > catalog.MarkFormat {
+		return 0
+	}
+	want, _ := encode(l, s)
+	values := make(map[string]string, len(want))
+	for _, r := range want {
+		values[r.key] = r.marshal()
+	}
+	n := 0
+	for _, r := range recs {
+		if v, ok := values[r.key]; !ok || v != r.value {
+			n++
+		}
+		delete(values, r.key)
+	}
+	return n + len(values)
+}

@@ -1,0 +1,134 @@
+package etcd
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
+)
+
+const fencePath = "/isthmus/fence/"
+
+// fence is an owner's fence as it was claimed.
+type fence struct {
+	key   string
+	value string
+	mod   int64
+}
+
+// fenceValue is the fence's JSON.
+type fenceValue struct {
+	Sources []catalog.Identity `json:"sources"`
+	Epoch   int64              `json:"epoch"`
+}
+
+// compares hold a transaction to the fence.
+func (f *fence) compares() []clientv3.Cmp {
+	return []clientv3.Cmp{
+		clientv3.Compare(clientv3.ModRevision(f.key), "=", f.mod),
+		clientv3.Compare(clientv3.Value(f.key), "=", f.value),
+	}
+}
+
+// Claim makes this the writer that may write for its owner.
+func (e *etcd) Claim(ctx context.Context, f registry.Fence, bump bool) error {
+	if f.Owner != e.owner || e.owner == "" {
+		return fmt.Errorf("etcd %q: claim the fence of %q as %q: %w", e.config.name, f.Owner, e.owner, registry.ErrNotOwned)
+	}
+	client, err := e.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeTime)
+	defer cancel()
+	for {
+		claimed, err := claim(ctx, client, f, bump)
+		if err != nil {
+			return fmt.Errorf("etcd %q: claim the fence of %q: %w", e.config.name, f.Owner, err)
+		}
+		if claimed != nil {
+			e.setFence(claimed)
+			return nil
+		}
+	}
+}
+
+// claim tries once; nil, nil means that another writer was quicker.
+func claim(ctx context.Context, client *clientv3.Client, f registry.Fence, bump bool) (*fence, error) {
+	key := fencePath + f.Owner
+	resp, err := client.Get(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	there := fence{key: key}
+	if len(resp.Kvs) == 1 {
+		there.value, there.mod = string(resp.Kvs[0].Value), resp.Kvs[0].ModRevision
+	}
+	want, err := next(there.value, f.Sources, bump)
+	if err != nil || want == there.value {
+		return &there, err
+	}
+	txn, err := client.Txn(ctx).
+		If(clientv3.Compare(clientv3.ModRevision(key), "=", there.mod)).
+		Then(clientv3.OpPut(key, want)).Commit()
+	if err != nil || !txn.Succeeded {
+		return nil, err
+	}
+	return &fence{key, want, txn.Header.Revision}, nil
+}
+
+// next returns what a fence's value is to become.
+func next(there string, sources []catalog.Identity, bump bool) (string, error) {
+	var v fenceValue
+	if there != "" {
+		if err := json.Unmarshal([]byte(there), &v); err != nil {
+			return "", fmt.Errorf("what stands there is no fence: %w: %w", err, registry.ErrForeignFence)
+		}
+	}
+	known := func(id catalog.Identity) bool { return slices.Contains(v.Sources, id) }
+	if len(v.Sources) > 0 && len(sources) > 0 && !slices.ContainsFunc(sources, known) {
+		return "", fmt.Errorf("it is for %s: %w", join(v.Sources), registry.ErrForeignFence)
+	}
+	lacking := slices.DeleteFunc(slices.Clone(sources), known)
+	if there != "" && len(lacking) == 0 && !bump {
+		return there, nil
+	}
+	if there == "" || bump {
+		v.Epoch++
+	}
+	v.Sources = append(v.Sources, lacking...)
+	slices.SortFunc(v.Sources, func(a, b catalog.Identity) int { return cmp.Compare(a, b) })
+	text, err := json.Marshal(v)
+	return string(text), err
+}
+
+func join(ids []catalog.Identity) string {
+	var b strings.Builder
+	for i, id := range ids {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%q", id)
+	}
+	return b.String()
+}
+
+func (e *etcd) setFence(f *fence) {
+	e.writes.mu.Lock()
+	defer e.writes.mu.Unlock()
+	e.writes.fence = f
+}
+
+// claimedFence returns the claimed fence, or nil.
+func (e *etcd) claimedFence() *fence {
+	e.writes.mu.Lock()
+	defer e.writes.mu.Unlock()
+	return e.writes.fence
+}

@@ -1,0 +1,138 @@
+package etcd
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
+)
+
+// maxOps is how many keys a transaction compares or writes, its fence apart.
+// etcd refuses more than 128 unless told otherwise.
+const maxOps = 98
+
+// op is what becomes of one key.
+type op struct {
+	key   string
+	value string // to put
+	mod   int64  // as it stands; 0: it does not
+	do    verb
+}
+
+type verb int
+
+const (
+	keep   verb = iota // compare only
+	put                // the value
+	remove             // the key
+)
+
+// planPut returns what it takes to make s stand, in order: puts, removals,
+// then what only is compared. No ops: it stands already.
+func (t *table) planPut(s *catalog.Service) ([]op, error) {
+	want, err := encode(t.layout, s)
+	if err != nil {
+		return nil, err
+	}
+	there, err := t.standing(s, want)
+	return diff(want, there), err
+}
+
+// planDelete returns what it takes to remove s.
+func (t *table) planDelete(s *catalog.Service) ([]op, error) {
+	there, err := t.standing(s, nil)
+	return diff(nil, there), err
+}
+
+// standing returns the records of s, if they are ours, at the version of s,
+// and nobody else's stand where want is to stand.
+func (t *table) standing(s *catalog.Service, want []*record) (map[string]*record, error) {
+	if s.Mark == nil || s.Mark.Owner != t.owner {
+		return nil, fmt.Errorf("service %q of owner %q: %w", s.Key, s.Ref().Owner, registry.ErrNotOwned)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	there := map[string]*record{}
+	if g := t.groups[s.Key]; g != nil {
+		for key, r := range g.records {
+			if r.mark != nil && r.mark.Owner == t.owner {
+				there[key] = r
+			}
+		}
+	}
+	recs := make([]*record, 0, len(there))
+	for _, r := range there {
+		if r.mark.Format > catalog.MarkFormat {
+			return nil, fmt.Errorf("record %q has a mark of format %d: %w", r.key, r.mark.Format, registry.ErrNotOwned)
+		}
+		recs = append(recs, r)
+	}
+	if versionOf(recs) != s.Version {
+		return nil, fmt.Errorf("service %q: %w", s.Key, registry.ErrConflict)
+	}
+	for _, r := range want {
+		if t.keys[r.key] != nil && there[r.key] == nil {
+			return nil, fmt.Errorf("record %q: %w", r.key, registry.ErrNotOwned)
+		}
+	}
+	return there, nil
+}
+
+// diff returns the ops that lead from what is there to what is wanted.
+func diff(want []*record, there map[string]*record) []op {
+	var ops []op
+	wanted := make(map[string]bool, len(want))
+	same := 0
+	for _, r := range want {
+		wanted[r.key] = true
+		o := op{key: r.key, value: r.marshal(), do: put}
+		if old := there[r.key]; old != nil {
+			o.mod = old.mod
+			if old.value == o.value {
+				o.do = keep
+				same++
+			}
+		}
+		ops = append(ops, o)
+	}
+	for key, r := range there {
+		if !wanted[key] {
+			ops = append(ops, op{key: key, mod: r.mod, do: remove})
+		}
+	}
+	if same == len(ops) {
+		return nil
+	}
+	order := [...]int{put: 0, remove: 1, keep: 2}
+	slices.SortFunc(ops, func(a, b op) int {
+		return cmp.Or(cmp.Compare(order[a.do], order[b.do]), cmp.Compare(a.key, b.key))
+	})
+	return ops
+}
+
+// after returns the records that stand when ops are done at a revision.
+func after(ops []op, revision int64) []*record {
+	var recs []*record
+	for _, o := range ops {
+		switch o.do {
+		case keep:
+			recs = append(recs, &record{key: o.key, mod: o.mod})
+		case put:
+			recs = append(recs, &record{key: o.key, mod: revision})
+		}
+	}
+	return recs
+}
+
+// items returns what ops did at a revision.
+func items(ops []op, revision int64) []item {
+	var all []item
+	for _, o := range ops {
+		if o.do != keep {
+			all = append(all, item{key: o.key, value: []byte(o.value), mod: revision, gone: o.do == remove})
+		}
+	}
+	return all
+}

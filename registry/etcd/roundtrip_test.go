@@ -1,0 +1,146 @@
+package etcd
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// drawService draws mirrors whose ids, host names and ports get in each
+// other's way.
+func drawService(t *rapid.T) *catalog.Service {
+	words := []string{"", "a", "b", "web-0", "web-1", "any", "*", "A/b", "_tcp", "x.y", label("a", 1)}
+	word := func(what string) string { return rapid.SampledFrom(words).Draw(t, what) }
+	s := &catalog.Service{
+		Key:  catalog.Key{Namespace: "shop", Name: "web"},
+		Mark: &catalog.Mark{Owner: "prod", Of: "x:1", Key: catalog.Key{Namespace: "s", Name: "w"}, Format: 1},
+		Type: catalog.Headless,
+		TTL:  time.Duration(rapid.IntRange(0, 400_000).Draw(t, "ttl")) * time.Millisecond,
+	}
+	for i := range rapid.IntRange(0, 6).Draw(t, "endpoints") {
+		e := catalog.Endpoint{
+			ID:       word("id") + []string{"", fmt.Sprint(i)}[rapid.IntRange(0, 1).Draw(t, "suffix")],
+			Host:     catalog.Host{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(rapid.IntRange(1, 4).Draw(t, "host"))})},
+			Hostname: word("hostname"), Zone: word("zone"),
+			Ready:  rapid.IntRange(0, 4).Draw(t, "ready") > 0,
+			Weight: rapid.IntRange(-1, 70000).Draw(t, "weight"),
+		}
+		for range rapid.IntRange(0, 3).Draw(t, "ports") {
+			e.Ports = append(e.Ports, catalog.Port{
+				Name: word("port"), Proto: rapid.SampledFrom([]catalog.Protocol{"TCP", "UDP", "SCTP", "ODD"}).Draw(t, "proto"),
+				Number: uint16(rapid.IntRange(0, 3).Draw(t, "number")), App: word("app"),
+			})
+		}
+		s.Endpoints = append(s.Endpoints, e)
+	}
+	s.Sort()
+	return s
+}
+
+// TestRoundTrip holds what Canon promises: it is what reads back, twice the
+// same, without drift, and keeps every ready address and its ports.
+func TestRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawService(t)
+		before := s.Text()
+		c, err := canon(cluster, s)
+		if err != nil {
+			t.Fatalf("Canon: %v", err)
+		}
+		if s.Text() != before {
+			t.Fatal("Canon changed its argument")
+		}
+		if c == nil {
+			if s.ReadyEndpoints() > 0 {
+				t.Fatal("Canon dropped ready endpoints")
+			}
+			return
+		}
+		again, err := canon(cluster, c)
+		if err != nil || !again.Same(c) {
+			t.Fatalf("Canon of Canon: %v\n%s", err, cmp.Diff(c.Text(), again.Text()))
+		}
+		read := readBack(t, s)
+		if !read.Same(c) {
+			t.Fatalf("what reads back is not Canon:\n%s", cmp.Diff(c.Text(), read.Text()))
+		}
+		if diff := cmp.Diff(reach(s), reach(c)); diff != "" {
+			t.Fatalf("addresses and ports changed:\n%s", diff)
+		}
+	})
+}
+
+// readBack writes s as text and decodes that.
+func readBack(t *rapid.T, s *catalog.Service) *catalog.Service {
+	recs, err := encode(cluster, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for i, r := range recs {
+		if seen[r.key] {
+			t.Fatalf("key %q twice", r.key)
+		}
+		seen[r.key] = true
+		value := r.marshal()
+		recs[i] = parseRecord(cluster, r.key, []byte(value))
+		recs[i].value = value
+	}
+	all, refused := decode(cluster, recs, "prod")
+	if len(all) != 1 || len(refused) > 0 {
+		t.Fatalf("%d services, refused %v", len(all), refused)
+	}
+	return all[0]
+}
+
+// reach is what a client can get at: addresses, each with protocol and number.
+func reach(s *catalog.Service) []string {
+	var all []string
+	for _, e := range s.Endpoints {
+		if !e.Ready {
+			continue
+		}
+		all = append(all, e.Host.String())
+		for _, p := range e.Ports {
+			if p.Number > 0 && p.Proto != "ODD" {
+				all = append(all, fmt.Sprintf("%s %s %d", e.Host, p.Proto, p.Number))
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// FuzzDecode holds that no key and value upset the decoder, and that a record
+// is either read or refused.
+func FuzzDecode(f *testing.F) {
+	f.Add("svc/shop/web/_tcp/_http/a", `{"host":"10.0.0.1","port":80}`, "web", `{"host":"x.example.org"}`)
+	f.Add("web/a", `{"host":"10.0.0.1","isthmus":{"owner":"p","key":"a/b","format":1}}`, "web", `{"text":"heritage=external-dns"}`)
+	f.Add("svc", "", "svc//", "{}")
+	f.Fuzz(func(t *testing.T, k1, v1, k2, v2 string) {
+		groups := map[catalog.Key][]*record{}
+		for _, kv := range [][2]string{{k1, v1}, {k2, v2}} {
+			if r := parseRecord(cluster, cluster.base+kv[0], []byte(kv[1])); r != nil {
+				groups[r.place.Key] = append(groups[r.place.Key], r)
+			}
+		}
+		for key, g := range groups {
+			services, refused := decode(cluster, g, "p")
+			for _, s := range services {
+				if s.Key != key || s.Key == (catalog.Key{}) || s.Version == "" {
+					t.Errorf("decoded %q of %q:\n%s", s.Key, key, s.Text())
+				}
+				if _, err := canon(cluster, s); s.Ref().Owner == "p" && len(refused) == 0 && s.Mark.Format <= 1 && err != nil && s.Mark.Key.Name != "" && s.Key.Name != "*" {
+					t.Errorf("canon: %v", err)
+				}
+			}
+		}
+	})
+}

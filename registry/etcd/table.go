@@ -1,0 +1,335 @@
+package etcd
+
+import (
+	"errors"
+	"log/slog"
+	"path"
+	"strings"
+	"sync"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// item is one key as a list, an event or a write of our own tells it.
+type item struct {
+	key   string
+	value []byte
+	mod   int64
+	gone  bool
+}
+
+// table is what is known of each key, from the list, the events and our own
+// writes, each key by its newest revision; and the way from there to the feed.
+type table struct {
+	layout layout
+	owner  string // whose values are kept
+	log    *slog.Logger
+
+	mu       sync.Mutex // guards what follows
+	keys     map[string]*record
+	gone     map[string]int64 // keys that we deleted, until the watch tells so
+	groups   map[catalog.Key]*group
+	heritage map[string]int // names beside which external-dns keeps account
+	refused  map[string]bool
+	revision int64 // the newest that any answer told
+	cluster  uint64
+	watched  int64         // the revision up to which all is told
+	history  int           // grows when revisions begin anew
+	feed     *catalog.Feed // nil while no Watch reports
+	dirty    map[catalog.Key]bool
+}
+
+// group is all of one service key.
+type group struct {
+	records map[string]*record
+	told    map[catalog.Ref]string // what the feed was told: versions
+	refused map[string]bool
+}
+
+func newTable(l layout, owner string, log *slog.Logger) *table {
+	t := &table{layout: l, owner: owner, log: log, refused: map[string]bool{}}
+	t.resetLocked()
+	return t
+}
+
+func (t *table) resetLocked() {
+	t.keys, t.gone, t.groups = map[string]*record{}, map[string]int64{}, map[catalog.Key]*group{}
+	t.heritage, t.dirty = map[string]int{}, map[catalog.Key]bool{}
+	t.revision, t.watched = 0, 0
+	t.history++
+}
+
+var errWentBack = errors.New("the revision went back, or it is another cluster: restored from a backup?")
+
+// newest is the newest revision that any answer told.
+func (t *table) newest() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.revision
+}
+
+// age is the history that the table is of.
+func (t *table) age() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.history
+}
+
+// check returns an error if the server, asked when since was the newest
+// revision, is no longer the one that the table holds.
+func (t *table) check(since, revision int64, cluster uint64) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if revision < since || t.cluster != 0 && cluster != t.cluster {
+		return errWentBack
+	}
+	return nil
+}
+
+// begin forgets all that was known if it was of another history.
+func (t *table) begin(since, revision int64, cluster uint64) {
+	other := t.check(since, revision, cluster) != nil
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if other {
+		t.resetLocked()
+	}
+	t.cluster = cluster
+}
+
+// replace takes over the list of all keys at one revision and reports it.
+func (t *table) replace(items []item, revision int64, feed *catalog.Feed) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key, r := range t.keys {
+		if r.mod <= revision {
+			t.dropLocked(key)
+		}
+	}
+	for _, it := range items {
+		t.setLocked(it)
+	}
+	t.watchedLocked(revision)
+	t.feed, t.dirty = feed, map[catalog.Key]bool{}
+	var all []*catalog.Service
+	for _, g := range t.groups {
+		g.told = nil
+	}
+	for key := range t.groups {
+		set, _ := t.decodeLocked(key)
+		all = append(all, set...)
+	}
+	t.sweepLocked()
+	feed.Replace(all)
+}
+
+// update takes over events, whole up to their newest revision, and reports
+// what they changed.
+func (t *table) update(items []item) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	newest := t.watched
+	for _, it := range items {
+		t.setLocked(it)
+		newest = max(newest, it.mod)
+	}
+	t.watchedLocked(newest)
+	t.flushLocked()
+}
+
+// wrote takes over what a transaction of our own did at one revision, unless
+// the watch told of it already.
+func (t *table) wrote(items []item, revision int64, history int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if history != t.history {
+		return
+	}
+	t.revision = max(t.revision, revision)
+	if revision > t.watched {
+		for _, it := range items {
+			t.setLocked(it)
+		}
+	}
+	t.flushLocked()
+}
+
+// detach ends the reports of a Watch.
+func (t *table) detach() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.feed = nil
+}
+
+func (t *table) watchedLocked(revision int64) {
+	t.watched = max(t.watched, revision)
+	t.revision = max(t.revision, revision)
+	for key, mod := range t.gone {
+		if mod <= t.watched {
+			delete(t.gone, key)
+		}
+	}
+}
+
+// setLocked takes over one key, unless something newer is known of it.
+func (t *table) setLocked(it item) {
+	if it.mod < t.gone[it.key] {
+		return
+	}
+	if old := t.keys[it.key]; old != nil && old.mod >= it.mod {
+		return
+	}
+	t.dropLocked(it.key)
+	if it.gone {
+		t.gone[it.key] = it.mod
+		return
+	}
+	r := parseRecord(t.layout, it.key, it.value)
+	if r == nil {
+		return
+	}
+	r.mod = it.mod
+	if r.mark != nil && r.mark.Owner == t.owner {
+		r.value = string(it.value)
+	}
+	delete(t.gone, it.key)
+	t.keys[it.key] = r
+	t.groupLocked(r.place.Key).records[it.key] = r
+	t.dirty[r.place.Key] = true
+	t.countLocked(r, +1)
+}
+
+func (t *table) dropLocked(key string) {
+	r := t.keys[key]
+	if r == nil {
+		return
+	}
+	delete(t.keys, key)
+	delete(t.groups[r.place.Key].records, key)
+	t.dirty[r.place.Key] = true
+	t.countLocked(r, -1)
+}
+
+func (t *table) groupLocked(k catalog.Key) *group {
+	g := t.groups[k]
+	if g == nil {
+		g = &group{records: map[string]*record{}, refused: map[string]bool{}}
+		t.groups[k] = g
+	}
+	return g
+}
+
+// flushLocked reports every group that changed, if a Watch reports.
+func (t *table) flushLocked() {
+	if t.feed == nil || len(t.dirty) == 0 {
+		return
+	}
+	var set []*catalog.Service
+	var gone []catalog.Ref
+	for k := range t.dirty {
+		s, g := t.decodeLocked(k)
+		set, gone = append(set, s...), append(gone, g...)
+	}
+	clear(t.dirty)
+	if len(set)+len(gone) > 0 {
+		t.feed.Update(set, gone)
+	}
+}
+
+// decodeLocked returns what changed of one group since the feed was told.
+func (t *table) decodeLocked(k catalog.Key) (set []*catalog.Service, gone []catalog.Ref) {
+	g := t.groups[k]
+	if g == nil {
+		return nil, nil
+	}
+	recs := make([]*record, 0, len(g.records))
+	for _, r := range g.records {
+		recs = append(recs, t.claimedLocked(r))
+	}
+	services, refused := decode(t.layout, recs, t.owner)
+	told := make(map[catalog.Ref]string, len(services))
+	for _, s := range services {
+		told[s.Ref()] = s.Version
+		if was, ok := g.told[s.Ref()]; !ok || was != s.Version {
+			set = append(set, s)
+		}
+	}
+	for ref := range g.told {
+		if _, ok := told[ref]; !ok {
+			gone = append(gone, ref)
+		}
+	}
+	g.told = told
+	t.refuseLocked(g, refused)
+	if len(g.records) == 0 {
+		delete(t.groups, k)
+	}
+	return set, gone
+}
+
+// refuseLocked reports which records of a group are refused now.
+func (t *table) refuseLocked(g *group, refused map[string]error) {
+	for key := range g.refused {
+		if refused[key] == nil {
+			t.feed.Refuse(key, nil)
+			delete(t.refused, key)
+			delete(g.refused, key)
+		}
+	}
+	for key, err := range refused {
+		g.refused[key], t.refused[key] = true, true
+		if t.feed.Refuse(key, err) {
+			t.log.Warn("record left out", "origin", t.feed.Origin(), "record", key, "error", err)
+		}
+	}
+}
+
+// sweepLocked takes back refusals of records that are gone or well.
+func (t *table) sweepLocked() {
+	for key := range t.refused {
+		if r := t.keys[key]; r == nil || !t.groupLocked(r.place.Key).refused[key] {
+			t.feed.Refuse(key, nil)
+			delete(t.refused, key)
+		}
+	}
+}
+
+// leafOfExternalDNS reports whether a key ends as external-dns's do: in eight
+// hexadecimal digits.
+func leafOfExternalDNS(label string) bool {
+	return len(label) == 8 && strings.Trim(label, "0123456789abcdef") == ""
+}
+
+// countLocked counts the names that external-dns keeps account of: its text of
+// the name n stands at n, or at n with the type before its first label.
+func (t *table) countLocked(r *record, n int) {
+	if !r.heritage {
+		return
+	}
+	name := path.Dir(r.key)
+	dir, label := path.Split(name)
+	_, stem, _ := strings.Cut(label, "-")
+	for _, name := range []string{name, dir + stem} {
+		t.heritage[name] += n
+		if t.heritage[name] == 0 {
+			delete(t.heritage, name)
+		}
+		if p, err := t.layout.parse(name); err == nil {
+			t.dirty[p.Key] = true
+		}
+	}
+}
+
+// claimedLocked returns r, as external-dns's if that keeps account of its name.
+func (t *table) claimedLocked(r *record) *record {
+	if r.external || r.mark != nil || len(t.heritage) == 0 {
+		return r
+	}
+	name, leaf := path.Split(r.key)
+	if t.heritage[strings.TrimSuffix(name, "/")] == 0 || !leafOfExternalDNS(leaf) {
+		return r
+	}
+	c := *r
+	c.external = true
+	return &c
+}

@@ -1,0 +1,136 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+const (
+	pageSize  = 1000        // keys
+	beatEvery = time.Second // how often a watch asks whether the server is there
+)
+
+// Watch lists the zone at one revision, reports it, and reports what changes
+// from there on. It returns when the server does not answer, forgot what
+// happened since, or is no longer the one that it was.
+func (e *etcd) Watch(ctx context.Context, feed *catalog.Feed) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	client, err := e.config.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	defer e.table.detach()
+	if err := e.watch(ctx, client, feed); err != nil {
+		return fmt.Errorf("etcd %q: %w", e.config.name, err)
+	}
+	return fmt.Errorf("etcd %q: watch: %w", e.config.name, ctx.Err())
+}
+
+func (e *etcd) watch(ctx context.Context, client *clientv3.Client, feed *catalog.Feed) error {
+	since := e.table.newest()
+	revision, cluster, err := probe(ctx, client, e.layout.base)
+	if err != nil {
+		return err
+	}
+	e.table.begin(since, revision, cluster)
+	feed.Identify(catalog.Identity("etcd:" + strconv.FormatUint(cluster, 16)))
+	items, revision, err := list(ctx, client, e.layout.base)
+	if err != nil {
+		return err
+	}
+	e.table.replace(items, revision, feed)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.follow(ctx, client, feed, revision+1) })
+	g.Go(func() error { return e.beat(ctx, client, feed) })
+	return g.Wait()
+}
+
+// list returns all keys below base at one revision.
+func list(ctx context.Context, client *clientv3.Client, base string) (items []item, revision int64, err error) {
+	end := clientv3.GetPrefixRangeEnd(base)
+	for from := base; ; {
+		resp, err := page(ctx, client, from, end, revision)
+		if err != nil {
+			return nil, 0, fmt.Errorf("list %q: %w", base, err)
+		}
+		if revision == 0 {
+			revision = resp.Header.Revision
+		}
+		for _, kv := range resp.Kvs {
+			items = append(items, item{key: string(kv.Key), value: kv.Value, mod: kv.ModRevision})
+		}
+		if !resp.More || len(resp.Kvs) == 0 {
+			return items, revision, nil
+		}
+		from = items[len(items)-1].key + "\x00"
+	}
+}
+
+func page(ctx context.Context, client *clientv3.Client, from, end string, revision int64) (*clientv3.GetResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, pageTime)
+	defer cancel()
+	return client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(pageSize), clientv3.WithRev(revision))
+}
+
+var errEnded = errors.New("the server ended the watch")
+
+// follow reports events from a revision on until the watch ends.
+func (e *etcd) follow(ctx context.Context, client *clientv3.Client, feed *catalog.Feed, from int64) error {
+	events := client.Watch(clientv3.WithRequireLeader(ctx), e.layout.base,
+		clientv3.WithPrefix(), clientv3.WithRev(from), clientv3.WithProgressNotify(), clientv3.WithFragment())
+	for resp := range events {
+		if err := resp.Err(); err != nil {
+			return fmt.Errorf("watch from revision %d: %w", from, err)
+		}
+		if resp.IsProgressNotify() {
+			feed.Connected(nil)
+			continue
+		}
+		items := make([]item, 0, len(resp.Events))
+		for _, ev := range resp.Events {
+			items = append(items, item{
+				key: string(ev.Kv.Key), value: ev.Kv.Value, mod: ev.Kv.ModRevision,
+				gone: ev.Type == clientv3.EventTypeDelete,
+			})
+		}
+		e.table.update(items)
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("watch: %w", ctx.Err())
+	}
+	return errEnded
+}
+
+// beat asks for the newest revision again and again. The watch itself stays
+// silent when the server is gone, and for good on a server that was restored
+// to before the revision which is waited for.
+func (e *etcd) beat(ctx context.Context, client *clientv3.Client, feed *catalog.Feed) error {
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("watch: %w", ctx.Err())
+		case <-tick.C:
+		}
+		since := e.table.newest()
+		revision, cluster, err := probe(ctx, client, e.layout.base)
+		if err == nil {
+			err = e.table.check(since, revision, cluster)
+		}
+		if err != nil {
+			return err
+		}
+		feed.Connected(nil)
+	}
+}

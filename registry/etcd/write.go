@@ -1,0 +1,232 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
+)
+
+// Canon returns s as it would read back after a Put.
+func (e *etcd) Canon(s *catalog.Service) (*catalog.Service, error) { return canon(e.layout, s) }
+
+// Put writes mirrors.
+func (e *etcd) Put(ctx context.Context, all []*catalog.Service) []registry.Result {
+	return e.write(ctx, all, e.table.planPut)
+}
+
+// Delete removes mirrors.
+func (e *etcd) Delete(ctx context.Context, all []*catalog.Service) []registry.Result {
+	return e.write(ctx, all, e.table.planDelete)
+}
+
+// writing is one Put or Delete on its way.
+type writing struct {
+	etcd    *etcd
+	client  *clientv3.Client
+	fence   *fence
+	history int
+	results []registry.Result
+	stop    error // why nothing more is tried
+}
+
+// part is what one transaction is to do for one service: all of it or, where
+// that does not fit, one of several parts.
+type part struct {
+	index int // of the service's result
+	ops   []op
+	done  []*record // what stands by earlier parts
+}
+
+func (e *etcd) write(ctx context.Context, all []*catalog.Service, plan func(*catalog.Service) ([]op, error)) []registry.Result {
+	w := &writing{etcd: e, fence: e.claimedFence(), history: e.table.age(), results: make([]registry.Result, len(all))}
+	if w.fence == nil {
+		w.stop = fmt.Errorf("etcd %q: nothing claimed: %w", e.config.name, registry.ErrFenced)
+	} else if w.client, w.stop = e.client(); w.stop == nil {
+		w.stop = ctx.Err()
+	}
+	seen := map[catalog.Ref]bool{}
+	var batch []part
+	size := 0
+	for i, s := range all {
+		w.results[i].Ref = s.Ref()
+		ops, err := w.plan(s, seen, plan)
+		switch {
+		case err != nil:
+			w.results[i].Err = err
+		case len(ops) == 0:
+			w.results[i].Version = s.Version
+		case len(ops) > maxOps:
+			w.large(ctx, i, ops)
+		case size+len(ops) > maxOps:
+			w.commit(ctx, batch)
+			batch, size = nil, 0
+			fallthrough
+		default:
+			batch, size = append(batch, part{index: i, ops: ops}), size+len(ops)
+		}
+	}
+	w.commit(ctx, batch)
+	return w.results
+}
+
+func (w *writing) plan(s *catalog.Service, seen map[catalog.Ref]bool, plan func(*catalog.Service) ([]op, error)) ([]op, error) {
+	switch {
+	case w.stop != nil:
+		return nil, w.stop
+	case seen[s.Ref()]:
+		return nil, fmt.Errorf("service %q stands twice in one write: %w", s.Key, registry.ErrConflict)
+	}
+	seen[s.Ref()] = true
+	return plan(s)
+}
+
+// large does for one service what no single transaction can hold: it adds,
+// then removes.
+func (w *writing) large(ctx context.Context, index int, ops []op) {
+	kept := func(o op) bool { return o.do == keep }
+	p := part{index: index, done: after(slices.DeleteFunc(slices.Clone(ops), func(o op) bool { return !kept(o) }), 0)}
+	for p.ops = range slices.Chunk(slices.DeleteFunc(ops, kept), maxOps) {
+		revision := w.commit(ctx, []part{p})
+		if revision == 0 {
+			w.results[index].Version = ""
+			return
+		}
+		p.done = append(p.done, after(p.ops, revision)...)
+	}
+}
+
+// commit does the parts in one transaction or, where the server refuses one of
+// them, without that one. It returns the revision of the last transaction, or
+// 0 if there was none.
+func (w *writing) commit(ctx context.Context, batch []part) (revision int64) {
+	if w.stop != nil {
+		w.fail(batch, w.stop)
+		return 0
+	}
+	for len(batch) > 0 {
+		resp, err := w.transact(ctx, batch)
+		if err != nil {
+			return w.failed(ctx, batch, err)
+		}
+		if resp.Succeeded {
+			w.succeeded(batch, resp.Header.Revision)
+			return resp.Header.Revision
+		}
+		batch = w.conflicts(batch, resp)
+	}
+	return 0
+}
+
+func (w *writing) transact(ctx context.Context, batch []part) (*clientv3.TxnResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, writeTime)
+	defer cancel()
+	compares := w.fence.compares()
+	var then []clientv3.Op
+	look := []clientv3.Op{clientv3.OpGet(w.fence.key)}
+	for _, p := range batch {
+		for _, o := range p.ops {
+			compares = append(compares, clientv3.Compare(clientv3.ModRevision(o.key), "=", o.mod))
+			look = append(look, clientv3.OpGet(o.key, clientv3.WithKeysOnly()))
+			switch o.do {
+			case put:
+				then = append(then, clientv3.OpPut(o.key, o.value))
+			case remove:
+				then = append(then, clientv3.OpDelete(o.key))
+			}
+		}
+	}
+	return w.client.Txn(ctx).If(compares...).Then(then...).Else(look...).Commit()
+}
+
+func (w *writing) succeeded(batch []part, revision int64) {
+	var did []item
+	for _, p := range batch {
+		did = append(did, items(p.ops, revision)...)
+		w.results[p.index].Version = versionOf(append(after(p.ops, revision), p.done...))
+	}
+	w.etcd.table.wrote(did, revision, w.history)
+}
+
+// conflicts sets the results of the parts whose records are not at their
+// revision and returns the others.
+func (w *writing) conflicts(batch []part, resp *clientv3.TxnResponse) (rest []part) {
+	at := func(i int) *clientv3.GetResponse {
+		return (*clientv3.GetResponse)(resp.Responses[i].GetResponseRange())
+	}
+	if kvs := at(0).Kvs; len(kvs) == 0 || kvs[0].ModRevision != w.fence.mod || string(kvs[0].Value) != w.fence.value {
+		w.etcd.loseFence(w.fence)
+		w.stop = fmt.Errorf("etcd %q: write: %w", w.etcd.config.name, registry.ErrFenced)
+		w.fail(batch, w.stop)
+		return nil
+	}
+	i := 0
+	for _, p := range batch {
+		var err error
+		for _, o := range p.ops {
+			i++
+			mod := int64(0)
+			if kvs := at(i).Kvs; len(kvs) > 0 {
+				mod = kvs[0].ModRevision
+			}
+			if mod != o.mod && err == nil {
+				err = fmt.Errorf("record %q is at revision %d and was at %d: %w", o.key, mod, o.mod, registry.ErrConflict)
+			}
+		}
+		if err == nil {
+			rest = append(rest, p)
+			continue
+		}
+		w.fail([]part{p}, err)
+	}
+	return rest
+}
+
+// failed decides what an error of a transaction means for its parts.
+func (w *writing) failed(ctx context.Context, batch []part, err error) (revision int64) {
+	switch codeOf(err) {
+	case codes.InvalidArgument, codes.PermissionDenied:
+		if len(batch) > 1 {
+			return max(w.commit(ctx, batch[:len(batch)/2]), w.commit(ctx, batch[len(batch)/2:]))
+		}
+		w.fail(batch, fmt.Errorf("write: %w", err))
+	case codes.ResourceExhausted, codes.Unauthenticated, codes.FailedPrecondition, codes.OutOfRange, codes.NotFound:
+		w.stop = fmt.Errorf("etcd %q: write: %w", w.etcd.config.name, err)
+		w.fail(batch, w.stop)
+	default:
+		w.stop = fmt.Errorf("etcd %q: not tried: %w", w.etcd.config.name, err)
+		w.fail(batch, fmt.Errorf("etcd %q: write: %w: %w", w.etcd.config.name, err, registry.ErrUnknownOutcome))
+	}
+	return 0
+}
+
+func (w *writing) fail(batch []part, err error) {
+	for _, p := range batch {
+		w.results[p.index].Err = err
+	}
+}
+
+func codeOf(err error) codes.Code {
+	var e rpctypes.EtcdError
+	if errors.As(err, &e) {
+		return e.Code()
+	}
+	return status.Code(err)
+}
+
+// loseFence forgets the fence, unless it was claimed anew meanwhile.
+func (e *etcd) loseFence(f *fence) {
+	e.writes.mu.Lock()
+	defer e.writes.mu.Unlock()
+	if e.writes.fence == f {
+		e.writes.fence = nil
+	}
+}
