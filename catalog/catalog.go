@@ -159,6 +159,9 @@ func (f *Feed) Connected(err error) {
 			return news
 		}
 		news := o.state.Err == nil || o.state.Err.Error() != err.Error()
+		if o.state.Connected || o.state.Since.IsZero() {
+			o.state.Since = time.Now()
+		}
 		o.state.Connected, o.state.Err = false, err
 		return news
 	})
@@ -186,5 +189,9 @@ func (f *Feed) edit(do func(*Snapshot, *origin) bool) {
 
 // heard notes that the origin answered just now.
 func (o *origin) heard() {
-	o.state.Connected, o.state.Err, o.state.News = true, nil, time.Now()
+	now := time.Now()
+	if !o.state.Connected {
+		o.state.Since = now
+	}
+	o.state.Connected, o.state.Err, o.state.News = true, nil, now
 }

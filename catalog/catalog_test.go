@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -169,4 +171,32 @@ func BenchmarkUpdate(b *testing.B) {
 		cp := *svc
 		f.Update([]*Service{&cp}, nil)
 	}
+}
+
+// TestConnectedSince holds that a loss shows in Since, however short.
+func TestConnectedSince(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(Policy{})
+		f := c.Feed("memory/x")
+		since := func() time.Time { time.Sleep(time.Second); return c.Snapshot().State("memory/x").Since }
+		if at := since(); !at.IsZero() {
+			t.Errorf("never tried: since %s", at)
+		}
+		f.Replace(nil)
+		up := since()
+		f.Update(nil, nil)
+		if at := since(); at != up {
+			t.Errorf("still connected: since %s, want %s", at, up)
+		}
+		f.Connected(errors.New("cut"))
+		down := since()
+		f.Connected(errors.New("cut again"))
+		if at := since(); !at.After(up) || at != down {
+			t.Errorf("cut: since %s, want %s after %s", at, down, up)
+		}
+		f.Connected(nil)
+		if at := since(); !at.After(down) {
+			t.Errorf("connected again: since %s, want after %s", at, down)
+		}
+	})
 }

@@ -39,6 +39,7 @@ type State struct {
 	Identity  Identity
 	Synced    bool      // it reported everything at least once
 	Connected bool      // it could be read when last heard of
+	Since     time.Time // since when it is connected, or not; zero: never tried
 	Err       error     // why it is not connected; nil if it is or was never tried
 	News      time.Time // when it was last heard of; for ages, never compared across hosts
 	Services  int
