@@ -14,7 +14,7 @@ type ledger struct {
 	spent    []entry
 	released map[catalog.Ref]bool
 	held     []catalog.Ref // what the budget holds by the last plan
-	since    time.Time     // when the hold began, or its source was last not connected
+	since    time.Time     // when the hold began, or its source was connected again
 }
 
 type entry struct {
@@ -49,9 +49,9 @@ func (l *ledger) spend(c Change, now time.Time) {
 	}
 }
 
-// observe takes what a plan holds for the budget. connected is whether the
-// source is: while it is not, a hold does not age.
-func (l *ledger) observe(p *Plan, connected bool, now time.Time) {
+// observe takes what a plan holds for the budget. A hold ages only while its
+// source is connected.
+func (l *ledger) observe(p *Plan, source catalog.State, now time.Time) {
 	l.held = l.held[:0]
 	for _, c := range p.Held {
 		if c.over {
@@ -59,10 +59,12 @@ func (l *ledger) observe(p *Plan, connected bool, now time.Time) {
 		}
 	}
 	switch {
-	case len(l.held) == 0 && connected:
+	case len(l.held) == 0:
 		l.since = time.Time{}
-	case l.since.IsZero() || !connected:
+	case l.since.IsZero():
 		l.since = now
+	case l.since.Before(source.Since):
+		l.since = source.Since
 	}
 	l.prune(p)
 }
@@ -104,7 +106,7 @@ func (l *Loop) approve() {
 // watchHold keeps the age of a hold and ends it by a second look at the source
 // when its time has come. It returns when to look again.
 func (l *Loop) watchHold(ctx context.Context, s *catalog.Snapshot, p *Plan, now time.Time) time.Time {
-	l.budget.observe(p, s.State(l.rule.From).Connected, now)
+	l.budget.observe(p, s.State(l.rule.From), now)
 	if len(l.budget.held) == 0 || p.Fell || l.rule.Hold == 0 || l.recheck == nil || p.Blocked != "" {
 		return time.Time{}
 	}
