@@ -43,7 +43,7 @@ func Decode(svc *corev1.Service, all []*discoveryv1.EndpointSlice) (*catalog.Ser
 		d.leaveOut("endpoint slice %q is not of owner %q", slice.Name, d.out.Mark.Owner)
 	}
 	d.endpoints(mine, svc.Annotations[annotationWeight])
-	d.out.Version = versionOf(svc, mine)
+	d.out.Version = Version(svc, mine)
 	d.out.Sort()
 	return d.out, errors.Join(d.left...)
 }

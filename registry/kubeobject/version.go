@@ -1,15 +1,19 @@
 package kubeobject
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
-// versionOf joins the resource versions of all that makes up a service; slices
-// are sorted by name. Objects that were never on a server have none.
-func versionOf(svc *corev1.Service, all []*discoveryv1.EndpointSlice) string {
+// Version joins the resource versions of all that makes up a service, as
+// Decode puts them into catalog.Service; slices are sorted by name. Objects
+// that were never on a server have none.
+func Version(svc *corev1.Service, all []*discoveryv1.EndpointSlice) string {
 	if svc.ResourceVersion == "" {
 		return ""
 	}
@@ -19,4 +23,9 @@ func versionOf(svc *corev1.Service, all []*discoveryv1.EndpointSlice) string {
 		b.WriteString(" " + slice.Name + "=" + slice.ResourceVersion)
 	}
 	return b.String()
+}
+
+// Sorted returns slices in the order of their names.
+func Sorted(byName map[string]*discoveryv1.EndpointSlice) []*discoveryv1.EndpointSlice {
+	return slices.SortedFunc(maps.Values(byName), func(a, b *discoveryv1.EndpointSlice) int { return cmp.Compare(a.Name, b.Name) })
 }

@@ -1,0 +1,62 @@
+package kubernetes
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// open makes the client; it does not connect.
+func (c *config) open(owner string, log *slog.Logger) (*server, error) {
+	to, err := c.rest()
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", c.Origin(), err)
+	}
+	client, err := kubernetes.NewForConfig(to)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", c.Origin(), err)
+	}
+	return newServer(c, client, owner, log), nil
+}
+
+// rest says where the API server is and how to speak to it.
+func (c *config) rest() (*rest.Config, error) {
+	to, err := c.where()
+	if err != nil {
+		return nil, err
+	}
+	to.UserAgent = "isthmus"
+	to.QPS, to.Burst = float32(c.qps), c.burst
+	to.ContentType = runtime.ContentTypeProtobuf
+	to.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	return to, nil
+}
+
+func (c *config) where() (*rest.Config, error) {
+	switch {
+	case len(c.kubeconfig) > 0:
+		rules := &clientcmd.ClientConfigLoadingRules{Precedence: c.kubeconfig}
+		if len(c.kubeconfig) == 1 {
+			rules = &clientcmd.ClientConfigLoadingRules{ExplicitPath: c.kubeconfig[0]}
+		}
+		over := &clientcmd.ConfigOverrides{CurrentContext: c.context}
+		to, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, over).ClientConfig()
+		if err != nil {
+			return nil, fmt.Errorf("kubeconfig %q: %w", c.kubeconfig, err)
+		}
+		return to, nil
+	case c.endpoint != "":
+		tls := rest.TLSClientConfig{CertFile: c.cert, KeyFile: c.key, CAFile: c.ca}
+		return &rest.Config{Host: c.endpoint, TLSClientConfig: tls}, nil
+	}
+	to, err := rest.InClusterConfig()
+	if errors.Is(err, rest.ErrNotInCluster) {
+		return nil, errors.New("no kubeconfig and no endpoint is given, and this is no pod of a cluster")
+	}
+	return to, err
+}

@@ -1,0 +1,50 @@
+// Package kubernetes is the registry of a Kubernetes API server: Services,
+// EndpointSlices and Namespaces.
+//
+//	kubernetes [NAME] {                  default name: cluster
+//	    kubeconfig FILE [CONTEXT]        else the variable KUBECONFIG, else endpoint, else in-cluster
+//	    endpoint URL
+//	    tls CERT KEY CACERT              of endpoint
+//	    namespaces NS...                 only these, each watched alone; default: all
+//	    namespace_labels SELECTOR        only namespaces with these labels
+//	    labels SELECTOR                  only Services and EndpointSlices with these labels
+//	    noendpoints                      no EndpointSlices
+//	    qps N                            requests a second, default 200
+//	    burst N                          default twice qps
+//	    fence_namespace NS               where a bridge keeps its fence, default "default"
+//	}
+//
+// # Identity
+//
+// The registry is "kubernetes:" and the UID of the namespace kube-system. A
+// client that may not list that namespace, and is given others by the option
+// namespaces, is identified by the UID of the least of these: two clients with
+// different namespaces are two registries then.
+//
+// # Rights
+//
+// Reading wants list and watch on services, endpointslices and namespaces,
+// which the stock CoreDNS role has. With namespaces NS these may be granted in
+// NS alone, and for namespaces with the resource names NS (and kube-system).
+// Writing wants get, list, create, update and delete on services and
+// endpointslices where mirrors go, and get, create and update on configmaps in
+// the fence's namespace.
+//
+// # What is reported
+//
+// Reflectors keep all objects, trimmed to what is read of them. What a change
+// touches is built anew and reported; changes that come together are one
+// report. The first report waits until everything was listed. While the API
+// server cannot be reached, that is reported by Feed.Connected, and the last
+// report stands. What this process wrote itself is taken from the server's
+// answer at once; older events do not override it.
+//
+// # What writing cannot hold
+//
+// Every write names the resource version that it is based on, so what changed
+// in between is never overwritten. But Kubernetes has no transactions: the
+// fence is read before every batch of writes and not within each, so that a
+// deposed leader's writes of one batch may still arrive. A service is several
+// objects: it is written by adding first and removing last, and whoever reads
+// in between sees both.
+package kubernetes

@@ -1,0 +1,178 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+)
+
+// source is a list of objects that can be watched.
+type source struct {
+	name     string // for people
+	expected runtime.Object
+	list     cache.ListWithContextFunc
+	watch    cache.WatchFuncWithContext
+	into     cache.ReflectorStore
+}
+
+// reflect starts the reflectors that fill v, and returns what is closed when
+// each of them has listed.
+func (s *server) reflect(ctx context.Context, v *view, running *sync.WaitGroup) <-chan struct{} {
+	all := make(chan struct{})
+	var left atomic.Int32
+	listed := func() func() {
+		left.Add(1)
+		return sync.OnceFunc(func() {
+			if left.Add(-1) == 0 {
+				close(all)
+			}
+		})
+	}
+	var sources []source
+	if len(s.conf.namespaces) == 0 {
+		sources = s.sources(v, metav1.NamespaceAll, listed)
+	}
+	for _, ns := range s.conf.namespaces {
+		sources = append(sources, s.sources(v, ns, listed)...)
+	}
+	for _, src := range sources {
+		running.Go(func() { s.follow(ctx, src, v.health) })
+	}
+	return all
+}
+
+// sources are what is watched of one namespace, or of all.
+func (s *server) sources(v *view, ns string, listed func() func()) []source {
+	within := func(name types.NamespacedName) bool { return ns == "" || name.Namespace == ns }
+	all := []source{s.services(ns), s.namespace(ns)}
+	all[0].into = &scope[*corev1.Service]{v.services, within, listed()}
+	all[1].into = &scope[*corev1.Namespace]{v.namespaces, func(name types.NamespacedName) bool { return ns == "" || name.Name == ns }, listed()}
+	if !s.conf.noEndpoints {
+		src := s.slices(ns)
+		src.into = &scope[*discoveryv1.EndpointSlice]{v.slices, within, listed()}
+		all = append(all, src)
+	}
+	return all
+}
+
+func (s *server) services(ns string) source {
+	client := s.client.CoreV1().Services(ns)
+	return source{
+		name:     in("services", ns),
+		expected: &corev1.Service{},
+		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			o.LabelSelector = s.conf.labels
+			return client.List(ctx, o)
+		},
+		watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			o.LabelSelector = s.conf.labels
+			return client.Watch(ctx, o)
+		},
+	}
+}
+
+func (s *server) slices(ns string) source {
+	client := s.client.DiscoveryV1().EndpointSlices(ns)
+	return source{
+		name:     in("endpointslices", ns),
+		expected: &discoveryv1.EndpointSlice{},
+		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			o.LabelSelector = s.conf.labels
+			return client.List(ctx, o)
+		},
+		watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			o.LabelSelector = s.conf.labels
+			return client.Watch(ctx, o)
+		},
+	}
+}
+
+func (s *server) namespace(ns string) source {
+	client := s.client.CoreV1().Namespaces()
+	narrow := func(o *metav1.ListOptions) {
+		o.LabelSelector = s.conf.namespaceLabels
+		if ns != "" {
+			o.FieldSelector = byName(ns)
+		}
+	}
+	return source{
+		name:     in("namespaces", ns),
+		expected: &corev1.Namespace{},
+		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			narrow(&o)
+			return client.List(ctx, o)
+		},
+		watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			narrow(&o)
+			return client.Watch(ctx, o)
+		},
+	}
+}
+
+func in(resource, ns string) string {
+	if ns == "" {
+		return resource
+	}
+	return fmt.Sprintf("%s in %q", resource, ns)
+}
+
+// follow lists and watches until ctx ends. It retries by itself, at least
+// every few seconds, and tells h how it is going. It does not log: what is
+// wrong is in the feed's state.
+func (s *server) follow(ctx context.Context, src source, h *health) {
+	quiet := klog.Logger{}
+	lw := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			list, err := src.list(ctx, o)
+			h.note(src.name, "list", err)
+			return list, err
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			w, err := src.watch(ctx, o)
+			h.note(src.name, "watch", err)
+			return w, err
+		},
+	}, s.client)
+	cache.NewReflectorWithOptions(lw, src.expected, src.into, cache.ReflectorOptions{
+		Name:    src.name,
+		Logger:  &quiet,
+		Backoff: &wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 10, Cap: 5 * time.Second},
+	}).RunWithContext(klog.NewContext(ctx, quiet))
+}
+
+// note tells what became of a request. That it was ended by us, or that the
+// server no longer knows the place where it was to go on, says nothing of the
+// connection.
+func (h *health) note(name, doing string, err error) {
+	switch {
+	case errors.Is(err, context.Canceled), apierrors.IsResourceExpired(err), apierrors.IsGone(err):
+	case err != nil:
+		h.set(name, fmt.Errorf("%s %s: %w", doing, name, cause(err)))
+	default:
+		h.set(name, nil)
+	}
+}
+
+// cause returns err without the URL, which differs from one try to the next.
+func cause(err error) error {
+	var at *url.Error
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
+}

@@ -1,0 +1,84 @@
+package kubernetes
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// TestTable has the rows of the table's comment. A step is a word and
+// name=version pairs.
+func TestTable(t *testing.T) {
+	for _, tt := range []struct {
+		name, steps, want string
+		told              string // groups told by the last step
+	}{
+		{"an object comes", "put a/x=1", "a/x=1", "a/x"},
+		{"a newer one", "put a/x=1; put a/x=10", "a/x=10", "a/x"},
+		{"the same again", "put a/x=1; put a/x=1", "a/x=1", ""},
+		{"an older one", "put a/x=10; put a/x=9", "a/x=10", ""},
+		{"a deletion", "put a/x=1; drop a/x=2", "", "a/x"},
+		{"an older deletion", "put a/x=10; drop a/x=9", "a/x=10", ""},
+		{"a deletion of what was never seen", "drop a/x=9", "", ""},
+		{"own deletion, then what was before", "put a/x=5; bury a/x=5; put a/x=5", "", ""},
+		{"own deletion, then one made again", "put a/x=5; bury a/x=5; put a/x=6", "a/x=6", "a/x"},
+		{"own deletion, its event, then one made again", "put a/x=5; bury a/x=5; drop a/x=6; put a/x=7", "a/x=7", "a/x"},
+		{"own deletion of what changed meanwhile", "put a/x=6; bury a/x=5", "a/x=6", ""},
+		{"a list", "put a/x=1; put a/y=2; list a/y=2 a/z=3 @5", "a/y=2 a/z=3", "a/x a/z"},
+		{"a list older than an own write", "put a/x=8; list a/y=2 @5", "a/x=8 a/y=2", "a/y"},
+		{"a list older than an own deletion", "put a/x=5; bury a/x=5; list a/x=5 @5", "", ""},
+		{"a list newer than an own deletion", "put a/x=5; bury a/x=5; list @9; put a/x=5", "a/x=5", "a/x"},
+		{"a list of another namespace", "put b/x=1; list a/y=2 @5", "a/y=2 b/x=1", "a/y"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var told []string
+			table := newTable(trimService, func(s *corev1.Service) types.NamespacedName { return nameOf(s) },
+				func(name types.NamespacedName) { told = append(told, name.String()) })
+			for step := range strings.SplitSeq(tt.steps, "; ") {
+				told = nil
+				do(table, strings.Fields(step))
+			}
+			var got []string
+			for _, name := range table.names() {
+				got = append(got, name.String()+"="+table.get(name).ResourceVersion)
+			}
+			slices.Sort(got)
+			slices.Sort(told)
+			if diff := cmp.Diff(tt.want, strings.Join(got, " ")); diff != "" {
+				t.Errorf("held (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.told, strings.Join(told, " ")); diff != "" {
+				t.Errorf("told (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func do(table *table[*corev1.Service], words []string) {
+	var all []*corev1.Service
+	version := uint64(0)
+	for _, w := range words[1:] {
+		if rv, ok := strings.CutPrefix(w, "@"); ok {
+			version = versionNumber(rv)
+			continue
+		}
+		name, rv, _ := strings.Cut(w, "=")
+		ns, name, _ := strings.Cut(name, "/")
+		all = append(all, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name, ResourceVersion: rv}})
+	}
+	switch words[0] {
+	case "put":
+		table.put(all[0])
+	case "drop":
+		table.drop(nameOf(all[0]), versionOf(all[0]))
+	case "bury":
+		table.bury(nameOf(all[0]), versionOf(all[0]))
+	case "list":
+		table.replace(func(name types.NamespacedName) bool { return name.Namespace == "a" }, all, version)
+	}
+}

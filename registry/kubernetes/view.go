@@ -1,0 +1,191 @@
+package kubernetes
+
+import (
+	"log/slog"
+	"slices"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry/kubeobject"
+)
+
+// view is one Watch's picture of the API server, and what of it was reported.
+// Reflectors and own writes change its tables, which notes the names that
+// changed; flush reports them. Reports are made one at a time, each from the
+// tables as they stand then, so a later one never shows something older.
+type view struct {
+	feed     *catalog.Feed
+	log      *slog.Logger
+	filtered bool // only services in namespaces that are held
+
+	services   *table[*corev1.Service]
+	slices     *table[*discoveryv1.EndpointSlice]
+	namespaces *table[*corev1.Namespace]
+	health     *health
+
+	dirtyMu sync.Mutex // guards what follows
+	dirty   groups     // Services to build anew
+	moved   groups     // namespaces that came, changed or went
+	wake    chan struct{}
+
+	report   sync.Mutex // held while reporting; guards what follows
+	ready    bool       // the first Replace was made
+	reported map[types.NamespacedName]catalog.Ref
+	refused  groups // records that are refused now; outlives the view
+}
+
+func newView(feed *catalog.Feed, log *slog.Logger, filtered bool, refused groups) *view {
+	v := &view{
+		feed: feed, log: log, filtered: filtered,
+		dirty: groups{}, moved: groups{}, wake: make(chan struct{}, 1),
+		reported: map[types.NamespacedName]catalog.Ref{}, refused: refused,
+	}
+	v.services = newTable(trimService, func(s *corev1.Service) types.NamespacedName { return nameOf(s) }, v.noteService)
+	v.slices = newTable(trimSlice, serviceOf, v.noteService)
+	v.namespaces = newTable(trimNamespace, func(ns *corev1.Namespace) types.NamespacedName { return nameOf(ns) }, v.noteNamespace)
+	v.health = newHealth(feed)
+	return v
+}
+
+func (v *view) noteService(name types.NamespacedName) { v.note(v.dirty, name) }
+
+func (v *view) noteNamespace(name types.NamespacedName) { v.note(v.moved, name) }
+
+func (v *view) note(in groups, name types.NamespacedName) {
+	v.dirtyMu.Lock()
+	in[name] = true
+	v.dirtyMu.Unlock()
+	select {
+	case v.wake <- struct{}{}:
+	default:
+	}
+}
+
+// takeDirty returns what changed since it was last asked.
+func (v *view) takeDirty() (services, namespaces []types.NamespacedName) {
+	v.dirtyMu.Lock()
+	defer v.dirtyMu.Unlock()
+	for name := range v.dirty {
+		services = append(services, name)
+	}
+	for name := range v.moved {
+		namespaces = append(namespaces, name)
+	}
+	clear(v.dirty)
+	clear(v.moved)
+	return services, namespaces
+}
+
+// first makes the first report, once every table was filled.
+func (v *view) first(id catalog.Identity) {
+	v.report.Lock()
+	defer v.report.Unlock()
+	v.takeDirty()
+	v.feed.Identify(id)
+	var spaces []string
+	for _, ns := range v.namespaces.names() {
+		spaces = append(spaces, keyOf(ns).Name)
+	}
+	v.feed.ReplaceNamespaces(spaces)
+	all, _ := v.buildLocked(v.services.names())
+	for name := range v.refused {
+		if v.services.get(name) == nil {
+			v.refuseLocked(name, nil)
+		}
+	}
+	v.feed.Replace(all)
+	v.ready = true
+	v.health.tell()
+}
+
+// flush reports what changed. Before the first report it does nothing: that
+// one will hold it.
+func (v *view) flush() {
+	v.report.Lock()
+	defer v.report.Unlock()
+	if !v.ready {
+		return
+	}
+	services, namespaces := v.takeDirty()
+	services = append(services, v.moveLocked(namespaces)...)
+	if len(services) == 0 {
+		return
+	}
+	set, gone := v.buildLocked(services)
+	if len(set)+len(gone) > 0 {
+		v.feed.Update(set, gone)
+		v.health.tell()
+	}
+}
+
+// moveLocked reports namespaces, and returns the services in those whose
+// coming or going hides or shows them.
+func (v *view) moveLocked(namespaces []types.NamespacedName) []types.NamespacedName {
+	if len(namespaces) == 0 {
+		return nil
+	}
+	var set, gone []string
+	for _, ns := range namespaces {
+		if v.namespaces.get(ns) != nil {
+			set = append(set, keyOf(ns).Name)
+		} else {
+			gone = append(gone, keyOf(ns).Name)
+		}
+	}
+	v.feed.UpdateNamespaces(set, gone)
+	v.health.tell()
+	if !v.filtered {
+		return nil
+	}
+	return slices.DeleteFunc(v.services.names(), func(name types.NamespacedName) bool {
+		return !slices.Contains(set, name.Namespace) && !slices.Contains(gone, name.Namespace)
+	})
+}
+
+// buildLocked makes services out of the tables, and says which are gone that
+// were reported.
+func (v *view) buildLocked(names []types.NamespacedName) (set []*catalog.Service, gone []catalog.Ref) {
+	for _, name := range names {
+		svc := v.build(name)
+		ref, was := v.reported[name]
+		if was && (svc == nil || svc.Ref() != ref) {
+			gone = append(gone, ref)
+			delete(v.reported, name)
+		}
+		if svc != nil {
+			set = append(set, svc)
+			v.reported[name] = svc.Ref()
+		}
+	}
+	return set, gone
+}
+
+// build returns the service of that name, or nil if there is none to report.
+func (v *view) build(name types.NamespacedName) *catalog.Service {
+	svc := v.services.get(name)
+	if svc == nil || v.filtered && v.namespaces.get(types.NamespacedName{Name: name.Namespace}) == nil {
+		v.refuseLocked(name, nil)
+		return nil
+	}
+	out, err := kubeobject.Decode(svc, v.slices.of(name))
+	v.refuseLocked(name, err)
+	return out
+}
+
+// refuseLocked reports and logs, once, what is wrong with a record.
+func (v *view) refuseLocked(name types.NamespacedName, err error) {
+	if err == nil && !v.refused[name] {
+		return
+	}
+	v.refused[name] = true
+	if err == nil {
+		delete(v.refused, name)
+	}
+	if v.feed.Refuse(recordOf(name), err) && err != nil {
+		v.log.Warn("record left out", "origin", v.feed.Origin(), "record", recordOf(name), "err", err)
+	}
+}

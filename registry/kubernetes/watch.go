@@ -1,0 +1,100 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// server is one API server, opened for reading and, if owner is not "", for
+// that owner to write to.
+type server struct {
+	conf   *config
+	client kubernetes.Interface
+	owner  string
+	log    *slog.Logger
+
+	refused groups // of whichever Watch is running
+
+	viewMu sync.RWMutex // guards view; held for reading while its feed is used
+	view   *view        // nil while no Watch runs
+
+	fence fence
+}
+
+func newServer(c *config, client kubernetes.Interface, owner string, log *slog.Logger) *server {
+	return &server{conf: c, client: client, owner: owner, log: log, refused: groups{}}
+}
+
+// Watch keeps feed equal to what the API server holds.
+func (s *server) Watch(ctx context.Context, feed *catalog.Feed) error {
+	id, err := s.identity(ctx)
+	if err != nil {
+		return err
+	}
+	v := newView(feed, s.log, s.conf.namespaceLabels != "", s.refused)
+	s.setView(v)
+	defer s.setView(nil)
+	var running sync.WaitGroup
+	defer running.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	select {
+	case <-s.reflect(ctx, v, &running):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	v.first(id)
+	for {
+		select {
+		case <-v.wake:
+			v.flush()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Close has nothing to give up: idle connections end by themselves, and no
+// goroutine outlives its Watch.
+func (s *server) Close() error { return nil }
+
+func (s *server) setView(v *view) {
+	s.viewMu.Lock()
+	defer s.viewMu.Unlock()
+	s.view = v
+}
+
+// identity asks who the API server is. It lists by name and does not get,
+// because the right to list is what DNS servers commonly have.
+func (s *server) identity(ctx context.Context) (catalog.Identity, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	for _, ns := range slices.Concat([]string{metav1.NamespaceSystem}, s.conf.namespaces) {
+		all, err := s.client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{FieldSelector: byName(ns)})
+		switch {
+		case apierrors.IsForbidden(err) && ns == metav1.NamespaceSystem && len(s.conf.namespaces) > 0:
+			continue
+		case err != nil:
+			return "", fmt.Errorf("identify the cluster by namespace %q: %w", ns, cause(err))
+		case len(all.Items) == 1:
+			return catalog.Identity("kubernetes:" + string(all.Items[0].UID)), nil
+		}
+	}
+	return "", fmt.Errorf("identify the cluster: namespace %q is not there", metav1.NamespaceSystem)
+}
+
+// requestTimeout bounds one request that is no watch.
+const requestTimeout = 15 * time.Second
+
+func byName(name string) string { return fields.OneTermEqualSelector("metadata.name", name).String() }
