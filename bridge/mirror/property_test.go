@@ -1,0 +1,142 @@
+package mirror
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
+)
+
+// TestApplyOnce holds for any two registries that after all was written once the
+// next plan is empty, and that nothing changed but mirrors of the rule.
+func TestApplyOnce(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		a, b := newStore(t, src, ""), newStore(t, dst, "")
+		a.set(rapid.SliceOf(service(false)).Draw(rt, "source")...)
+		b.set(rapid.SliceOf(service(true)).Draw(rt, "target")...)
+		r := rule()
+		r.Limit = Limit{Services: 1000}
+		r.Naming = rapid.SampledFrom([]registry.Naming{namingSame, {Namespace: "n", Name: "{service}"}, {Namespace: "x", Name: "{service}-{namespace}"}}).Draw(rt, "naming")
+		r.Address = rapid.SampledFrom([]AddressPolicy{Auto, Endpoints, Virtual, External}).Draw(rt, "address")
+
+		before := foreign(b)
+		c, target := watched(t, r, a, b)
+		for range 3 { // a rename takes a second step, an old name that is free again a third
+			p := planned(c, r)
+			for _, o := range target.apply(t.Context(), p.Puts, p.Deletes, 1000) {
+				if o.Err != nil {
+					rt.Fatalf("%s: %v", o.Ref().Key, o.Err)
+				}
+			}
+		}
+		if p := planned(c, r); len(p.Puts)+len(p.Deletes) > 0 {
+			rt.Fatalf("not at rest:\n%s", p.text())
+		}
+		if diff := cmp.Diff(before, foreign(b)); diff != "" {
+			rt.Fatalf("what is not the rule's changed: -want +got\n%s", diff)
+		}
+		for _, m := range b.services {
+			if ofRule(m) && a.services[catalog.Ref{Key: m.Mark.Key}] == nil {
+				rt.Fatalf("a mirror without an original:\n%s", m.Text())
+			}
+		}
+	})
+}
+
+// watched returns a catalog that is told of all changes, and b as a target.
+func watched(t *testing.T, r *Rule, a, b *store) (*catalog.Catalog, *Target) {
+	c := catalog.New(catalog.Policy{})
+	for _, st := range []*store{a, b} {
+		f := c.Feed(st.origin)
+		f.Identify(id(st.origin))
+		f.Replace(nil)
+		st.watchers[f] = true
+		for _, s := range st.services {
+			told := *s
+			f.Update([]*catalog.Service{&told}, nil)
+		}
+	}
+	target := NewTarget(r.Owner, b.open(r.Owner))
+	if err := target.claim(t.Context(), []catalog.Identity{id(src)}); err != nil {
+		t.Fatal(err)
+	}
+	return c, target
+}
+
+func planned(c *catalog.Catalog, r *Rule) *Plan {
+	s := c.Snapshot()
+	return Diff(s, wanted(s, r), nil, Budget{})
+}
+
+// foreign is what the rule must not touch, by text with versions.
+func foreign(st *store) map[catalog.Ref]string {
+	all := map[catalog.Ref]string{}
+	for ref, s := range st.services {
+		if !ofRule(s) {
+			all[ref] = s.Text()
+		}
+	}
+	return all
+}
+
+func ofRule(s *catalog.Service) bool {
+	return s.Mark != nil && s.Mark.Owner == "me" && s.Mark.Of == id(src) && s.Mark.Format <= catalog.MarkFormat
+}
+
+// service draws one of few names, so that collisions are common.
+func service(marked bool) *rapid.Generator[*catalog.Service] {
+	return rapid.Custom(func(rt *rapid.T) *catalog.Service {
+		s := &catalog.Service{
+			Key:       key().Draw(rt, "key"),
+			Type:      rapid.SampledFrom([]catalog.ServiceType{catalog.ClusterIP, catalog.Headless, catalog.ExternalName}).Draw(rt, "type"),
+			Endpoints: endpoints(rapid.IntRange(0, 3).Draw(rt, "endpoints")),
+		}
+		if s.Type == catalog.ExternalName {
+			s.Alias, s.Endpoints = "db.example.org", nil
+		}
+		if rapid.Bool().Draw(rt, "external") {
+			s.External = []catalog.Host{{Name: "lb.example.org"}}
+		}
+		if marked || rapid.IntRange(0, 9).Draw(rt, "copy") == 0 {
+			s.Mark = mark().Draw(rt, "mark")
+		}
+		return s
+	})
+}
+
+func key() *rapid.Generator[catalog.Key] {
+	return rapid.Custom(func(rt *rapid.T) catalog.Key {
+		return catalog.Key{
+			Namespace: rapid.SampledFrom([]string{"n", "x"}).Draw(rt, "namespace"),
+			Name:      rapid.SampledFrom([]string{"a", "b", "c", "a-n", "b-x", "bad"}).Draw(rt, "name"),
+		}
+	})
+}
+
+func mark() *rapid.Generator[*catalog.Mark] {
+	return rapid.Custom(func(rt *rapid.T) *catalog.Mark {
+		owner := rapid.SampledFrom([]string{"", "me", "me", "me", "you", catalog.UnknownOwner}).Draw(rt, "owner")
+		if owner == "" {
+			return nil
+		}
+		return &catalog.Mark{
+			Owner:  owner,
+			Of:     rapid.SampledFrom([]catalog.Identity{id(src), id(src), "id:etcd/else"}).Draw(rt, "of"),
+			Key:    key().Draw(rt, "original"),
+			Format: rapid.SampledFrom([]int{1, 1, 1, 2}).Draw(rt, "format"),
+		}
+	})
+}
+
+func endpoints(n int) []catalog.Endpoint {
+	all := make([]catalog.Endpoint, n)
+	for i := range all {
+		all[i] = catalog.Endpoint{ID: fmt.Sprint(i), Host: catalog.Host{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)})}, Ready: i%2 == 0}
+	}
+	return all
+}
