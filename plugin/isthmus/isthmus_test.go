@@ -274,3 +274,5 @@ func mustFake(words ...string) registry.Config {
 	}
 	return c
 }
+
+func sameAddr(a, b netip.Addr) bool { return a == b }

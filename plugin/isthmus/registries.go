@@ -14,11 +14,17 @@ func types() []registry.Type { return nil }
 
 // supervise stands in for the supervisor of package registry.
 func supervise(ctx context.Context, r registry.Registry, feed *catalog.Feed, log *slog.Logger) {
+	said := ""
 	for ctx.Err() == nil {
-		if err := r.Watch(ctx, feed); ctx.Err() == nil {
-			log.Warn("not readable", "error", err)
-			feed.Connected(err)
+		err := r.Watch(ctx, feed)
+		if ctx.Err() != nil {
+			return
 		}
+		if err.Error() != said {
+			log.Warn("not readable", "error", err)
+			said = err.Error()
+		}
+		feed.Connected(err)
 		wait(ctx, nil, time.Second)
 	}
 }

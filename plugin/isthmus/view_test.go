@@ -1,0 +1,224 @@
+package isthmus
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// dump is all that a view holds, as text.
+func dump(v *view) string {
+	var lines []string
+	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	section := func(k catalog.Key, what string, rrs []dns.RR) {
+		for _, rr := range rrs {
+			add("%s %s %s", k, what, rr)
+		}
+	}
+	for k, e := range v.entries.All() {
+		for _, r := range e.in {
+			if r == nil {
+				continue
+			}
+			section(k, "a", r.a)
+			section(k, "aaaa", r.aaaa)
+			section(k, "cname", r.cname)
+			section(k, "srv", r.srv.answer)
+			section(k, "glue", r.srv.extra)
+			for _, p := range r.ports {
+				section(k, p.name+"/"+p.proto, p.answer)
+				section(k, p.name+"/"+p.proto+" glue", p.extra)
+			}
+		}
+	}
+	for a, keys := range v.byAddr.All() {
+		add("addr %s %v", a, keys)
+	}
+	for p, n := range v.nets.All() {
+		add("net %s %d", p, n)
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// TestNextView holds that a view made step by step is the one made at once.
+func TestNextView(t *testing.T) {
+	conf := block(t, "kubernetes\nconsul\nendpoint_pod_names")
+	rnd := rand.New(rand.NewPCG(1, 2))
+	c := catalog.New(conf.policy())
+	k, o := c.Feed("kubernetes/cluster"), c.Feed("consul/dc1")
+	v := newView(conf, c.Snapshot(), start)
+	for i := range 300 {
+		mutate(t, rnd, i, k, o)
+		if i%3 != 0 { // several changes at once
+			continue
+		}
+		v = v.next(c.Snapshot(), start)
+		if diff := cmp.Diff(dump(newView(conf, c.Snapshot(), start)), dump(v)); diff != "" {
+			t.Fatalf("after %d changes (-at once +by steps):\n%s", i, diff)
+		}
+	}
+}
+
+// mutate makes one random change.
+func mutate(t *testing.T, rnd *rand.Rand, i int, k, o *catalog.Feed) {
+	if i == 0 {
+		k.ReplaceNamespaces([]string{"shop"})
+		k.Replace(nil)
+		o.Replace(nil)
+	}
+	feed, ns := k, "shop"
+	if rnd.IntN(3) == 0 {
+		feed, ns = o, []string{"consul", "shop", "spare"}[rnd.IntN(3)]
+	}
+	key := catalog.Key{Namespace: ns, Name: fmt.Sprintf("s%d", rnd.IntN(5))}
+	switch rnd.IntN(8) {
+	case 0:
+		feed.Update(nil, []catalog.Ref{{Key: key}})
+	case 1:
+		k.UpdateNamespaces([]string{"spare"}, nil)
+	case 2:
+		k.UpdateNamespaces(nil, []string{"spare"})
+	default:
+		feed.Update(services(t, randomService(rnd, key)), nil)
+	}
+}
+
+func randomService(rnd *rand.Rand, k catalog.Key) string {
+	var b strings.Builder
+	switch rnd.IntN(4) {
+	case 0:
+		fmt.Fprintf(&b, "service %s ExternalName\n\talias s%d.shop.svc.cluster.local\n", k, rnd.IntN(5))
+		return b.String()
+	case 1:
+		fmt.Fprintf(&b, "service %s ClusterIP\n\taddr 10.0.0.%d\n\tport http TCP 80\n", k, rnd.IntN(8))
+	default:
+		fmt.Fprintf(&b, "service %s Headless\n", k)
+	}
+	for i := range rnd.IntN(5) {
+		fmt.Fprintf(&b, "\tendpoint %s id=%d pod=p%d %s\n\t\tport http TCP 80\n",
+			randomAddr(rnd), i, i, []string{"ready", ""}[rnd.IntN(2)])
+	}
+	return b.String()
+}
+
+func randomAddr(rnd *rand.Rand) string {
+	if rnd.IntN(2) == 0 {
+		return fmt.Sprintf("10.%d.0.%d", rnd.IntN(2), rnd.IntN(8))
+	}
+	return fmt.Sprintf("fd00::%d", rnd.IntN(8))
+}
+
+func TestSerial(t *testing.T) {
+	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+	s := serial{}.step(at(0))
+	for _, step := range []struct {
+		what string
+		ms   int
+		want uint32 // beyond the start
+		due  time.Duration
+	}{
+		{"change", 100, 0, 900 * time.Millisecond},
+		{"change", 900, 0, 100 * time.Millisecond},
+		{"settle", 999, 0, time.Millisecond},
+		{"settle", 1000, 1, 0},
+		{"settle", 5000, 1, 0},
+		{"change", 5100, 5, 0},
+		{"change", 5200, 5, 800 * time.Millisecond},
+		{"change", 6000, 6, 0},
+		{"change", 3000, 6, 4 * time.Second}, // the clock was set back
+		{"settle", 7000, 7, 0},
+	} {
+		if step.what == "change" {
+			s = s.changed(at(step.ms))
+		} else {
+			s = s.settled(at(step.ms))
+		}
+		if got := s.number - uint32(start.Unix()); got != step.want {
+			t.Errorf("%s at %dms: serial is start+%d, want start+%d", step.what, step.ms, got, step.want)
+		}
+		if got := s.due(at(step.ms)); got != step.due {
+			t.Errorf("%s at %dms: due in %v, want %v", step.what, step.ms, got, step.due)
+		}
+	}
+}
+
+// TestFollow holds that each change is published, that the serial moves after
+// it, at most once a second, and that nothing is left running.
+func TestFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conf := block(t, "kubernetes")
+		c := catalog.New(conf.policy())
+		p := new(views)
+		p.newest.Store(newView(conf, c.Snapshot(), time.Now()))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { p.follow(ctx, c); close(done) }()
+
+		first := p.newest.Load().serial.number
+		feed := c.Feed("kubernetes/cluster")
+		feed.Replace(services(t, "service shop/web ClusterIP\n\taddr 10.0.0.1"))
+		synctest.Wait()
+		if e, _ := p.newest.Load().entries.Get(catalog.Key{Namespace: "shop", Name: "web"}); e == nil {
+			t.Error("the change was not published")
+		}
+		if got := p.newest.Load().serial.number; got != first {
+			t.Errorf("the serial moved twice in a second: %d, %d", first, got)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		second := p.newest.Load().serial.number
+		if second <= first {
+			t.Errorf("the serial did not move after a change: %d, %d", first, second)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if got := p.newest.Load().serial.number; got != second {
+			t.Errorf("the serial moved without a change: %d, %d", second, got)
+		}
+		cancel()
+		<-done
+	})
+}
+
+// BenchmarkNextView changes one service of 10,000 with 10 endpoints each.
+func BenchmarkNextView(b *testing.B) {
+	conf := block(b, "kubernetes")
+	c := catalog.New(conf.policy())
+	feed := c.Feed("kubernetes/cluster")
+	make := func(i int) *catalog.Service {
+		var text strings.Builder
+		fmt.Fprintf(&text, "service ns-%d/svc-%d Headless\n", i%100, i)
+		for j := range 10 {
+			fmt.Fprintf(&text, "\tendpoint 10.%d.%d.%d id=%d ready\n\t\tport http TCP 80\n", i/250, i%250, j, j)
+		}
+		all, err := catalog.ParseText(text.String())
+		if err != nil {
+			b.Fatal(err)
+		}
+		return all[0]
+	}
+	var all []*catalog.Service
+	for i := range 10_000 {
+		all = append(all, make(i))
+	}
+	feed.Replace(all)
+	v := newView(conf, c.Snapshot(), start)
+	svc := *all[17]
+	b.ReportAllocs()
+	for b.Loop() {
+		one := svc
+		feed.Update([]*catalog.Service{&one}, nil)
+		v = v.next(c.Snapshot(), start)
+	}
+}
