@@ -74,7 +74,7 @@ func TestDashed(t *testing.T) {
 			t.Errorf("parseDashed(%q) = %s, %v, want %s", tt.label, got, ok, a)
 		}
 	}
-	for _, label := range []string{"", "-", "web", "1-2-3", "1-2-3-256", "01-2-3-4", "1-2-3-4-5", "fd00:-1", "1.2.3.4", "fe80--1%eth0", "1--2-3"} {
+	for _, label := range []string{"", "-", "web", "1-2-3", "1-2-3-256", "01-2-3-4", "1-2-3-4-5", "fd00:-1", "1.2.3.4", "fe80--1%eth0", "1--2--3"} {
 		if a, ok := parseDashed(label); ok {
 			t.Errorf("parseDashed(%q) = %s, want nothing", label, a)
 		}
