@@ -100,8 +100,8 @@ func (w *Wanted) claim(s *catalog.Snapshot, src *catalog.Service, derive Derive,
 	case err != nil:
 		w.refuse(src.Key, r.target(src.Key), err)
 	case m == nil:
-	case r.writable(m.Namespace) != nil:
-		w.refuse(src.Key, m.Key, r.writable(m.Namespace))
+	case r.Writable(m.Namespace) != nil:
+		w.refuse(src.Key, m.Key, r.Writable(m.Namespace))
 	case r.Inward && !s.HoldsNamespace(r.To, m.Namespace):
 		w.Names[src.Key] = m.Key
 		c.missing[m.Namespace] = true

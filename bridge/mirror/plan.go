@@ -232,3 +232,20 @@ func (p *Plan) sort() {
 	}
 	slices.SortFunc(p.Taken, Finding.compare)
 }
+
+// Plans returns the plan of each rule, with nothing spent and nothing let go.
+// canon returns the Canon of a rule's target.
+func Plans(s *catalog.Snapshot, rules []*Rule, canon func(to catalog.Origin) Derive) []*Plan {
+	all := make([]*Wanted, len(rules))
+	for i, r := range rules {
+		all[i] = Desired(s, r, Deriver(r, s.State(r.From).Identity, canon(r.To)))
+	}
+	plans := make([]*Plan, len(rules))
+	for i, w := range all {
+		rivals := func() []*Wanted {
+			return slices.DeleteFunc(slices.Clone(all), func(o *Wanted) bool { return o == w || o.Rule.To != w.Rule.To })
+		}
+		plans[i] = Diff(s, w, rivals, Budget{})
+	}
+	return plans
+}

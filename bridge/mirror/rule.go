@@ -79,9 +79,9 @@ func CheckTemplate(t string) error {
 	return nil
 }
 
-// writable returns why nothing may be written in the target's namespace ns;
+// Writable returns why nothing may be written in the target's namespace ns;
 // nil if it may.
-func (r *Rule) writable(ns string) error {
+func (r *Rule) Writable(ns string) error {
 	if r.Inward && (ns == "default" || strings.HasPrefix(ns, "kube-")) {
 		return fmt.Errorf("namespace %q is protected: %w", ns, registry.ErrNotOwned)
 	}

@@ -1,0 +1,98 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/isthmus-dns/isthmus/bridge/mirror"
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
+)
+
+// Bridge is a configuration with its registries open. Make one with Open, use
+// it by one Run or one Plan, and Close it.
+type Bridge struct {
+	config     *Config
+	log        *slog.Logger
+	catalog    *catalog.Catalog
+	registries map[catalog.Origin]registry.Registry
+	targets    map[catalog.Origin]*mirror.Target
+	loops      []*mirror.Loop // in the order of the rules
+}
+
+// Open opens every registry: those that a rule writes to as the owner's, the
+// others for reading only. It connects to none. An error names the place in the
+// file of a rule to a registry that cannot be written to.
+func Open(c *Config, log *slog.Logger) (*Bridge, error) {
+	b := &Bridge{
+		config:     c,
+		log:        log,
+		catalog:    catalog.New(policy(c)),
+		registries: map[catalog.Origin]registry.Registry{},
+		targets:    map[catalog.Origin]*mirror.Target{},
+	}
+	for _, rc := range c.Registries {
+		if err := b.open(rc); err != nil {
+			return nil, errors.Join(err, b.Close())
+		}
+	}
+	for _, r := range c.Rules {
+		b.loops = append(b.loops, mirror.NewLoop(r, c.rivals(r), b.catalog, b.targets[r.To], b.recheck, log))
+	}
+	return b, nil
+}
+
+func policy(c *Config) catalog.Policy {
+	var p catalog.Policy
+	for _, rc := range c.Registries {
+		p.Origins = append(p.Origins, rc.Policy())
+	}
+	return p
+}
+
+// rivals are the other rules to r's target.
+func (c *Config) rivals(r *mirror.Rule) []*mirror.Rule {
+	var all []*mirror.Rule
+	for _, o := range c.Rules {
+		if o != r && o.To == r.To {
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+func (b *Bridge) open(rc registry.Config) error {
+	o, log := rc.Origin(), b.log.With("origin", string(rc.Origin()))
+	for _, r := range b.config.Rules {
+		if r.To != o {
+			continue
+		}
+		w, err := rc.Writer(b.config.Owner, log)
+		switch {
+		case errors.Is(err, errors.ErrUnsupported):
+			return b.config.places[r].Errorf("%q cannot be mirrored to: %w", o, err)
+		case err != nil:
+			return fmt.Errorf("open %q: %w", o, err)
+		}
+		b.registries[o], b.targets[o] = w, mirror.NewTarget(b.config.Owner, w)
+		return nil
+	}
+	r, err := rc.Reader(log)
+	if err != nil {
+		return fmt.Errorf("open %q: %w", o, err)
+	}
+	b.registries[o] = r
+	return nil
+}
+
+// Close gives up all registries. It is called after Run or Plan returned.
+func (b *Bridge) Close() error {
+	var all []error
+	for o, r := range b.registries {
+		if err := r.Close(); err != nil {
+			all = append(all, fmt.Errorf("close %q: %w", o, err))
+		}
+	}
+	return errors.Join(all...)
+}

@@ -1,0 +1,177 @@
+package bridge
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/isthmus-dns/isthmus/bridge/mirror"
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry/stanza"
+)
+
+// rule reads one mirror stanza.
+func (p *parser) rule(s stanza.Stanza) error {
+	if err := s.WantArgs(2, 2, "mirror FROM TO { ... }"); err != nil {
+		return err
+	}
+	r := &mirror.Rule{
+		Owner: p.config.Owner,
+		From:  catalog.Origin(s.Args()[0]), To: catalog.Origin(s.Args()[1]),
+		Address: mirror.Auto, Limit: mirror.DefaultLimit(), Hold: mirror.DefaultHold,
+	}
+	if err := p.checkPair(s, r); err != nil {
+		return err
+	}
+	to := p.registries[r.To]
+	r.Naming, r.Inward = to.Naming(), to.Policy().Speaks
+	seen := map[string]bool{}
+	for _, o := range s.Block {
+		if seen[o.Name()] {
+			return o.Errorf("a second %q in one rule", o.Name())
+		}
+		seen[o.Name()] = true
+		if err := ruleOption(r, o); err != nil {
+			return err
+		}
+	}
+	if err := checkNamespace(s, r); err != nil {
+		return err
+	}
+	p.config.Rules = append(p.config.Rules, r)
+	p.config.places[r] = s
+	return nil
+}
+
+func (p *parser) checkPair(s stanza.Stanza, r *mirror.Rule) error {
+	for _, o := range []catalog.Origin{r.From, r.To} {
+		if p.registries[o] == nil {
+			return s.Errorf("unknown registry %q", o)
+		}
+	}
+	if r.From == r.To {
+		return s.Errorf("%q cannot be mirrored to itself", r.From)
+	}
+	for _, other := range p.config.Rules {
+		if other.From == r.From && other.To == r.To {
+			return s.Errorf("a second rule from %q to %q; the first is in line %d", r.From, r.To, p.config.places[other].Line)
+		}
+	}
+	return nil
+}
+
+func checkNamespace(s stanza.Stanza, r *mirror.Rule) error {
+	if r.Naming.Namespace == "" {
+		return s.Errorf("the rule to %q wants a namespace for its mirrors: add %q to its block", r.To, "namespace NAME")
+	}
+	if err := r.Writable(r.Naming.Namespace); err != nil {
+		return s.Errorf("%w", err)
+	}
+	return nil
+}
+
+func ruleOption(r *mirror.Rule, o stanza.Stanza) error {
+	if err := o.NoBlock(); err != nil && o.Name() != "for" {
+		return err
+	}
+	switch o.Name() {
+	case "namespaces":
+		return namespaces(r, o)
+	case "namespace":
+		return template(&r.Naming.Namespace, o)
+	case "name":
+		return template(&r.Naming.Name, o)
+	case "address":
+		return addressPolicy(r, o)
+	case "delete_limit":
+		return deleteLimit(r, o)
+	case "delete_hold":
+		return deleteHold(r, o)
+	}
+	if later(o.Name()) {
+		return o.Errorf("%q: %w in this version", o.Name(), errors.ErrUnsupported)
+	}
+	return o.Errorf("unknown word %q in a rule: want namespaces, namespace, name, address, delete_limit or delete_hold", o.Name())
+}
+
+// later reports whether word is one that the grammar has and this version does
+// not know yet.
+func later(word string) bool {
+	return slices.Contains([]string{"for", "share", "from", "labels", "create_namespace", "annotated_names", "ports", "tags", "only_passing"}, word)
+}
+
+func namespaces(r *mirror.Rule, o stanza.Stanza) error {
+	if err := o.WantArgs(1, -1, "namespaces [!]PATTERN..."); err != nil {
+		return err
+	}
+	for _, p := range o.Args() {
+		if err := mirror.CheckPattern(p); err != nil {
+			return o.Errorf("%w", err)
+		}
+	}
+	r.Namespaces = o.Args()
+	return nil
+}
+
+func template(to *string, o stanza.Stanza) error {
+	if err := o.WantArgs(1, 1, o.Name()+" TEMPLATE"); err != nil {
+		return err
+	}
+	if err := mirror.CheckTemplate(o.Args()[0]); err != nil {
+		return o.Errorf("%w", err)
+	}
+	*to = o.Args()[0]
+	return nil
+}
+
+func addressPolicy(r *mirror.Rule, o stanza.Stanza) (err error) {
+	if err := o.WantArgs(1, 1, "address POLICY"); err != nil {
+		return err
+	}
+	if r.Address, err = mirror.ParseAddressPolicy(o.Args()[0]); err != nil {
+		return o.Errorf("%w", err)
+	}
+	return nil
+}
+
+// deleteLimit reads a number of services, a percentage of instances, or both.
+// What is not said is 0.
+func deleteLimit(r *mirror.Rule, o stanza.Stanza) error {
+	const usage = "delete_limit [SERVICES] [PERCENT%]"
+	if err := o.WantArgs(1, 2, usage); err != nil {
+		return err
+	}
+	r.Limit = mirror.Limit{}
+	for i, word := range o.Args() {
+		digits, percent := strings.CutSuffix(word, "%")
+		n, err := strconv.Atoi(digits)
+		switch {
+		case err != nil || n < 0 || percent && n > 100 || percent != (i == len(o.Args())-1) && len(o.Args()) == 2:
+			return o.Errorf("%q: want %s", word, usage)
+		case percent:
+			r.Limit.Percent = n
+		default:
+			r.Limit.Services = n
+		}
+	}
+	return nil
+}
+
+func deleteHold(r *mirror.Rule, o stanza.Stanza) error {
+	const usage = "delete_hold DURATION|never"
+	if err := o.WantArgs(1, 1, usage); err != nil {
+		return err
+	}
+	r.Hold = 0
+	if o.Args()[0] == "never" {
+		return nil
+	}
+	d, err := time.ParseDuration(o.Args()[0])
+	if err != nil || d < time.Second {
+		return o.Errorf("%q: want %s, of a second at least", o.Args()[0], usage)
+	}
+	r.Hold = d
+	return nil
+}
