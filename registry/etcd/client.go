@@ -68,15 +68,17 @@ func (c *config) dialing() (clientv3.Config, error) {
 var errUser = errors.New("want user:password")
 
 func (c *config) credentials() (user, password string, err error) {
-	text := string(c.user)
-	if c.userFile != "" {
+	var text string
+	switch {
+	case c.userFile != "":
 		b, err := os.ReadFile(c.userFile)
 		if err != nil {
 			return "", "", err
 		}
 		text = strings.TrimSpace(string(b))
-	}
-	if text == "" && c.userFile == "" {
+	case c.user != nil:
+		text = c.user()
+	default:
 		return "", "", nil
 	}
 	user, password, ok := strings.Cut(text, ":")

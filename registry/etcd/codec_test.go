@@ -245,7 +245,7 @@ func service(t testing.TB, text string) *catalog.Service {
 }
 
 func encodeText(s *catalog.Service) string {
-	recs, err := encode(cluster, s)
+	recs, err := encode(cluster, s, nil)
 	if err != nil {
 		return "error: " + err.Error()
 	}
@@ -278,7 +278,7 @@ func TestDrift(t *testing.T) {
 		{"another original", func(r []*record) { r[1].value = strings.Replace(r[1].value, "s/w", "s/x", 1) }, "1"},
 		{"no host", func(r []*record) { r[0].value = strings.Replace(r[0].value, "10.0.0.1", "", 1) }, "1"},
 	} {
-		recs, err := encode(cluster, s)
+		recs, err := encode(cluster, s, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

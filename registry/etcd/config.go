@@ -44,20 +44,11 @@ type config struct {
 	allow     []string
 	trust     []string
 	userFile  string
-	user      secret // from the environment: user:password
+	user      func() string // user:password from the environment; a function is not printed
 	caFile    string
 	certFile  string
 	keyFile   string
 }
-
-// secret is a text that is never printed.
-type secret string
-
-// String hides the secret.
-func (secret) String() string { return "(hidden)" }
-
-// GoString hides the secret.
-func (secret) GoString() string { return "(hidden)" }
 
 func parse(s stanza.Stanza, env func(string) string) (registry.Config, error) {
 	if err := s.WantArgs(1, -1, usage); err != nil {
@@ -119,8 +110,8 @@ func (c *config) checkOption(o stanza.Stanza) error {
 		if slices.Contains(strings.Split(c.path, "/"), "") {
 			return o.Errorf("path %q has an empty part", o.Args()[0])
 		}
-		if c.path+"/" == fencePath[1:] || strings.HasPrefix(c.path+"/", fencePath[1:]) {
-			return o.Errorf("path %q is where fences stand", o.Args()[0])
+		if c.path == stateRoot || strings.HasPrefix(c.path, stateRoot+"/") {
+			return o.Errorf("path %q: %q is for the bridges' own state", o.Args()[0], stateRoot)
 		}
 	case "namespace", "allow":
 		for _, ns := range o.Args() {
@@ -148,7 +139,7 @@ func (c *config) fromEnv(env func(string) string) {
 		if !strings.Contains(user, ":") {
 			user += ":" + env("ETCDCTL_PASSWORD")
 		}
-		c.user = secret(user)
+		c.user = func() string { return user }
 	}
 }
 

@@ -41,8 +41,10 @@ func decode(l layout, all []*record, own string) ([]*catalog.Service, map[string
 	var services []*catalog.Service
 	for owner, recs := range owners {
 		s := decodeService(recs)
-		if n := drift(l, s, recs); owner == own && own != "" && n > 0 {
-			s.Meta = map[string]string{metaDrift: strconv.Itoa(n)}
+		if owner == own && own != "" {
+			if n := drift(l, s, recs, others(all, own)); n > 0 {
+				s.Meta = map[string]string{metaDrift: strconv.Itoa(n)}
+			}
 		}
 		services = append(services, s)
 	}
@@ -199,12 +201,23 @@ func versionOf(recs []*record) string {
 	return fmt.Sprintf("%d-%d-%s", newest, len(recs), hex.EncodeToString(h.Sum(nil)[:8]))
 }
 
+// others returns the keys of all records that are not of owner.
+func others(all []*record, owner string) map[string]bool {
+	keys := map[string]bool{}
+	for _, r := range all {
+		if r.mark == nil || r.mark.Owner != owner {
+			keys[r.key] = true
+		}
+	}
+	return keys
+}
+
 // drift counts the records that differ from what s would be written as.
-func drift(l layout, s *catalog.Service, recs []*record) int {
+func drift(l layout, s *catalog.Service, recs []*record, others map[string]bool) int {
 	if s.Mark == nil || s.Mark.Owner == catalog.UnknownOwner || s.Mark.Format > catalog.MarkFormat {
 		return 0
 	}
-	want, _ := encode(l, s)
+	want, _ := encode(l, s, others)
 	values := make(map[string]string, len(want))
 	for _, r := range want {
 		values[r.key] = r.marshal()

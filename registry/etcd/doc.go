@@ -18,8 +18,8 @@
 // What a bridge writes carries in each value one more field, which SkyDNS's
 // readers pass over: "isthmus", the mark and what SkyDNS has no word for. So
 // each record says for itself whose it is. Nothing but such records is ever
-// written below the path; the owner's fence is the key /isthmus/fence/<owner>.
-// No record has a lease.
+// written below the path; the owner's fence for a zone is the key
+// /isthmus/fence/<owner>/<path>/<zone reversed>. No record has a lease.
 //
 // A mirror's endpoints are written so that the stock plugin answers A and AAAA
 // of the service and of each host name, and SRV of the service and each port,

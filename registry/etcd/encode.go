@@ -15,7 +15,7 @@ import (
 
 // canon returns s as decode reads what encode writes of it.
 func canon(l layout, s *catalog.Service) (*catalog.Service, error) {
-	recs, err := encode(l, s)
+	recs, err := encode(l, s, nil)
 	if err != nil || len(recs) == 0 {
 		return nil, err
 	}
@@ -36,12 +36,13 @@ func canon(l layout, s *catalog.Service) (*catalog.Service, error) {
 //	host name h, others have, too h/a, with port -1
 //
 // An endpoint's id there is its host name, if no other has the same, or its
-// own id, if that is a label, or a digest of it.
-func encode(l layout, s *catalog.Service) ([]*record, error) {
+// own id, if that is a label, or a digest of it. Where another's record stands
+// in the way, ours stands at a digest beside it, and says its id in its mark.
+func encode(l layout, s *catalog.Service, others map[string]bool) ([]*record, error) {
 	if err := checkService(s); err != nil {
 		return nil, fmt.Errorf("service %q: %w", s.Key, err)
 	}
-	e := encoder{layout: l, service: s, taken: map[place]bool{}}
+	e := encoder{layout: l, service: s, others: others, taken: map[place]bool{}}
 	if s.Type == catalog.ExternalName {
 		host := catalog.ParseHost(s.Alias)
 		if host.Addr.IsValid() || checkName(host.Name) != nil {
@@ -160,7 +161,10 @@ type encoder struct {
 	service *catalog.Service
 	records []*record
 	taken   map[place]bool
+	others  map[string]bool // keys that are not ours
 }
+
+func (e *encoder) free(p place) bool { return !e.taken[p] && !e.others[e.layout.key(p)] }
 
 func (e *encoder) endpoint(ep catalog.Endpoint, label string, shared bool) {
 	ports := portsOf(ep)
@@ -178,7 +182,7 @@ func (e *encoder) endpoint(ep catalog.Endpoint, label string, shared bool) {
 	switch {
 	case shared:
 		e.add(place{Key: e.service.Key, ID: label + "." + ep.Hostname}, ep, noPort, mark{ID: label})
-	case ep.Hostname != "" && !e.taken[bare]:
+	case ep.Hostname != "" && e.free(bare):
 		e.add(bare, ep, noPort, mark{ID: label})
 	}
 }
@@ -201,10 +205,11 @@ func portsOf(ep catalog.Endpoint) []catalog.Port {
 	})
 }
 
-// add adds a record at p or, if that is taken, below the next free id beside it.
+// add adds a record at p or, if that is taken, at the next free id beside it;
+// what stands at the service's own name has no id to change.
 func (e *encoder) add(p place, ep catalog.Endpoint, port int, m mark) {
 	id := p.ID
-	for n := 0; e.taken[p]; n++ {
+	for n := 0; id != "" && !e.free(p); n++ {
 		p.ID = label(fmt.Sprintf("%s:%d", id, port), n)
 	}
 	e.taken[p] = true

@@ -14,7 +14,13 @@ import (
 	"github.com/isthmus-dns/isthmus/registry"
 )
 
-const fencePath = "/isthmus/fence/"
+// stateRoot is the first part of every key that is no service's record.
+const stateRoot = "isthmus"
+
+// fenceKey is where the owner's fence for a zone stands.
+func fenceKey(l layout, owner string) string {
+	return "/" + stateRoot + "/fence/" + owner + strings.TrimSuffix(l.base, "/")
+}
 
 // fence is an owner's fence as it was claimed.
 type fence struct {
@@ -49,7 +55,7 @@ func (e *etcd) Claim(ctx context.Context, f registry.Fence, bump bool) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
 	for {
-		claimed, err := claim(ctx, client, f, bump)
+		claimed, err := claim(ctx, client, fenceKey(e.layout, e.owner), f.Sources, bump)
 		if err != nil {
 			return fmt.Errorf("etcd %q: claim the fence of %q: %w", e.config.name, f.Owner, err)
 		}
@@ -61,8 +67,7 @@ func (e *etcd) Claim(ctx context.Context, f registry.Fence, bump bool) error {
 }
 
 // claim tries once; nil, nil means that another writer was quicker.
-func claim(ctx context.Context, client *clientv3.Client, f registry.Fence, bump bool) (*fence, error) {
-	key := fencePath + f.Owner
+func claim(ctx context.Context, client *clientv3.Client, key string, sources []catalog.Identity, bump bool) (*fence, error) {
 	resp, err := client.Get(ctx, key)
 	if err != nil {
 		return nil, err
@@ -71,7 +76,7 @@ func claim(ctx context.Context, client *clientv3.Client, f registry.Fence, bump 
 	if len(resp.Kvs) == 1 {
 		there.value, there.mod = string(resp.Kvs[0].Value), resp.Kvs[0].ModRevision
 	}
-	want, err := next(there.value, f.Sources, bump)
+	want, err := next(there.value, sources, bump)
 	if err != nil || want == there.value {
 		return &there, err
 	}

@@ -32,52 +32,55 @@ const (
 // planPut returns what it takes to make s stand, in order: puts, removals,
 // then what only is compared. No ops: it stands already.
 func (t *table) planPut(s *catalog.Service) ([]op, error) {
-	want, err := encode(t.layout, s)
+	there, others, err := t.standing(s)
 	if err != nil {
 		return nil, err
 	}
-	there, err := t.standing(s, want)
-	return diff(want, there), err
+	want, err := encode(t.layout, s, others)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range want {
+		if others[r.key] {
+			return nil, fmt.Errorf("record %q: %w", r.key, registry.ErrNotOwned)
+		}
+	}
+	return diff(want, there), nil
 }
 
 // planDelete returns what it takes to remove s.
 func (t *table) planDelete(s *catalog.Service) ([]op, error) {
-	there, err := t.standing(s, nil)
+	there, _, err := t.standing(s)
 	return diff(nil, there), err
 }
 
-// standing returns the records of s, if they are ours, at the version of s,
-// and nobody else's stand where want is to stand.
-func (t *table) standing(s *catalog.Service, want []*record) (map[string]*record, error) {
+// standing returns the records of s, if they are ours and at the version of s,
+// and the keys of all others under its key.
+func (t *table) standing(s *catalog.Service) (map[string]*record, map[string]bool, error) {
 	if s.Mark == nil || s.Mark.Owner != t.owner {
-		return nil, fmt.Errorf("service %q of owner %q: %w", s.Key, s.Ref().Owner, registry.ErrNotOwned)
+		return nil, nil, fmt.Errorf("service %q of owner %q: %w", s.Key, s.Ref().Owner, registry.ErrNotOwned)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	there := map[string]*record{}
+	there, foreign := map[string]*record{}, map[string]bool{}
+	var recs []*record
 	if g := t.groups[s.Key]; g != nil {
 		for key, r := range g.records {
-			if r.mark != nil && r.mark.Owner == t.owner {
+			switch {
+			case r.mark == nil || r.mark.Owner != t.owner:
+				foreign[key] = true
+			case r.mark.Format > catalog.MarkFormat:
+				return nil, nil, fmt.Errorf("record %q has a mark of format %d: %w", key, r.mark.Format, registry.ErrNotOwned)
+			default:
 				there[key] = r
+				recs = append(recs, r)
 			}
 		}
 	}
-	recs := make([]*record, 0, len(there))
-	for _, r := range there {
-		if r.mark.Format > catalog.MarkFormat {
-			return nil, fmt.Errorf("record %q has a mark of format %d: %w", r.key, r.mark.Format, registry.ErrNotOwned)
-		}
-		recs = append(recs, r)
-	}
 	if versionOf(recs) != s.Version {
-		return nil, fmt.Errorf("service %q: %w", s.Key, registry.ErrConflict)
+		return nil, nil, fmt.Errorf("service %q: %w", s.Key, registry.ErrConflict)
 	}
-	for _, r := range want {
-		if t.keys[r.key] != nil && there[r.key] == nil {
-			return nil, fmt.Errorf("record %q: %w", r.key, registry.ErrNotOwned)
-		}
-	}
-	return there, nil
+	return there, foreign, nil
 }
 
 // diff returns the ops that lead from what is there to what is wanted.

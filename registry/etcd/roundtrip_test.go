@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"testing"
@@ -67,9 +68,12 @@ func TestRoundTrip(t *testing.T) {
 		if err != nil || !again.Same(c) {
 			t.Fatalf("Canon of Canon: %v\n%s", err, cmp.Diff(c.Text(), again.Text()))
 		}
-		read := readBack(t, s)
+		read := readBack(t, s, nil)
 		if !read.Same(c) {
 			t.Fatalf("what reads back is not Canon:\n%s", cmp.Diff(c.Text(), read.Text()))
+		}
+		if read := readBack(t, s, drawOthers(t, s)); !read.Same(c) {
+			t.Fatalf("what reads back beside others is not Canon:\n%s", cmp.Diff(c.Text(), read.Text()))
 		}
 		if diff := cmp.Diff(reach(s), reach(c)); diff != "" {
 			t.Fatalf("addresses and ports changed:\n%s", diff)
@@ -77,21 +81,39 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
-// readBack writes s as text and decodes that.
-func readBack(t *rapid.T, s *catalog.Service) *catalog.Service {
-	recs, err := encode(cluster, s)
+// drawOthers picks some of the keys that s would stand at.
+func drawOthers(t *rapid.T, s *catalog.Service) map[string]bool {
+	recs, _ := encode(cluster, s, nil)
+	keys := map[string]bool{}
+	for _, r := range recs {
+		if rapid.Bool().Draw(t, "taken") {
+			keys[r.key] = true
+		}
+	}
+	return keys
+}
+
+// readBack writes s as text beside others' records and decodes all.
+func readBack(t *rapid.T, s *catalog.Service, others map[string]bool) *catalog.Service {
+	recs, err := encode(cluster, s, others)
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := map[string]bool{}
+	seen := maps.Clone(others)
+	if seen == nil {
+		seen = map[string]bool{}
+	}
 	for i, r := range recs {
 		if seen[r.key] {
-			t.Fatalf("key %q twice", r.key)
+			t.Fatalf("key %q twice, or another's", r.key)
 		}
 		seen[r.key] = true
 		value := r.marshal()
 		recs[i] = parseRecord(cluster, r.key, []byte(value))
 		recs[i].value = value
+	}
+	for key := range others {
+		recs = append(recs, parseRecord(cluster, key, []byte(`{"text":"native"}`)))
 	}
 	all, refused := decode(cluster, recs, "prod")
 	if len(all) != 1 || len(refused) > 0 {
