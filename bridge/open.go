@@ -38,6 +38,10 @@ func Open(c *Config, log *slog.Logger) (*Bridge, error) {
 		}
 	}
 	for _, r := range c.Rules {
+		if r.Naming.Namespace == "" {
+			err := c.places[r].Errorf("the rule to %q wants a namespace for its mirrors: add %q to its block", r.To, "namespace NAME")
+			return nil, errors.Join(err, b.Close())
+		}
 		b.loops = append(b.loops, mirror.NewLoop(r, c.rivals(r), b.catalog, b.targets[r.To], b.recheck, log))
 	}
 	return b, nil
@@ -71,7 +75,7 @@ func (b *Bridge) open(rc registry.Config) error {
 		w, err := rc.Writer(b.config.Owner, log)
 		switch {
 		case errors.Is(err, errors.ErrUnsupported):
-			return b.config.places[r].Errorf("%q cannot be mirrored to: %w", o, err)
+			return b.config.places[r].Errorf("%q cannot be mirrored to, it is read-only: %w", o, err)
 		case err != nil:
 			return fmt.Errorf("open %q: %w", o, err)
 		}

@@ -37,8 +37,8 @@ func (p *parser) rule(s stanza.Stanza) error {
 			return err
 		}
 	}
-	if err := checkNamespace(s, r); err != nil {
-		return err
+	if err := r.Writable(r.Naming.Namespace); err != nil {
+		return s.Errorf("%w", err)
 	}
 	p.config.Rules = append(p.config.Rules, r)
 	p.config.places[r] = s
@@ -58,16 +58,6 @@ func (p *parser) checkPair(s stanza.Stanza, r *mirror.Rule) error {
 		if other.From == r.From && other.To == r.To {
 			return s.Errorf("a second rule from %q to %q; the first is in line %d", r.From, r.To, p.config.places[other].Line)
 		}
-	}
-	return nil
-}
-
-func checkNamespace(s stanza.Stanza, r *mirror.Rule) error {
-	if r.Naming.Namespace == "" {
-		return s.Errorf("the rule to %q wants a namespace for its mirrors: add %q to its block", r.To, "namespace NAME")
-	}
-	if err := r.Writable(r.Naming.Namespace); err != nil {
-		return s.Errorf("%w", err)
 	}
 	return nil
 }
