@@ -65,6 +65,13 @@ type Feed struct {
 // Origin returns the origin that the feed reports for.
 func (f *Feed) Origin() Origin { return f.origin }
 
+// State returns what the catalog knows of the origin now.
+func (f *Feed) State() State { return f.catalog.Snapshot().State(f.origin) }
+
+// Changed returns a channel that is closed once anything in the catalog is
+// newer than now.
+func (f *Feed) Changed() <-chan struct{} { return f.catalog.Snapshot().Changed() }
+
 // Replace reports everything that the origin holds now: whatever is not in all
 // is gone. Of several services with one Ref the last counts.
 func (f *Feed) Replace(all []*Service) {

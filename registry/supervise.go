@@ -1,0 +1,104 @@
+package registry
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// How long the supervisor waits before it watches again: from shortest, each
+// time half as long again, to longest, so that a registry which comes up is
+// found within that time.
+const (
+	shortest = 100 * time.Millisecond
+	longest  = 10 * time.Second
+)
+
+// Supervise keeps r watched: it calls Watch again and again until ctx ends,
+// which is the only way it returns. After a Watch that reported something it
+// begins with the shortest pause again. It tells the feed while the origin
+// cannot be read, and the log once a change of state: a warning when the
+// origin is lost or the reason changes, a line when it is back.
+func Supervise(ctx context.Context, r Registry, feed *catalog.Feed, log *slog.Logger) {
+	s := supervisor{feed: feed, log: log.With("origin", feed.Origin()), pause: newPause()}
+	for ctx.Err() == nil {
+		heard := feed.State().News
+		noticed := s.notice(ctx)
+		err := r.Watch(ctx, feed)
+		noticed()
+		if ctx.Err() != nil {
+			return
+		}
+		if feed.State().News.After(heard) {
+			s.pause.Reset()
+		}
+		s.lost(err)
+		wait(ctx, s.pause.NextBackOff())
+	}
+}
+
+type supervisor struct {
+	feed  *catalog.Feed
+	log   *slog.Logger
+	pause *backoff.ExponentialBackOff
+	said  string // why the origin was last said to be lost; "" while it is not
+}
+
+func newPause() *backoff.ExponentialBackOff {
+	p := backoff.NewExponentialBackOff()
+	p.InitialInterval, p.MaxInterval = shortest, longest
+	p.Reset()
+	return p
+}
+
+func (s *supervisor) lost(err error) {
+	s.feed.Connected(err)
+	if err.Error() != s.said {
+		s.log.Warn("origin lost, what it last reported stands", "error", err)
+		s.said = err.Error()
+	}
+}
+
+// notice watches the feed's state during one Watch and says when it changes:
+// back after it was lost, or lost while the registry itself goes on trying.
+// The returned function ends that and waits for it.
+func (s *supervisor) notice(ctx context.Context) (done func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for ctx.Err() == nil {
+			changed := s.feed.Changed()
+			s.say(s.feed.State())
+			select {
+			case <-ctx.Done():
+			case <-changed:
+			}
+		}
+	}()
+	return func() { cancel(); <-ended }
+}
+
+func (s *supervisor) say(st catalog.State) {
+	switch {
+	case st.Connected && s.said != "":
+		s.log.Info("origin is back", "services", st.Services)
+		s.said = ""
+	case st.Err != nil && st.Err.Error() != s.said:
+		s.log.Warn("origin lost, what it last reported stands", "error", st.Err)
+		s.said = st.Err.Error()
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

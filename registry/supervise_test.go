@@ -1,0 +1,140 @@
+package registry_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
+)
+
+// scripted is a registry whose Watch does the next step each time it is called.
+type scripted struct {
+	start time.Time
+	calls []time.Duration // when Watch was called
+	steps []func(context.Context, *catalog.Feed) error
+}
+
+func (s *scripted) Watch(ctx context.Context, feed *catalog.Feed) error {
+	s.calls = append(s.calls, time.Since(s.start))
+	if len(s.steps) == 0 {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	step := s.steps[0]
+	s.steps = s.steps[1:]
+	return step(ctx, feed)
+}
+
+func (*scripted) Close() error { return nil }
+
+func refused(context.Context, *catalog.Feed) error { return errors.New("connection refused") }
+
+func works(d time.Duration) func(context.Context, *catalog.Feed) error {
+	return func(ctx context.Context, f *catalog.Feed) error {
+		f.Replace(nil)
+		time.Sleep(d)
+		return errors.New("cut")
+	}
+}
+
+// supervised runs the steps for a while and returns what was logged, a line
+// each, and the registry.
+func supervised(t *testing.T, for_ time.Duration, steps ...func(context.Context, *catalog.Feed) error) ([]string, *scripted, catalog.State) {
+	t.Helper()
+	var b bytes.Buffer
+	r := &scripted{start: time.Now(), steps: steps}
+	log := slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	feed := catalog.New(catalog.Policy{}).Feed("etcd/x")
+	ctx, cancel := context.WithTimeout(t.Context(), for_)
+	defer cancel()
+	registry.Supervise(ctx, r, feed, log)
+	return strings.Split(strings.TrimSpace(b.String()), "\n"), r, feed.State()
+}
+
+func TestSuperviseSaysEachChangeOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lines, _, st := supervised(t, time.Hour, refused, refused, refused, works(time.Minute), refused, works(time.Hour*2))
+		want := []string{
+			`level=WARN msg="origin lost, what it last reported stands" origin=etcd/x error="connection refused"`,
+			`level=INFO msg="origin is back" origin=etcd/x services=0`,
+			`level=WARN msg="origin lost, what it last reported stands" origin=etcd/x error=cut`,
+			`level=WARN msg="origin lost, what it last reported stands" origin=etcd/x error="connection refused"`,
+			`level=INFO msg="origin is back" origin=etcd/x services=0`,
+		}
+		if diff := cmp.Diff(want, lines); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
+		}
+		if !st.Synced || !st.Connected {
+			t.Errorf("state = %+v, want synced and connected", st)
+		}
+	})
+}
+
+func TestSupervisePauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		steps := make([]func(context.Context, *catalog.Feed) error, 60)
+		for i := range steps {
+			steps[i] = refused
+		}
+		_, r, st := supervised(t, 5*time.Minute, steps...)
+		if st.Connected || st.Err == nil {
+			t.Errorf("state = %+v, want an error", st)
+		}
+		for i := 1; i < len(r.calls); i++ {
+			if pause := r.calls[i] - r.calls[i-1]; pause < 50*time.Millisecond || pause > 15*time.Second {
+				t.Errorf("pause %d is %v, want 50ms to 15s", i, pause)
+			}
+		}
+		if len(r.calls) < 25 || len(r.calls) > 60 {
+			t.Errorf("%d tries in 5 minutes, want 25 to 60", len(r.calls))
+		}
+	})
+}
+
+func TestSuperviseStartsAfreshAfterNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		steps := make([]func(context.Context, *catalog.Feed) error, 20)
+		for i := range steps {
+			steps[i] = refused
+		}
+		_, r, _ := supervised(t, time.Hour, append(steps, works(time.Minute))...)
+		n := len(r.calls)
+		if pause := r.calls[n-1] - r.calls[n-2] - time.Minute; pause > 150*time.Millisecond {
+			t.Errorf("pause after a Watch that worked is %v, want at most 150ms", pause)
+		}
+	})
+}
+
+// TestSuperviseHearsTheRegistry holds that a registry which goes on trying
+// inside one Watch is said to be lost and back, too.
+func TestSuperviseHearsTheRegistry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lines, _, _ := supervised(t, time.Hour, func(ctx context.Context, f *catalog.Feed) error {
+			f.Replace(nil)
+			for range 3 {
+				f.Connected(errors.New("410 gone"))
+				synctest.Wait()
+			}
+			f.Connected(nil)
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		if len(lines) != 2 || !strings.Contains(lines[0], "410 gone") || !strings.Contains(lines[1], "is back") {
+			t.Errorf("log = %q, want lost and back once", lines)
+		}
+	})
+}
