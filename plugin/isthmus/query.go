@@ -273,7 +273,11 @@ func parseDashed(label string) (netip.Addr, bool) {
 
 // dashed spells an address as a label. A label may not end in a dash.
 func dashed(a netip.Addr) string {
-	label := strings.NewReplacer(".", "-", ":", "-").Replace(a.String())
+	sep := ":"
+	if a.Is4() {
+		sep = "."
+	}
+	label := strings.ReplaceAll(a.String(), sep, "-")
 	if strings.HasSuffix(label, "-") {
 		label += "0"
 	}

@@ -128,13 +128,11 @@ func addrsOf(svc *catalog.Service, ready []*catalog.Endpoint, keep portFilter) [
 
 func endpointAddrs(ready []*catalog.Endpoint, keep portFilter) []netip.Addr {
 	all := make([]netip.Addr, 0, len(ready))
-	seen := make(map[netip.Addr]struct{}, len(ready))
+	seen := newSet[netip.Addr](len(ready))
 	for _, e := range ready {
-		if _, dup := seen[e.Host.Addr]; dup || !e.Host.Addr.IsValid() || !keepsAny(e, keep) {
-			continue
+		if e.Host.Addr.IsValid() && keepsAny(e, keep) && seen.add(e.Host.Addr) {
+			all = append(all, e.Host.Addr)
 		}
-		seen[e.Host.Addr] = struct{}{}
-		all = append(all, e.Host.Addr)
 	}
 	return all
 }
@@ -155,6 +153,15 @@ type builder struct {
 	name  string // the service's
 	svc   *catalog.Service
 	ready []*catalog.Endpoint
+
+	made []target // by ready, once targets made them
+}
+
+// target is what SRV records of one endpoint point to, and its address there
+// if that is ours to tell.
+type target struct {
+	name string
+	glue dns.RR // nil: none
 }
 
 func (b *builder) header(owner string, typ uint16) dns.RR_Header {
@@ -217,11 +224,20 @@ func (n naming) isHost(e *catalog.Endpoint, label string, addr netip.Addr) bool 
 	return label != "" && n.hostOf(e) == label
 }
 
-// target returns the name that SRV records of e point to, and its address if
-// that is ours to tell.
-func (b *builder) target(e *catalog.Endpoint) (string, netip.Addr) {
-	if host := b.hostOf(e); host != "" {
-		return host + "." + b.name, e.Host.Addr
+// targets returns the targets of the ready endpoints, in their order. They are
+// made once and shared by all SRV records.
+func (b *builder) targets() []target {
+	if b.made != nil {
+		return b.made
 	}
-	return dns.Fqdn(e.Host.Name), netip.Addr{}
+	b.made = make([]target, len(b.ready))
+	for i, e := range b.ready {
+		if host := b.hostOf(e); host != "" {
+			name := host + "." + b.name
+			b.made[i] = target{name, b.address(name, e.Host.Addr)}
+		} else {
+			b.made[i] = target{name: dns.Fqdn(e.Host.Name)}
+		}
+	}
+	return b.made
 }

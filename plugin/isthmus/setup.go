@@ -22,8 +22,12 @@ func init() { plugin.Register(name, setup) }
 
 // Directives returns stock, the directives of CoreDNS in their order, with
 // isthmus in its place: right before kubernetes. A program that is CoreDNS
-// with Isthmus hands it to dnsserver.SetDirectives.
+// with Isthmus hands it to dnsserver.SetDirectives. A list that has isthmus is
+// left as it is.
 func Directives(stock []string) []string {
+	if slices.Contains(stock, name) {
+		return slices.Clone(stock)
+	}
 	at := slices.Index(stock, "kubernetes")
 	if at < 0 {
 		at = len(stock)

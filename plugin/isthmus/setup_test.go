@@ -129,11 +129,14 @@ func TestOptions(t *testing.T) {
 }
 
 func TestDirectives(t *testing.T) {
-	stock := dnsserver.Directives
+	stock := slices.DeleteFunc(slices.Clone(dnsserver.Directives), func(d string) bool { return d == name })
 	got := Directives(stock)
 	at := slices.Index(got, name)
 	if at < 0 || got[at+1] != "kubernetes" {
 		t.Fatalf("isthmus does not stand right before kubernetes: %v", got)
+	}
+	if diff := cmp.Diff(got, Directives(got)); diff != "" {
+		t.Errorf("a list that has isthmus changed (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(stock, slices.Delete(got, at, at+1)); diff != "" {
 		t.Errorf("stock directives changed (-want +got):\n%s", diff)

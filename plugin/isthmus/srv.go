@@ -37,7 +37,10 @@ func (b *builder) srvRecord(owner string, weight, port uint16, target string) dn
 
 // endpointSRV is srv for endpoints, whatever the service's type.
 func (b *builder) endpointSRV(owner string, keep portFilter) rrset {
-	total := b.totalWeight(keep)
+	n, total := b.weigh(keep)
+	if n == 0 {
+		return rrset{}
+	}
 	type at struct {
 		target string
 		port   uint16
@@ -46,41 +49,38 @@ func (b *builder) endpointSRV(owner string, keep portFilter) rrset {
 		target string
 		addr   netip.Addr
 	}
-	seen, glued := make(map[at]struct{}, len(b.ready)), make(map[glue]struct{}, len(b.ready))
-	var s rrset
-	for _, e := range b.ready {
-		target, addr := "", netip.Addr{}
+	seen, glued := newSet[at](n), newSet[glue](len(b.ready))
+	block := make([]dns.SRV, 0, n)
+	s := rrset{make([]dns.RR, 0, n), make([]dns.RR, 0, len(b.ready))}
+	for i, e := range b.ready {
+		to := &b.targets()[i]
 		for _, p := range e.Ports {
 			if !keep(e, p) {
 				continue
 			}
-			if target == "" {
-				target, addr = b.target(e)
+			if seen.add(at{to.name, p.Number}) {
+				block = append(block, dns.SRV{Hdr: b.header(owner, dns.TypeSRV), Weight: srvWeight(weightOf(e), total), Port: p.Number, Target: to.name})
+				s.answer = append(s.answer, &block[len(block)-1])
 			}
-			if _, dup := seen[at{target, p.Number}]; !dup {
-				seen[at{target, p.Number}] = struct{}{}
-				s.answer = append(s.answer, b.srvRecord(owner, srvWeight(weightOf(e), total), p.Number, target))
-			}
-			if _, dup := glued[glue{target, addr}]; !dup && addr.IsValid() {
-				glued[glue{target, addr}] = struct{}{}
-				s.extra = append(s.extra, b.address(target, addr))
+			if to.glue != nil && glued.add(glue{to.name, e.Host.Addr}) {
+				s.extra = append(s.extra, to.glue)
 			}
 		}
 	}
 	return s
 }
 
-// totalWeight sums the weights of all ports that keep takes.
-func (b *builder) totalWeight(keep portFilter) int {
-	total := 0
+// weigh counts the ports that keep takes, and sums their weights.
+func (b *builder) weigh(keep portFilter) (n, total int) {
 	for _, e := range b.ready {
 		for _, p := range e.Ports {
 			if keep(e, p) {
+				n++
 				total += weightOf(e)
 			}
 		}
 	}
-	return total
+	return n, total
 }
 
 // weightOf is what an endpoint weighs among its siblings: 100 unless it says.

@@ -2,6 +2,7 @@ package isthmus
 
 import (
 	"context"
+	"iter"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -45,9 +46,7 @@ func newView(conf *config, snap *catalog.Snapshot, now time.Time) *view {
 		newer:   make(chan struct{}),
 	}
 	v.setSerial(v.serial.step(now))
-	for k := range snap.Keys() {
-		v.put(k)
-	}
+	v.put(snap.Keys())
 	return v
 }
 
@@ -57,9 +56,7 @@ func (v *view) next(snap *catalog.Snapshot, now time.Time) *view {
 	n := *v
 	n.snap, n.newer = snap, make(chan struct{})
 	changed := snap.Since(v.snap)
-	for _, k := range changed {
-		n.put(k)
-	}
+	n.put(slices.Values(changed))
 	s := v.serial.settled(now)
 	if len(changed) > 0 {
 		s = v.serial.changed(now)
@@ -80,17 +77,23 @@ func (v *view) setSerial(s serial) {
 	}
 }
 
-// put makes the entry of k what the snapshot says.
-func (v *view) put(k catalog.Key) {
-	old, _ := v.entries.Get(k)
-	e := v.conf.entry(k, v.snap.Lookup(k))
-	switch {
-	case e != nil:
-		v.entries = v.entries.Set(k, e)
-	case old != nil:
-		v.entries = v.entries.Delete(k)
+// put makes the entries of these keys what the snapshot says.
+func (v *view) put(keys iter.Seq[catalog.Key]) {
+	moved := make(map[netip.Prefix]int)
+	for k := range keys {
+		old, _ := v.entries.Get(k)
+		e := v.conf.entry(k, v.snap.Lookup(k))
+		switch {
+		case e != nil:
+			v.entries = v.entries.Set(k, e)
+		case old != nil:
+			v.entries = v.entries.Delete(k)
+		}
+		v.index(k, v.addrs(old), v.addrs(e), moved)
 	}
-	v.index(k, v.addrs(old), v.addrs(e))
+	for p, by := range moved {
+		v.countNet(p, by)
+	}
 }
 
 // entry returns what svc is in DNS: nil if it does not exist there.
@@ -144,11 +147,12 @@ func (v *view) addrs(e *entry) []netip.Addr {
 	if e == nil {
 		return nil
 	}
-	var all []netip.Addr
+	ready := v.conf.ready(e.svc)
+	all := make([]netip.Addr, 0, len(ready)+len(e.svc.Addrs))
 	if e.svc.Type == catalog.ClusterIP {
 		all = append(all, e.svc.Addrs...)
 	}
-	for _, ep := range v.conf.ready(e.svc) {
+	for _, ep := range ready {
 		if ep.Host.Addr.IsValid() {
 			all = append(all, ep.Host.Addr)
 		}
@@ -157,32 +161,34 @@ func (v *view) addrs(e *entry) []netip.Addr {
 	return slices.Compact(all)
 }
 
-// index moves k from the old to the new addresses; both are sorted.
-func (v *view) index(k catalog.Key, old, now []netip.Addr) {
+// index moves k from the old to the new addresses; both are sorted. It counts
+// in moved by how much the networks grew.
+func (v *view) index(k catalog.Key, old, now []netip.Addr, moved map[netip.Prefix]int) {
 	for len(old) > 0 || len(now) > 0 {
 		switch {
 		case len(old) > 0 && len(now) > 0 && old[0] == now[0]:
 			old, now = old[1:], now[1:]
 		case len(now) == 0 || len(old) > 0 && old[0].Less(now[0]):
-			v.unlist(old[0], k)
+			v.unlist(old[0], k, moved)
 			old = old[1:]
 		default:
-			v.list(now[0], k)
+			v.list(now[0], k, moved)
 			now = now[1:]
 		}
 	}
 }
 
-func (v *view) list(a netip.Addr, k catalog.Key) {
+func (v *view) list(a netip.Addr, k catalog.Key, moved map[netip.Prefix]int) {
 	keys, _ := v.byAddr.Get(a)
 	i, _ := slices.BinarySearchFunc(keys, k, catalog.Key.Compare)
-	v.byAddr = v.byAddr.Set(a, slices.Insert(slices.Clone(keys), i, k))
+	next := make([]catalog.Key, 0, len(keys)+1)
+	v.byAddr = v.byAddr.Set(a, append(append(append(next, keys[:i]...), k), keys[i:]...))
 	if len(keys) == 0 {
-		v.countNets(a, 1)
+		count(moved, a, 1)
 	}
 }
 
-func (v *view) unlist(a netip.Addr, k catalog.Key) {
+func (v *view) unlist(a netip.Addr, k catalog.Key, moved map[netip.Prefix]int) {
 	keys, _ := v.byAddr.Get(a)
 	rest := slices.DeleteFunc(slices.Clone(keys), func(x catalog.Key) bool { return x == k })
 	if len(rest) > 0 {
@@ -190,24 +196,29 @@ func (v *view) unlist(a netip.Addr, k catalog.Key) {
 		return
 	}
 	v.byAddr = v.byAddr.Delete(a)
-	v.countNets(a, -1)
+	count(moved, a, -1)
 }
 
-// countNets counts an address in every network whose reverse name is a parent
-// of its own: octets for IPv4, nibbles for IPv6.
-func (v *view) countNets(a netip.Addr, by int) {
+// count counts an address in every network whose reverse name is a parent of
+// its own: octets for IPv4, nibbles for IPv6.
+func count(moved map[netip.Prefix]int, a netip.Addr, by int) {
 	step := 4
 	if a.Is4() {
 		step = 8
 	}
 	for bits := step; bits < a.BitLen(); bits += step {
-		p := netip.PrefixFrom(a, bits).Masked()
-		n, _ := v.nets.Get(p)
-		if n+by == 0 {
-			v.nets = v.nets.Delete(p)
-		} else {
-			v.nets = v.nets.Set(p, n+by)
-		}
+		moved[netip.PrefixFrom(a, bits).Masked()] += by
+	}
+}
+
+func (v *view) countNet(p netip.Prefix, by int) {
+	n, _ := v.nets.Get(p)
+	switch {
+	case by == 0:
+	case n+by == 0:
+		v.nets = v.nets.Delete(p)
+	default:
+		v.nets = v.nets.Set(p, n+by)
 	}
 }
 

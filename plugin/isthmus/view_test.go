@@ -191,34 +191,42 @@ func TestFollow(t *testing.T) {
 	})
 }
 
-// BenchmarkNextView changes one service of 10,000 with 10 endpoints each.
-func BenchmarkNextView(b *testing.B) {
-	conf := block(b, "kubernetes")
-	c := catalog.New(conf.policy())
-	feed := c.Feed("kubernetes/cluster")
-	make := func(i int) *catalog.Service {
-		var text strings.Builder
+// large reports 10,000 services with 10 endpoints each.
+func large(b *testing.B, conf *config) (*catalog.Catalog, []*catalog.Service) {
+	b.Helper()
+	var text strings.Builder
+	for i := range 10_000 {
 		fmt.Fprintf(&text, "service ns-%d/svc-%d Headless\n", i%100, i)
 		for j := range 10 {
 			fmt.Fprintf(&text, "\tendpoint 10.%d.%d.%d id=%d ready\n\t\tport http TCP 80\n", i/250, i%250, j, j)
 		}
-		all, err := catalog.ParseText(text.String())
-		if err != nil {
-			b.Fatal(err)
-		}
-		return all[0]
 	}
-	var all []*catalog.Service
-	for i := range 10_000 {
-		all = append(all, make(i))
-	}
-	feed.Replace(all)
+	all := services(b, text.String())
+	c := catalog.New(conf.policy())
+	c.Feed("kubernetes/cluster").Replace(all)
+	return c, all
+}
+
+// BenchmarkNextView changes one service of 10,000.
+func BenchmarkNextView(b *testing.B) {
+	conf := block(b, "kubernetes")
+	c, all := large(b, conf)
+	feed := c.Feed("kubernetes/cluster")
 	v := newView(conf, c.Snapshot(), start)
-	svc := *all[17]
 	b.ReportAllocs()
 	for b.Loop() {
-		one := svc
+		one := *all[17]
 		feed.Update([]*catalog.Service{&one}, nil)
 		v = v.next(c.Snapshot(), start)
+	}
+}
+
+// BenchmarkNewView starts with 10,000 services.
+func BenchmarkNewView(b *testing.B) {
+	conf := block(b, "kubernetes")
+	c, _ := large(b, conf)
+	b.ReportAllocs()
+	for b.Loop() {
+		newView(conf, c.Snapshot(), start)
 	}
 }
