@@ -2,9 +2,7 @@ package bridge
 
 import (
 	"context"
-	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/isthmus-dns/isthmus/bridge/mirror"
 	"github.com/isthmus-dns/isthmus/catalog"
@@ -34,8 +32,8 @@ func (b *Bridge) Run(ctx context.Context) error {
 // watch starts a supervisor for every registry.
 func (b *Bridge) watch(ctx context.Context, wg *sync.WaitGroup) {
 	for o, r := range b.registries {
-		feed, log := b.catalog.Feed(o), b.log.With("origin", string(o))
-		wg.Go(func() { supervise(ctx, r, feed, log) })
+		feed := b.catalog.Feed(o)
+		wg.Go(func() { registry.Supervise(ctx, r, feed, b.log) })
 	}
 }
 
@@ -53,24 +51,4 @@ func (b *Bridge) Status() Status {
 		st.Rules = append(st.Rules, l.Status())
 	}
 	return st
-}
-
-// supervise stands in for the supervisor of package registry.
-func supervise(ctx context.Context, r registry.Registry, feed *catalog.Feed, log *slog.Logger) {
-	said := ""
-	for ctx.Err() == nil {
-		err := r.Watch(ctx, feed)
-		if ctx.Err() != nil {
-			return
-		}
-		if err.Error() != said {
-			log.Warn("not readable", "error", err)
-			said = err.Error()
-		}
-		feed.Connected(err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
-	}
 }

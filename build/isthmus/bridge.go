@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/isthmus-dns/isthmus/bridge"
+)
+
+func bridgeCommand() *cobra.Command {
+	var file, format string
+	var debug bool
+	cmd := &cobra.Command{
+		Use:   "bridge -conf FILE",
+		Short: "Mirror services as the file says, until told to stop",
+		Long: `Mirror services as the file says, until SIGINT or SIGTERM.
+
+A registry that cannot be reached is said once and tried again; the rules that do
+not need it go on. What is mirrored stays when the bridge stops.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			log, err := logFlags(cmd, format, debug)
+			if err != nil {
+				return err
+			}
+			b, err := open(file, log)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, b.Close()) }()
+			return b.Run(cmd.Context())
+		},
+	}
+	confFlag(cmd, &file)
+	cmd.Flags().StringVar(&format, "log", "text", "how to log: text or json")
+	cmd.Flags().BoolVar(&debug, "debug", false, "log more")
+	return cmd
+}
+
+func confFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVar(file, "conf", "", "the bridge's `file`")
+	if err := cmd.MarkFlagRequired("conf"); err != nil {
+		panic(err) // it was defined in the line above
+	}
+}
+
+func logFlags(cmd *cobra.Command, format string, debug bool) (*slog.Logger, error) {
+	if format != "text" && format != "json" {
+		return nil, errors.New("-log: want text or json")
+	}
+	level := slog.LevelInfo
+	if debug {
+		level = slog.LevelDebug
+	}
+	return logger(cmd.ErrOrStderr(), format == "json", level), nil
+}
+
+// open reads a file and opens its registries.
+func open(file string, log *slog.Logger) (*bridge.Bridge, error) {
+	conf, err := bridge.Load(file, types(), os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	return bridge.Open(conf, log)
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// exitError ends the program with a status, and without a message if it has none.
+type exitError struct {
+	status int
+	err    error
+}
+
+// Error returns the message.
+func (e exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+// Unwrap returns what went wrong, if anything did.
+func (e exitError) Unwrap() error { return e.err }
+
+// run is the program: it returns its exit status. SIGINT and SIGTERM end it
+// cleanly.
+func run(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	root := rootCommand()
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetArgs(normalise(root, args))
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintf(stderr, "isthmus: %s\n", strings.ReplaceAll(text, "\n", "\nisthmus: "))
+	}
+	var exit exitError
+	if errors.As(err, &exit) {
+		return exit.status
+	}
+	return 1
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:               "isthmus",
+		Short:             "One discovery out of two: mirror services between Kubernetes and other registries",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.AddCommand(bridgeCommand(), planCommand(), queryCommand(), versionCommand())
+	return root
+}
+
+// normalise lets long flags be written with one dash, as they are in the
+// manuals: "-conf FILE" is "--conf FILE". What no command has as a long flag is
+// left alone, and so is all after "--".
+func normalise(root *cobra.Command, args []string) []string {
+	cmd, _, err := root.Find(args)
+	if err != nil {
+		return args
+	}
+	cmd.InitDefaultHelpFlag()
+	all := make([]string, len(args))
+	for i, arg := range args {
+		if arg == "--" {
+			copy(all[i:], args[i:])
+			break
+		}
+		all[i] = arg
+		name, _, _ := strings.Cut(strings.TrimPrefix(arg, "-"), "=")
+		if strings.HasPrefix(arg, "-") && len(name) > 1 && cmd.Flags().Lookup(name) != nil {
+			all[i] = "-" + arg
+		}
+	}
+	return all
+}
+
+// logger writes to w, as text for people or as JSON.
+func logger(w io.Writer, asJSON bool, level slog.Level) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: level}
+	if asJSON {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
