@@ -49,8 +49,8 @@ func (p *process) start() error {
 	p.running.Go(func() { p.views.follow(ctx, p.catalog) })
 	for i, r := range p.opened {
 		origin := p.conf.registries[i].Origin()
-		feed, log := p.catalog.Feed(origin), p.log.With("origin", origin)
-		p.running.Go(func() { supervise(ctx, r, feed, log) })
+		feed := p.catalog.Feed(origin)
+		p.running.Go(func() { registry.Supervise(ctx, r, feed, p.log) })
 	}
 	p.awaitSync(ctx)
 	return nil
