@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -297,4 +298,80 @@ func TestFigures(t *testing.T) {
 	begun = time.Now()
 	watch(t, z.reader(t)).synced(t)
 	t.Logf("first report of 3,001 records: %v", time.Since(begun))
+}
+
+// TestUnknownOutcome holds that a write whose answer is lost counts as neither
+// done nor refused, that nothing more is tried, and that the next try is right
+// whichever it was.
+func TestUnknownOutcome(t *testing.T) {
+	z := newZone(t)
+	w := watch(t, z.writer(t, "prod"))
+	w.synced(t)
+	claimed(t, w.etcd)
+	mustPut(t, w.etcd, mirror("prod", "warm", 1))
+	z.link.LoseAnswers()
+	all := []*catalog.Service{mirror("prod", "web", 60), mirror("prod", "db", 60)}
+	res := w.Put(t.Context(), all)
+	z.link.Heal()
+	if !errors.Is(res[0].Err, registry.ErrUnknownOutcome) {
+		t.Errorf("Put without an answer = %v, want ErrUnknownOutcome", res[0].Err)
+	}
+	if res[1].Err == nil || errors.Is(res[1].Err, registry.ErrUnknownOutcome) {
+		t.Errorf("Put after that = %v, want that it was not tried", res[1].Err)
+	}
+	// Whether it was done is for the watch to tell, and until then for the
+	// server to refuse.
+	for begun := time.Now(); ; {
+		snap := w.catalog.Snapshot()
+		for _, s := range all {
+			s.Version = ""
+			if there := snap.Get(w.origin, s.Ref()); there != nil {
+				s.Version = there.Version
+			}
+		}
+		res := w.Put(t.Context(), all)
+		if res[0].Err == nil && res[1].Err == nil {
+			break
+		}
+		if time.Since(begun) > 20*time.Second {
+			t.Fatalf("Put after the answers are back = %v, %v", res[0].Err, res[1].Err)
+		}
+	}
+	if s := w.catalog.Snapshot(); s.Get(w.origin, all[0].Ref()) == nil || s.Get(w.origin, all[1].Ref()) == nil {
+		t.Errorf("reported:\n%s", w.text(s))
+	}
+}
+
+// TestNothingLeft holds that no goroutine of a Watch or a write is left.
+func TestNothingLeft(t *testing.T) {
+	z := newZone(t)
+	z.put(t, `web/a {"host":"10.0.0.1"}`) // raw's connection stands from here on
+	before := runtime.NumGoroutine()
+	e := z.writer(t, "prod")
+	ctx, cancel := context.WithCancel(t.Context())
+	c := catalog.New(catalog.Policy{})
+	done := make(chan error)
+	go func() { done <- e.Watch(ctx, c.Feed("etcd/x")) }()
+	for s := c.Snapshot(); !s.Synced("etcd/x"); s = c.Snapshot() {
+		<-s.Changed()
+	}
+	claimed(t, e)
+	mustPut(t, e, mirror("prod", "web", 1))
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("Watch = %v, want context.Canceled", err)
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	deadline := time.After(5 * time.Second)
+	for runtime.NumGoroutine() > before {
+		select {
+		case <-deadline:
+			buf := make([]byte, 1<<20)
+			t.Fatalf("%d goroutines, %d before\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
+		default:
+			runtime.Gosched()
+		}
+	}
 }

@@ -1,0 +1,97 @@
+package etcd
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/integration/servers"
+)
+
+// TestAccess holds that a user with no more than the zone and the bridges' own
+// state can do everything, that a service outside what it may write is refused
+// alone, and that a wrong password is said and not shown.
+func TestAccess(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	own, err := servers.StartEtcd(ctx, servers.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = own.Stop() })
+	z := newZoneOn(t, own.Endpoint())
+	grant(t, z, map[string]clientv3.PermissionType{
+		z.layout.base:                clientv3.PermissionType(clientv3.PermRead),
+		z.layout.base + "svc/shop/w": clientv3.PermissionType(clientv3.PermReadWrite),
+		"/" + stateRoot + "/":        clientv3.PermissionType(clientv3.PermReadWrite),
+	})
+	user := filepath.Join(t.TempDir(), "user")
+	if err := os.WriteFile(user, []byte("bridge:hunter2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open := func() *etcd {
+		u, _ := url.Parse("http://" + z.link.Addr())
+		c := parseConfig(t, "etcd x "+u.String()+" {\nzone "+z.name+"\nuser_file "+user+"\n}", nil)
+		e, err := c.Writer("prod", slog.New(slog.NewTextHandler(io.Discard, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.(*etcd)
+	}
+	w := watch(t, open())
+	w.synced(t)
+	claimed(t, w.etcd)
+	var all []*catalog.Service
+	for _, name := range []string{"w1", "w2", "x", "w3"} {
+		all = append(all, mirror("prod", name, 2))
+	}
+	for i, r := range w.Put(t.Context(), all) {
+		if denied := r.Err != nil && strings.Contains(r.Err.Error(), "permission denied"); denied != (i == 2) || i != 2 && r.Err != nil {
+			t.Errorf("Put of %s = %v", all[i].Key, r.Err)
+		}
+	}
+	if err := os.WriteFile(user, []byte("bridge:hunter3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other := open()
+	err = other.Watch(ctx, catalog.New(catalog.Policy{}).Feed("etcd/x"))
+	if err == nil || !strings.Contains(err.Error(), "authentication failed") || strings.Contains(err.Error(), "hunter3") {
+		t.Errorf("Watch with a wrong password = %v", err)
+	}
+}
+
+// grant makes a user "bridge" who may read or write below some prefixes, and
+// turns access control on.
+func grant(t *testing.T, z *zone, may map[string]clientv3.PermissionType) {
+	t.Helper()
+	ctx := t.Context()
+	_, err := z.raw.UserAdd(ctx, "root", "root")
+	steps := []error{err}
+	_, err = z.raw.UserGrantRole(ctx, "root", "root")
+	steps = append(steps, err)
+	_, err = z.raw.RoleAdd(ctx, "bridge")
+	steps = append(steps, err)
+	for prefix, p := range may {
+		_, err = z.raw.RoleGrantPermission(ctx, "bridge", prefix, clientv3.GetPrefixRangeEnd(prefix), p)
+		steps = append(steps, err)
+	}
+	_, err = z.raw.UserAdd(ctx, "bridge", "hunter2")
+	steps = append(steps, err)
+	_, err = z.raw.UserGrantRole(ctx, "bridge", "bridge")
+	steps = append(steps, err)
+	_, err = z.raw.AuthEnable(ctx)
+	for i, err := range append(steps, err) {
+		if err != nil {
+			t.Fatalf("step %d: %v", i+1, err)
+		}
+	}
+}

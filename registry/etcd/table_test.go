@@ -1,0 +1,108 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/integration/servers"
+	"github.com/isthmus-dns/isthmus/registry"
+)
+
+// TestNewestWins has the ways in which a list, events and writes of our own
+// can overtake each other. Each step is applied to one key; want is the host
+// that is reported after each.
+func TestNewestWins(t *testing.T) {
+	at := func(mod int64, host string) item {
+		return item{key: cluster.base + "web/a", value: []byte(`{"host":"` + host + `"}`), mod: mod}
+	}
+	gone := func(mod int64) item { return item{key: cluster.base + "web/a", mod: mod, gone: true} }
+	type step struct {
+		how  string // list, event, write
+		it   item
+		want string
+	}
+	for _, tt := range []struct {
+		name  string
+		steps []step
+	}{
+		{"an older event after a write", []step{{"write", at(7, "10.0.0.7"), "10.0.0.7"}, {"event", at(6, "10.0.0.6"), "10.0.0.7"}, {"event", at(7, "10.0.0.7"), "10.0.0.7"}}},
+		{"a write after its event", []step{{"event", at(7, "10.0.0.7"), "10.0.0.7"}, {"event", at(8, "10.0.0.8"), "10.0.0.8"}, {"write", at(7, "10.0.0.7"), "10.0.0.8"}}},
+		{"a write after its event and a deletion", []step{{"event", at(7, "10.0.0.7"), "10.0.0.7"}, {"event", gone(8), "none"}, {"write", at(7, "10.0.0.7"), "none"}}},
+		{"an older event after a deletion", []step{{"write", gone(7), "none"}, {"event", at(6, "10.0.0.6"), "none"}, {"event", gone(7), "none"}, {"event", at(8, "10.0.0.8"), "10.0.0.8"}}},
+		{"an older list after a write", []step{{"write", at(7, "10.0.0.7"), "10.0.0.7"}, {"list", at(6, "10.0.0.6"), "10.0.0.7"}}},
+		{"an older list after a deletion", []step{{"write", gone(7), "none"}, {"list", at(6, "10.0.0.6"), "none"}}},
+		{"a newer list", []step{{"event", at(7, "10.0.0.7"), "10.0.0.7"}, {"list", at(9, "10.0.0.9"), "10.0.0.9"}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tab := newTable(cluster, "prod", slog.New(slog.NewTextHandler(io.Discard, nil)))
+			w := &watched{catalog: catalog.New(catalog.Policy{}), origin: "etcd/x"}
+			feed := w.catalog.Feed(w.origin)
+			tab.replace([]item{at(5, "10.0.0.5")}, 5, feed)
+			for i, s := range tt.steps {
+				switch s.how {
+				case "list":
+					tab.replace([]item{s.it}, s.it.mod, feed)
+				case "event":
+					tab.update([]item{s.it})
+				case "write":
+					tab.wrote([]item{s.it}, s.it.mod, tab.age())
+				}
+				if got := w.hosts(w.catalog.Snapshot(), "etcd/web"); got != s.want {
+					t.Errorf("after step %d (%s): %s, want %s", i+1, s.how, got, s.want)
+				}
+			}
+		})
+	}
+}
+
+// TestOtherHistory holds that a server which begins anew at a lower revision,
+// with the same cluster id, is noticed and listed afresh, and that nothing is
+// written there by an old claim.
+func TestOtherHistory(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	dir := t.TempDir()
+	own, err := servers.StartEtcd(ctx, servers.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = own.Stop() })
+	z := newZoneOn(t, own.Endpoint())
+	w := watch(t, z.writer(t, "prod"))
+	w.synced(t)
+	claimed(t, w.etcd)
+	s := mirror("prod", "web", 3)
+	mustPut(t, w.etcd, s)
+	z.put(t, `svc/shop/old/a {"host":"10.0.0.1"}`)
+	before := w.until(t, "see all", func(s *catalog.Snapshot) bool { return w.hosts(s, "shop/old") == "10.0.0.1" })
+	if err := own.Halt(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "data")); err != nil {
+		t.Fatal(err)
+	}
+	if err := own.Restart(ctx); err != nil {
+		t.Fatal(err)
+	}
+	z.put(t, `svc/shop/new/a {"host":"10.0.0.2"}`)
+	after := w.until(t, "see the new history", func(s *catalog.Snapshot) bool { return w.hosts(s, "shop/new") == "10.0.0.2" })
+	if id := after.State(w.origin).Identity; id == "" || id != before.State(w.origin).Identity {
+		t.Errorf("identity %q, was %q: the case wants one cluster id", id, before.State(w.origin).Identity)
+	}
+	if n := after.State(w.origin).Services; n != 1 {
+		t.Errorf("%d services, want what the new history holds:\n%s", n, w.text(after))
+	}
+	s.Version = ""
+	if r := w.Put(t.Context(), []*catalog.Service{s}); !errors.Is(r[0].Err, registry.ErrFenced) {
+		t.Errorf("Put by the claim of another history = %v, want ErrFenced", r[0].Err)
+	}
+	claimed(t, w.etcd)
+	mustPut(t, w.etcd, s)
+}
