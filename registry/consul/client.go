@@ -1,0 +1,220 @@
+package consul
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+)
+
+// client speaks HTTP with one Consul agent or server. It takes the types of
+// consul/api and not its client, which reads the environment behind our back,
+// keeps a token for ever and hides the status of a failed transaction.
+type client struct {
+	base       string
+	datacenter string
+	token      secret
+	tokenFile  string
+	http       *http.Client
+}
+
+// answerTimeout bounds every request that does not block.
+const answerTimeout = 30 * time.Second
+
+// maxConns bounds the connections of one client: Consul allows 200 from one
+// address, which other programs may share.
+const maxConns = 64
+
+func newClient(c *config) (*client, error) {
+	conf := &tls.Config{ServerName: c.serverName, InsecureSkipVerify: c.insecure, MinVersion: tls.VersionTLS12}
+	if err := loadCA(conf, c.caFile); err != nil {
+		return nil, err
+	}
+	if c.certFile != "" {
+		load := func() (*tls.Certificate, error) {
+			pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+			return &pair, err
+		}
+		if _, err := load(); err != nil {
+			return nil, fmt.Errorf("consul: load certificate %q: %w", c.certFile, err)
+		}
+		// Read again at each handshake, so that a renewed one is taken.
+		conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
+	}
+	cl := &client{
+		base: strings.TrimSuffix(c.url, "/"), datacenter: c.datacenter, token: c.token, tokenFile: c.tokenFile,
+		http: &http.Client{Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf, ForceAttemptHTTP2: true,
+			MaxConnsPerHost: maxConns, MaxIdleConnsPerHost: maxConns, IdleConnTimeout: 90 * time.Second,
+			TLSHandshakeTimeout: 10 * time.Second,
+		}},
+	}
+	_, err := cl.secret()
+	return cl, err
+}
+
+func loadCA(conf *tls.Config, file string) error {
+	if file == "" {
+		return nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("consul: read ca_file: %w", err)
+	}
+	conf.RootCAs = x509.NewCertPool()
+	if !conf.RootCAs.AppendCertsFromPEM(text) {
+		return fmt.Errorf("consul: ca_file %q holds no certificate", file)
+	}
+	return nil
+}
+
+// secret returns the token; a file is read each time, since tokens change.
+func (c *client) secret() (string, error) {
+	if c.tokenFile == "" {
+		return string(c.token), nil
+	}
+	text, err := os.ReadFile(c.tokenFile)
+	if err != nil {
+		return "", fmt.Errorf("consul: read token_file: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+// statusError is an answer other than the one hoped for.
+type statusError struct {
+	code int
+	text string
+}
+
+// Error returns the code and the first line of what Consul said.
+func (e *statusError) Error() string { return fmt.Sprintf("status %d: %s", e.code, e.text) }
+
+// errFiltered says that access rules left something out of an answer, so
+// that what it lacks may well exist.
+var errFiltered = errors.New("access rules left something out: the token must be able to read all services and nodes")
+
+// get reads path into out (nil: throws the answer away) and returns its index.
+// With wait, it blocks until the index is above index or wait is over.
+func (c *client) get(ctx context.Context, path string, q url.Values, out any) (index uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	return c.read(ctx, path, q, out)
+}
+
+// block waits until path's index is above index, or wait is over.
+func (c *client) block(ctx context.Context, path string, q url.Values, index uint64, wait time.Duration) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait+wait/8+answerTimeout) // Consul adds up to 1/16 of its own
+	defer cancel()
+	q.Set("index", strconv.FormatUint(index, 10))
+	q.Set("wait", wait.Round(time.Millisecond).String())
+	return c.read(ctx, path, q, nil)
+}
+
+func (c *client) read(ctx context.Context, path string, q url.Values, out any) (uint64, error) {
+	resp, err := c.do(ctx, http.MethodGet, path, q, nil)
+	if err != nil {
+		return 0, fmt.Errorf("consul: read %q: %w", path, err)
+	}
+	defer resp.Body.Close()
+	if err := take(resp, out); err != nil {
+		return 0, fmt.Errorf("consul: read %q: %w", path, err)
+	}
+	index, err := strconv.ParseUint(resp.Header.Get("X-Consul-Index"), 10, 64)
+	if err != nil && resp.Header.Get("X-Consul-Index") != "" {
+		return 0, fmt.Errorf("consul: read %q: index: %w", path, err)
+	}
+	return max(index, 1), nil
+}
+
+// take reads an answer to a read.
+func take(resp *http.Response, out any) error {
+	if resp.StatusCode != http.StatusOK {
+		return fail(resp)
+	}
+	if resp.Header.Get("X-Consul-Results-Filtered-By-ACLs") == "true" {
+		return errFiltered
+	}
+	if out == nil {
+		_, err := io.Copy(io.Discard, resp.Body)
+		return err
+	}
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		return fmt.Errorf("decode: %w", err)
+	}
+	_, err := io.Copy(io.Discard, resp.Body) // so that the connection can be used again
+	return err
+}
+
+func fail(resp *http.Response) error {
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
+	line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+	return &statusError{resp.StatusCode, strconv.Quote(line)}
+}
+
+func (c *client) do(ctx context.Context, method, path string, q url.Values, body []byte) (*http.Response, error) {
+	if q == nil {
+		q = url.Values{}
+	}
+	if c.datacenter != "" {
+		q.Set("dc", c.datacenter)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path+"?"+q.Encode(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	token, err := c.secret()
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
+		req.Header.Set("X-Consul-Token", token)
+	}
+	resp, err := c.http.Do(req)
+	var ue *url.Error
+	if errors.As(err, &ue) { // its text repeats the whole URL
+		err = ue.Err
+	}
+	return resp, err
+}
+
+// txn runs one transaction: ok, or what Consul says of single operations. An
+// error with a *statusError means that nothing was written; after any other
+// it may have been.
+func (c *client) txn(ctx context.Context, ops api.TxnOps) (ok bool, out api.TxnResponse, err error) {
+	body, err := json.Marshal(ops)
+	if err != nil {
+		return false, out, fmt.Errorf("consul: encode transaction: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	resp, err := c.do(ctx, http.MethodPut, "/v1/txn", nil, body)
+	if err != nil {
+		return false, out, fmt.Errorf("consul: write: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusConflict {
+		return false, out, fmt.Errorf("consul: write: %w", fail(resp))
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
+		return false, out, fmt.Errorf("consul: decode answer to a write: %w", err)
+	}
+	return resp.StatusCode == http.StatusOK, out, nil
+}
+
+// service reads all instances of one name with their checks.
+func (c *client) service(ctx context.Context, name string) (all []*api.ServiceEntry, index uint64, err error) {
+	index, err = c.get(ctx, "/v1/health/service/"+url.PathEscape(name), nil, &all)
+	return all, index, err
+}

@@ -1,0 +1,236 @@
+package consul
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/stanza"
+)
+
+// Type returns the registry type "consul".
+//
+//	consul NAME [URL] {
+//	    namespace NAMESPACE   # where its services stand; consul
+//	    allow NAMESPACE...    # more namespaces where they may answer
+//	    trust OWNER...        # whose mirrors answer under their original's key
+//	    datacenter DC         # the agent's own
+//	    nodes N               # synthetic nodes of an owner; 64
+//	    token_file FILE
+//	    ca_file FILE
+//	    cert_file FILE
+//	    key_file FILE
+//	}
+//
+// Without a URL, CONSUL_HTTP_ADDR names it (with CONSUL_HTTP_SSL), or
+// http://127.0.0.1:8500. Where the stanza has no such file,
+// CONSUL_HTTP_TOKEN_FILE or CONSUL_HTTP_TOKEN, CONSUL_CACERT,
+// CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY count; CONSUL_TLS_SERVER_NAME and
+// CONSUL_HTTP_SSL_VERIFY always do.
+func Type() registry.Type { return registry.Type{Name: "consul", Parse: parse} }
+
+const usage = "consul NAME [URL]"
+
+// config is one stanza; it implements registry.Config.
+type config struct {
+	name       string
+	url        string
+	namespace  string
+	allow      []string
+	trust      []string
+	datacenter string
+	nodes      int
+	tokenFile  string
+	token      secret // from the environment
+	caFile     string
+	certFile   string
+	keyFile    string
+	serverName string
+	insecure   bool
+}
+
+// secret is a text that is never printed.
+type secret string
+
+// String hides the secret.
+func (secret) String() string { return "(hidden)" }
+
+// GoString hides the secret.
+func (secret) GoString() string { return "(hidden)" }
+
+var label = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+func parse(s stanza.Stanza, env func(string) string) (registry.Config, error) {
+	if err := s.WantArgs(1, 2, usage); err != nil {
+		return nil, err
+	}
+	c := &config{name: s.Args()[0], namespace: "consul", nodes: 64}
+	if strings.Contains(c.name, "/") {
+		return nil, s.Errorf("name %q holds a %q", c.name, "/")
+	}
+	if len(s.Args()) == 2 {
+		c.url = s.Args()[1]
+	}
+	seen := map[string]bool{}
+	for _, o := range s.Block {
+		if seen[o.Name()] {
+			return nil, o.Errorf("%q is said twice", o.Name())
+		}
+		seen[o.Name()] = true
+		if err := c.option(o); err != nil {
+			return nil, err
+		}
+	}
+	c.fromEnv(env)
+	if err := c.check(); err != nil {
+		return nil, s.Errorf("%w", err)
+	}
+	return c, nil
+}
+
+func (c *config) option(o stanza.Stanza) error {
+	if err := o.NoBlock(); err != nil {
+		return err
+	}
+	one := map[string]*string{
+		"namespace": &c.namespace, "datacenter": &c.datacenter, "token_file": &c.tokenFile,
+		"ca_file": &c.caFile, "cert_file": &c.certFile, "key_file": &c.keyFile, "nodes": new(string),
+	}
+	many := map[string]*[]string{"allow": &c.allow, "trust": &c.trust}
+	switch {
+	case one[o.Name()] != nil:
+		if err := o.WantArgs(1, 1, o.Name()+" VALUE"); err != nil {
+			return err
+		}
+		*one[o.Name()] = o.Args()[0]
+	case many[o.Name()] != nil:
+		if err := o.WantArgs(1, -1, o.Name()+" VALUE..."); err != nil {
+			return err
+		}
+		*many[o.Name()] = o.Args()
+	default:
+		return o.Errorf("unknown word %q in %q", o.Name(), "consul")
+	}
+	return c.checkOption(o)
+}
+
+func (c *config) checkOption(o stanza.Stanza) error {
+	switch o.Name() {
+	case "namespace", "allow":
+		for _, ns := range o.Args() {
+			if !label.MatchString(ns) {
+				return o.Errorf("%s: %q is no DNS label in lower case", o.Name(), ns)
+			}
+		}
+	case "nodes":
+		n, err := strconv.Atoi(o.Args()[0])
+		if err != nil || n < 1 || n > 1000 {
+			return o.Errorf("nodes: %q is no number from 1 to 1000", o.Args()[0])
+		}
+		c.nodes = n
+	}
+	return nil
+}
+
+// fromEnv fills what the stanza leaves open.
+func (c *config) fromEnv(env func(string) string) {
+	if c.url == "" {
+		c.url = cmp.Or(env("CONSUL_HTTP_ADDR"), "http://127.0.0.1:8500")
+		if tls, _ := strconv.ParseBool(env("CONSUL_HTTP_SSL")); tls && !strings.Contains(c.url, "://") {
+			c.url = "https://" + c.url
+		}
+	}
+	if !strings.Contains(c.url, "://") {
+		c.url = "http://" + c.url
+	}
+	if c.tokenFile == "" {
+		c.tokenFile = env("CONSUL_HTTP_TOKEN_FILE")
+		c.token = secret(env("CONSUL_HTTP_TOKEN"))
+	}
+	c.caFile = cmp.Or(c.caFile, env("CONSUL_CACERT"))
+	if c.certFile == "" && c.keyFile == "" {
+		c.certFile, c.keyFile = env("CONSUL_CLIENT_CERT"), env("CONSUL_CLIENT_KEY")
+	}
+	c.serverName = env("CONSUL_TLS_SERVER_NAME")
+	if verify, err := strconv.ParseBool(env("CONSUL_HTTP_SSL_VERIFY")); err == nil {
+		c.insecure = !verify
+	}
+}
+
+// check judges what was said together.
+func (c *config) check() error {
+	u, err := url.Parse(c.url)
+	switch {
+	case err != nil:
+		return errors.New("the URL of consul cannot be read") // it may hold a password
+	case u.User != nil:
+		return errors.New("the URL of consul holds a user: put a token into token_file")
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return fmt.Errorf("%q is no URL of consul: want http://HOST:PORT or https://HOST:PORT", c.url)
+	case u.RawQuery != "" || u.Fragment != "":
+		return errors.New("the URL of consul holds a query")
+	case (c.certFile == "") != (c.keyFile == ""):
+		return errors.New("cert_file and key_file go together")
+	}
+	return nil
+}
+
+// Origin returns "consul/NAME".
+func (c *config) Origin() catalog.Origin { return catalog.Origin("consul/" + c.name) }
+
+// Policy gives the origin its namespace and those allowed.
+func (c *config) Policy() catalog.OriginPolicy {
+	given := append([]string{c.namespace}, c.allow...)
+	slices.Sort(given)
+	return catalog.OriginPolicy{Origin: c.Origin(), Given: slices.Compact(given), Trust: slices.Clone(c.trust)}
+}
+
+// Naming puts mirrors into the one namespace.
+func (c *config) Naming() registry.Naming {
+	return registry.Naming{Namespace: c.namespace, Name: "{service}-{namespace}"}
+}
+
+// Reader opens the datacenter for reading.
+func (c *config) Reader(log *slog.Logger) (registry.Registry, error) { return c.open("", log) }
+
+// Writer opens the datacenter for owner, whose name becomes part of node names.
+func (c *config) Writer(owner string, log *slog.Logger) (registry.Writer, error) {
+	if !label.MatchString(owner) || len(owner) > 50 {
+		return nil, fmt.Errorf("consul: owner %q: names nodes, so it must be a DNS label of at most 50 letters", owner)
+	}
+	return c.open(owner, log)
+}
+
+func (c *config) open(owner string, log *slog.Logger) (*consul, error) {
+	cl, err := newClient(c)
+	if err != nil {
+		return nil, err
+	}
+	return &consul{client: cl, layout: layout{namespace: c.namespace, owner: owner, nodes: c.nodes}, view: view{log: log}}, nil
+}
+
+// String returns the stanza in one line; files are named, secrets are not.
+func (c *config) String() string {
+	s := fmt.Sprintf("consul %s %s namespace=%s nodes=%d", c.name, c.url, c.namespace, c.nodes)
+	for _, o := range [][2]string{{"datacenter", c.datacenter}, {"token_file", c.tokenFile},
+		{"ca_file", c.caFile}, {"cert_file", c.certFile}, {"key_file", c.keyFile}} {
+		if o[1] != "" {
+			s += " " + o[0] + "=" + o[1]
+		}
+	}
+	if len(c.allow) > 0 {
+		s += " allow=" + strings.Join(c.allow, ",")
+	}
+	if len(c.trust) > 0 {
+		s += " trust=" + strings.Join(c.trust, ",")
+	}
+	return s
+}

@@ -1,0 +1,62 @@
+// Package consul makes a Consul datacenter a registry: it reads the services
+// that are registered there and writes mirrors beside them.
+//
+// # Names
+//
+// A Consul service is the service of its name, in lower case, in the one
+// namespace that the stanza gives. Its native instances are one service; the
+// instances that a bridge wrote are one more for each owner. Mirrors stand on
+// nodes of the owner's own, "<owner>-00" and so on, chosen by a hash of the
+// name: one node for all would make writing quadratic. Their address is
+// 192.0.2.1, of a block that is kept for documentation, so nothing is ever
+// sent to it; every instance has its own address.
+//
+// # Health
+//
+// An instance is ready unless a check of it or of its node is critical, or it
+// is in maintenance. A mirror's instance has one check, passing or critical.
+//
+// # What cannot be held
+//
+// Consul has instances only. Virtual addresses, a TTL, and the difference
+// between serving and ready have no place; what a service says of itself is
+// said by each of its instances. An alias becomes an instance whose address
+// is a name, which Consul answers by a CNAME. Names of metadata lose what
+// Consul does not take, and too long values are cut. A service without
+// endpoints is absence.
+//
+// # Reading
+//
+// Two blocking queries wake a watch, one on the list of services and one on
+// the checks that do not pass; both may be stale. Woken, it asks what changed
+// and reads that, from the leader:
+//
+//	a name that came or went                   is read
+//	a name with instances that no bridge wrote is asked for its index, by a query whose filter
+//	                                           lets nothing through, and read if that moved
+//	the nodes of the owners                    are asked for their indexes likewise; of one that moved
+//	                                           the list is compared, and names that differ are read
+//	a check that began or ceased to fail       makes its name be read
+//
+// So 10,000 mirrors cost 64 small questions and no connection of their own,
+// where a blocking query each would meet Consul's limit of 200 connections a
+// client. A watch holds two connections and at most 32 more while it reads.
+// Each name that is not a mirror alone costs one small question a round, and
+// rounds are kept apart by a millisecond for each such name: at most a
+// thousand questions a second, whatever happens in Consul.
+//
+// An answer that access rules left things out of is an error, never an
+// absence: the token needs to read all services and nodes.
+//
+// # Writing
+//
+// Everything is written by transactions of at most 128 operations. Each
+// begins with the owner's fence, the node "<owner>-fence", compared and left
+// as it is, so that the server refuses a deposed writer. Every record is
+// compared by its ModifyIndex; a service's Version lists those of all its
+// records.
+//
+// The identity of a datacenter is its name with the id that its certificate
+// authority gave the cluster, which any token may read and which outlives
+// every server; without an authority, the least id of its servers.
+package consul

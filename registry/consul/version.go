@@ -1,0 +1,109 @@
+package consul
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/consul/api"
+)
+
+// A Version lists every record of a mirror, so that a write can compare each:
+//
+//	FORMAT;NODE ID INDEX SUM CHECKINDEX CHECKSUM;NODE ID ...
+//
+// FORMAT is the newest of the marks. Numbers have base 36; NODE is "" where it
+// is the one of the record before.
+func encodeVersion(format int, all []held) string {
+	all = slices.Clone(all)
+	slices.SortFunc(all, held.compare)
+	var b strings.Builder
+	b.WriteString(strconv.Itoa(format))
+	node := ""
+	for _, h := range all {
+		b.WriteByte(';')
+		if h.node != node {
+			node = h.node
+			b.WriteString(url.QueryEscape(node))
+		}
+		b.WriteByte(' ')
+		b.WriteString(url.QueryEscape(h.id))
+		for _, n := range []uint64{h.index, h.sum, h.checkIndex, h.checkSum} {
+			b.WriteByte(' ')
+			b.WriteString(strconv.FormatUint(n, 36))
+		}
+	}
+	return b.String()
+}
+
+// decodeVersion reads what encodeVersion wrote; "" is no record.
+func decodeVersion(v string) (format int, all []held, err error) {
+	if v == "" {
+		return 0, nil, nil
+	}
+	parts := strings.Split(v, ";")
+	if format, err = strconv.Atoi(parts[0]); err != nil {
+		return 0, nil, fmt.Errorf("version %.40q: %w", v, err)
+	}
+	node := ""
+	for _, part := range parts[1:] {
+		h, err := decodeHeld(part)
+		if err != nil {
+			return 0, nil, fmt.Errorf("version: record %.80q: %w", part, err)
+		}
+		if h.node == "" {
+			h.node = node
+		}
+		node = h.node
+		all = append(all, h)
+	}
+	return format, all, nil
+}
+
+func decodeHeld(part string) (h held, err error) {
+	word := strings.Split(part, " ")
+	if len(word) != 6 {
+		return h, fmt.Errorf("%d words", len(word))
+	}
+	if h.node, err = url.QueryUnescape(word[0]); err != nil {
+		return h, err
+	}
+	if h.id, err = url.QueryUnescape(word[1]); err != nil {
+		return h, err
+	}
+	for i, n := range []*uint64{&h.index, &h.sum, &h.checkIndex, &h.checkSum} {
+		if *n, err = strconv.ParseUint(word[2+i], 36, 64); err != nil {
+			return h, err
+		}
+	}
+	return h, nil
+}
+
+// serviceSum sums up what a transaction writes of an instance.
+func serviceSum(s *api.AgentService) uint64 {
+	w := api.AgentService{
+		Service: s.Service, Tags: s.Tags, Meta: s.Meta, Port: s.Port, Address: s.Address,
+		Weights: s.Weights, EnableTagOverride: s.EnableTagOverride, Ports: s.Ports,
+		Locality: s.Locality, TaggedAddresses: s.TaggedAddresses,
+	}
+	if len(w.Tags) == 0 {
+		w.Tags = nil
+	}
+	return sum(w)
+}
+
+// checkSum sums up what a transaction writes of a check.
+func checkSum(c *api.HealthCheck) uint64 {
+	return sum([]string{c.Name, c.Status, c.Notes, c.Output, c.Type, c.ServiceID})
+}
+
+func sum(v any) uint64 {
+	text, _ := json.Marshal(v) // of strings, numbers and maps: it cannot fail
+	h := fnv.New64a()
+	h.Write(text)
+	return h.Sum64()
+}

@@ -1,0 +1,311 @@
+package consul
+
+import (
+	"log/slog"
+	"maps"
+	"sync"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// view is what the feed was told, name by name. Watching and writing both
+// report through it, so that a write shows at once and an answer that Consul
+// gave before the write does not undo it: whoever reads a name takes its
+// ticket first, and a write makes older tickets void.
+type view struct {
+	log *slog.Logger
+
+	mu      sync.Mutex // guards what follows, and the order of reports
+	feed    *catalog.Feed
+	synced  bool                         // the feed had its Replace
+	names   map[string]seen              // by name in lower case
+	records map[string]map[string]record // by owners' nodes and ids
+	tickets map[string]uint64
+	dirty   map[string]bool // to be read again, whatever their index says
+	refused map[string]bool // records that the feed was told to refuse; outlives a Watch
+	kick    chan struct{}   // has room for one: names became dirty
+}
+
+// seen is one name as it was last read or written.
+type seen struct {
+	index uint64
+	found
+}
+
+// answer is one name as it was read.
+type answer struct {
+	name   string
+	ticket uint64
+	seen
+}
+
+// begin prepares for a new Watch and returns what tells of dirty names.
+func (v *view) begin(feed *catalog.Feed) <-chan struct{} {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.feed, v.synced = feed, false
+	v.names, v.records = map[string]seen{}, map[string]map[string]record{}
+	v.dirty = map[string]bool{}
+	v.kick = make(chan struct{}, 1)
+	return v.kick
+}
+
+// end makes sure that the feed is not used any more.
+func (v *view) end() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.feed, v.synced = nil, false
+}
+
+func (v *view) ticket(name string) uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.tickets[name]
+}
+
+// replace reports all answers as the whole truth, unless some were overtaken
+// by writes: then it reports nothing and returns their names.
+func (v *view) replace(all map[string]answer) (stale []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for name, a := range all {
+		if a.ticket != v.tickets[name] {
+			stale = append(stale, name)
+		}
+	}
+	if len(stale) > 0 {
+		return stale
+	}
+	v.names, v.records, v.dirty = map[string]seen{}, map[string]map[string]record{}, map[string]bool{}
+	var services []*catalog.Service
+	refused := map[string]error{}
+	for name, a := range all {
+		v.keepLocked(name, a.seen)
+		services = append(services, a.services...)
+		maps.Copy(refused, a.refused)
+	}
+	v.refuseLocked(v.refused, refused)
+	v.feed.Replace(services)
+	v.synced = true
+	return nil
+}
+
+// apply reports what answers changed. Those overtaken by writes stay dirty.
+func (v *view) apply(all []answer) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var set []*catalog.Service
+	var gone []catalog.Ref
+	for _, a := range all {
+		if a.ticket != v.tickets[a.name] {
+			v.soilLocked(a.name)
+			continue
+		}
+		s, g := v.putLocked(a.name, a.seen)
+		set, gone = append(set, s...), append(gone, g...)
+	}
+	if len(set)+len(gone) > 0 {
+		v.feed.Update(set, gone)
+	}
+}
+
+// putLocked takes s as what stands under name and returns what that changes.
+func (v *view) putLocked(name string, s seen) (set []*catalog.Service, gone []catalog.Ref) {
+	old := v.names[name]
+	had := map[catalog.Ref]*catalog.Service{}
+	for _, svc := range old.services {
+		had[svc.Ref()] = svc
+	}
+	for i, svc := range s.services {
+		was := had[svc.Ref()]
+		delete(had, svc.Ref())
+		if was != nil && was.Version == svc.Version && was.Same(svc) {
+			s.services[i] = was
+			continue
+		}
+		set = append(set, svc)
+	}
+	for ref := range had {
+		gone = append(gone, ref)
+	}
+	was := map[string]bool{}
+	for record := range old.refused {
+		was[record] = true
+	}
+	v.refuseLocked(was, s.refused)
+	v.keepLocked(name, s)
+	return set, gone
+}
+
+// keepLocked remembers s, and its records by their nodes.
+func (v *view) keepLocked(name string, s seen) {
+	for _, r := range v.names[name].records {
+		delete(v.records[r.node], r.id)
+	}
+	if s.services == nil && len(s.refused) == 0 && len(s.records) == 0 {
+		delete(v.names, name)
+	} else {
+		v.names[name] = s
+	}
+	for _, r := range s.records {
+		if v.records[r.node] == nil {
+			v.records[r.node] = map[string]record{}
+		}
+		v.records[r.node][r.id] = r
+	}
+}
+
+// refuseLocked tells the feed which records are refused now and which of
+// those before are well again, and logs what is news.
+func (v *view) refuseLocked(was map[string]bool, now map[string]error) {
+	if v.refused == nil {
+		v.refused = map[string]bool{}
+	}
+	for record := range was {
+		if now[record] == nil {
+			delete(v.refused, record)
+			v.feed.Refuse(record, nil)
+		}
+	}
+	for record, err := range now {
+		v.refused[record] = true
+		if v.feed.Refuse(record, err) {
+			v.log.Warn("record left out", "origin", v.feed.Origin(), "record", record, "err", err)
+		}
+	}
+}
+
+// soilLocked has name read again soon.
+func (v *view) soilLocked(name string) {
+	if v.feed == nil {
+		return
+	}
+	v.dirty[name] = true
+	select {
+	case v.kick <- struct{}{}:
+	default:
+	}
+}
+
+// doubt has name read again soon, because what a write did to it is not known.
+func (v *view) doubt(name string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.nextTicketLocked(name)
+	v.soilLocked(name)
+}
+
+func (v *view) nextTicketLocked(name string) {
+	if v.tickets == nil {
+		v.tickets = map[string]uint64{}
+	}
+	v.tickets[name]++
+}
+
+// wrote reports what owner's mirrors are after a write; f holds nothing else.
+// Names without a mirror of owner any more have an empty found.
+func (v *view) wrote(owner string, all map[string]found) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var set []*catalog.Service
+	var gone []catalog.Ref
+	for name, f := range all {
+		v.nextTicketLocked(name)
+		if v.feed == nil || !v.synced {
+			continue
+		}
+		s, g := v.putLocked(name, v.names[name].with(owner, f))
+		set, gone = append(set, s...), append(gone, g...)
+	}
+	if len(set)+len(gone) > 0 {
+		v.feed.Update(set, gone)
+	}
+}
+
+// with returns s with owner's part replaced by f.
+func (s seen) with(owner string, f found) seen {
+	next := seen{index: s.index, found: found{refused: maps.Clone(s.refused)}}
+	for _, svc := range s.services {
+		if svc.Ref().Owner != owner {
+			next.services = append(next.services, svc)
+		}
+	}
+	next.services = append(next.services, f.services...)
+	for _, r := range s.records {
+		if r.owner != owner {
+			next.records = append(next.records, r)
+			continue
+		}
+		delete(next.refused, r.node+"/"+r.id)
+	}
+	next.records = append(next.records, f.records...)
+	return next
+}
+
+// takeDirty returns the names to be read again and forgets that they are.
+func (v *view) takeDirty() map[string]bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	dirty := v.dirty
+	v.dirty = map[string]bool{}
+	return dirty
+}
+
+// differ adds to dirty the names that came or went.
+func (v *view) differ(names, dirty map[string]bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for name := range names {
+		if _, known := v.names[name]; !known {
+			dirty[name] = true
+		}
+	}
+	for name := range v.names {
+		if !names[name] {
+			dirty[name] = true
+		}
+	}
+}
+
+func (v *view) index(name string) uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.names[name].index
+}
+
+// on adds to dirty the name of one record on an owner's node, or of all.
+func (v *view) on(node, id string, dirty map[string]bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if id != "" {
+		if r, known := v.records[node][id]; known {
+			dirty[r.name] = true
+		}
+		return
+	}
+	for _, r := range v.records[node] {
+		dirty[r.name] = true
+	}
+}
+
+// compare adds to dirty the names whose records on node differ from a list of it.
+func (v *view) compare(node string, list []*api.AgentService, dirty map[string]bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	there := map[string]bool{}
+	for _, s := range list {
+		there[s.ID] = true
+		if r, known := v.records[node][s.ID]; !known || r.index != s.ModifyIndex {
+			dirty[keyName(s.Service)] = true
+			dirty[r.name] = true
+		}
+	}
+	for id, r := range v.records[node] {
+		if !there[id] {
+			dirty[r.name] = true
+		}
+	}
+	delete(dirty, "")
+}

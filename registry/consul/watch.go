@@ -1,0 +1,470 @@
+package consul
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// consul is one datacenter; it implements registry.Writer.
+type consul struct {
+	client *client
+	layout layout
+	view   view
+	pen    pen
+}
+
+// Close gives up idle connections.
+func (c *consul) Close() error {
+	c.client.http.CloseIdleConnections()
+	return nil
+}
+
+// Intervals of watching.
+const (
+	waitTime  = 5 * time.Minute        // of a blocking query; then all is compared anyway
+	minPause  = 200 * time.Millisecond // between rounds
+	namePause = time.Millisecond       // more of it for each name that is asked
+	parallel  = 32                     // reads at a time
+)
+
+// Watch keeps feed equal to what the datacenter holds; see the package's
+// comment for how.
+func (c *consul) Watch(ctx context.Context, feed *catalog.Feed) error {
+	id, err := c.client.identity(ctx)
+	if err != nil {
+		return ended(ctx, err)
+	}
+	feed.Identify(id)
+	w := &watch{client: c.client, layout: c.layout, view: &c.view, wake: make(chan struct{}, 1)}
+	w.kick = c.view.begin(feed)
+	defer c.view.end()
+	var index [len(wakers)]uint64
+	for i, q := range wakers {
+		// Before all is read, so that nothing can change unnoticed in between.
+		if index[i], err = c.client.get(ctx, q.path, q.query(), nil); err != nil {
+			return ended(ctx, err)
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for i, q := range wakers {
+		group.Go(func() error { return w.listen(ctx, q, index[i]) })
+	}
+	group.Go(func() error { return w.run(ctx) })
+	return group.Wait()
+}
+
+// waker is a blocking query that says that something changed.
+type waker struct{ path, filter string }
+
+var wakers = [...]waker{
+	{"/v1/catalog/services", ""}, // any instance; with a filter it would join every node
+	{"/v1/health/state/any", failingFilter},
+}
+
+// Filters. The last two let nothing through: what counts is the answer's index.
+const (
+	failingFilter = `Status != "passing"`
+	nativeFilter  = `"isthmus-owner" not in ServiceMeta`
+	ownersFilter  = `"isthmus-owner" in Meta`
+	noneOfService = `Service.ID == ""`
+	noneOfNode    = `ID == ""`
+)
+
+func (q waker) query() url.Values {
+	v := url.Values{"stale": {""}}
+	if q.filter != "" {
+		v.Set("filter", q.filter)
+	}
+	return v
+}
+
+// watch is one Watch under way.
+type watch struct {
+	client *client
+	layout layout
+	view   *view
+	wake   chan struct{} // has room for one
+	kick   <-chan struct{}
+	relist atomic.Bool // an index went backwards: what is known may be wrong
+
+	// Of the goroutine that runs rounds.
+	last  listing
+	nodes map[string]uint64 // indexes of owners' nodes
+}
+
+// listen blocks on one query and wakes the rounds when it returns.
+func (w *watch) listen(ctx context.Context, q waker, index uint64) error {
+	limit := rate.NewLimiter(rate.Every(minPause/2), 2)
+	for {
+		if err := limit.Wait(ctx); err != nil {
+			return ended(ctx, err)
+		}
+		wait := waitTime - rand.N(waitTime/10)
+		next, err := w.client.block(ctx, q.path, q.query(), index, wait)
+		if err != nil {
+			return ended(ctx, err)
+		}
+		if next < index {
+			w.relist.Store(true)
+			next = 1
+		}
+		index = next
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// ended says why a watch ends: its context, if that is over.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// run reads everything, then what changes.
+func (w *watch) run(ctx context.Context) error {
+	if err := w.load(ctx); err != nil {
+		return ended(ctx, err)
+	}
+	for {
+		start := time.Now()
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-w.wake:
+		case <-w.kick:
+		}
+		if idle := time.Since(start); idle < w.pause() {
+			if err := sleep(ctx, w.pause()-idle); err != nil {
+				return err
+			}
+		}
+		if err := w.round(ctx); err != nil {
+			return ended(ctx, err)
+		}
+	}
+}
+
+// pause is how long rounds are apart.
+func (w *watch) pause() time.Duration {
+	return max(minPause, time.Duration(len(w.last.natives))*namePause)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}
+
+// load reads everything and reports it as the whole truth.
+func (w *watch) load(ctx context.Context) error {
+	l, err := w.list(ctx)
+	if err != nil {
+		return err
+	}
+	nodes, err := w.indexes(ctx, keys(l.nodes), "/v1/catalog/node-services/", noneOfNode)
+	if err != nil {
+		return err
+	}
+	all := map[string]answer{}
+	for todo := keys(l.names); len(todo) > 0; {
+		read, err := w.read(ctx, todo)
+		if err != nil {
+			return err
+		}
+		for _, a := range read {
+			all[a.name] = a
+		}
+		todo = nil
+		if len(all) > 0 {
+			todo = w.view.replace(all)
+		}
+	}
+	if len(all) == 0 {
+		w.view.replace(all)
+	}
+	w.last, w.nodes = l, nodes
+	return nil
+}
+
+// round reads and reports what changed since the last one.
+func (w *watch) round(ctx context.Context) error {
+	if w.relist.Swap(false) {
+		return w.load(ctx)
+	}
+	dirty := w.view.takeDirty()
+	l, err := w.list(ctx)
+	if err != nil {
+		return err
+	}
+	w.view.differ(l.names, dirty)
+	w.differ(l, dirty)
+	if err := w.askNames(ctx, l, dirty); err != nil {
+		return err
+	}
+	if err := w.askNodes(ctx, l, dirty); err != nil {
+		return err
+	}
+	read, err := w.read(ctx, keys(dirty))
+	if err != nil {
+		return err
+	}
+	w.view.apply(read)
+	w.last = l
+	return nil
+}
+
+// listing is what is asked first in each round.
+type listing struct {
+	names   map[string]bool // all, in lower case
+	natives map[string]bool // those with instances that no bridge wrote
+	nodes   map[string]bool // of owners
+	failing map[check]string
+}
+
+// check is one check that does not pass.
+type check struct{ node, id, service string }
+
+func (w *watch) list(ctx context.Context) (listing, error) {
+	l := listing{nodes: map[string]bool{}, failing: map[check]string{}}
+	var all, natives map[string][]string
+	var nodes []*api.Node
+	var checks api.HealthChecks
+	group, ctx := errgroup.WithContext(ctx)
+	for _, q := range []struct {
+		path, filter string
+		out          any
+	}{
+		{"/v1/catalog/services", "", &all},
+		{"/v1/catalog/services", nativeFilter, &natives},
+		{"/v1/catalog/nodes", ownersFilter, &nodes},
+		{"/v1/health/state/any", failingFilter, &checks},
+	} {
+		group.Go(func() error {
+			_, err := w.client.get(ctx, q.path, filtered(q.filter), q.out)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return l, err
+	}
+	l.names, l.natives = keyNames(all), keyNames(natives)
+	for _, n := range nodes {
+		l.nodes[n.Node] = true
+	}
+	for _, c := range checks {
+		l.failing[check{c.Node, c.CheckID, c.ServiceID}] = c.Status
+	}
+	return l, nil
+}
+
+func filtered(filter string) url.Values {
+	if filter == "" {
+		return url.Values{}
+	}
+	return url.Values{"filter": {filter}}
+}
+
+// keyName returns the name in the catalog of a Consul service: Consul itself
+// finds services whatever their case.
+func keyName(name string) string { return strings.ToLower(name) }
+
+func keyNames(list map[string][]string) map[string]bool {
+	names := make(map[string]bool, len(list))
+	for name := range list {
+		if k := keyName(name); k != "consul" && k != "" {
+			names[k] = true
+		}
+	}
+	return names
+}
+
+func keys(set map[string]bool) []string {
+	all := make([]string, 0, len(set))
+	for k := range set {
+		all = append(all, k)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// differ adds to dirty what two listings say of names: native instances that
+// came or went, checks of mirrors that began or ceased to fail, nodes gone.
+func (w *watch) differ(l listing, dirty map[string]bool) {
+	changed(w.last.natives, l.natives, func(name string) { dirty[name] = true })
+	changed(w.last.failing, l.failing, func(c check) { w.view.on(c.node, c.service, dirty) })
+	for node := range w.last.nodes {
+		if !l.nodes[node] {
+			w.view.on(node, "", dirty)
+			delete(w.nodes, node)
+		}
+	}
+}
+
+// changed visits the keys whose values differ.
+func changed[K, V comparable](a, b map[K]V, visit func(K)) {
+	for k, v := range a {
+		if other, ok := b[k]; !ok || other != v {
+			visit(k)
+		}
+	}
+	for k := range b {
+		if _, ok := a[k]; !ok {
+			visit(k)
+		}
+	}
+}
+
+// askNames adds to dirty the names with native instances whose index moved.
+func (w *watch) askNames(ctx context.Context, l listing, dirty map[string]bool) error {
+	var ask []string
+	for name := range l.natives {
+		if !dirty[name] {
+			ask = append(ask, name)
+		}
+	}
+	indexes, err := w.indexes(ctx, ask, "/v1/health/service/", noneOfService)
+	if err != nil {
+		return err
+	}
+	for name, index := range indexes {
+		if index != w.view.index(name) {
+			dirty[name] = true
+		}
+	}
+	return nil
+}
+
+// askNodes adds to dirty the names whose records on nodes of owners changed.
+func (w *watch) askNodes(ctx context.Context, l listing, dirty map[string]bool) error {
+	indexes, err := w.indexes(ctx, keys(l.nodes), "/v1/catalog/node-services/", noneOfNode)
+	if err != nil {
+		return err
+	}
+	for node, index := range indexes {
+		if index == w.nodes[node] {
+			continue
+		}
+		var list struct{ Services []*api.AgentService }
+		if _, err := w.client.get(ctx, "/v1/catalog/node-services/"+url.PathEscape(node), nil, &list); err != nil {
+			return err
+		}
+		w.view.compare(node, list.Services, dirty)
+		w.nodes[node] = index
+	}
+	return nil
+}
+
+// indexes asks for the indexes of many paths.
+func (w *watch) indexes(ctx context.Context, all []string, path, filter string) (map[string]uint64, error) {
+	var mu sync.Mutex // guards out
+	out := make(map[string]uint64, len(all))
+	err := each(ctx, all, func(ctx context.Context, name string) error {
+		index, err := w.client.get(ctx, path+url.PathEscape(name), filtered(filter), nil)
+		mu.Lock()
+		defer mu.Unlock()
+		out[name] = index
+		return err
+	})
+	return out, err
+}
+
+// read reads names completely.
+func (w *watch) read(ctx context.Context, names []string) ([]answer, error) {
+	var mu sync.Mutex // guards all
+	var all []answer
+	err := each(ctx, names, func(ctx context.Context, name string) error {
+		a := answer{name: name, ticket: w.view.ticket(name)}
+		entries, index, err := w.client.service(ctx, name)
+		if err != nil {
+			return err
+		}
+		a.index, a.found = index, w.layout.decode(name, entries)
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, a)
+		return nil
+	})
+	return all, err
+}
+
+// each calls do for all names, several at a time, until one fails.
+func each(ctx context.Context, names []string, do func(context.Context, string) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for _, name := range names {
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return do(ctx, name)
+		})
+	}
+	return group.Wait()
+}
+
+// identity returns what the datacenter says it is.
+func (c *client) identity(ctx context.Context) (catalog.Identity, error) {
+	var servers []*api.ServiceEntry
+	if _, err := c.get(ctx, "/v1/health/service/consul", nil, &servers); err != nil {
+		return "", err
+	}
+	if len(servers) == 0 || servers[0].Node == nil {
+		return "", errors.New("consul: no server is registered: the datacenter is starting, or the token cannot read it")
+	}
+	datacenter, least := servers[0].Node.Datacenter, servers[0].Node.ID
+	for _, s := range servers {
+		if s.Node != nil {
+			least = min(least, s.Node.ID)
+		}
+	}
+	cluster, err := c.cluster(ctx)
+	if err != nil {
+		return "", err
+	}
+	if cluster == "" {
+		cluster = least
+	}
+	return catalog.Identity(fmt.Sprintf("consul:%s:%s", datacenter, cluster)), nil
+}
+
+// cluster returns the id that the certificate authority gave the cluster, or
+// "" where the servers run without one.
+func (c *client) cluster(ctx context.Context) (string, error) {
+	var roots struct{ TrustDomain string }
+	_, err := c.get(ctx, "/v1/connect/ca/roots", nil, &roots)
+	var status *statusError
+	switch {
+	case errors.As(err, &status) && status.code == http.StatusInternalServerError && strings.Contains(status.text, "Connect must be enabled"):
+		return "", nil
+	case err != nil:
+		return "", err
+	case roots.TrustDomain == "":
+		return "", errors.New("consul: the certificate authority is not set up yet")
+	}
+	id, _, _ := strings.Cut(roots.TrustDomain, ".")
+	return id, nil
+}

@@ -1,0 +1,211 @@
+package consul
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
+)
+
+// pen is what a Writer needs to write: its fence, and which nodes stand.
+type pen struct {
+	mu    sync.Mutex      // held while something is written; guards what follows
+	fence *api.Node       // nil: not claimed, or lost
+	nodes map[string]bool // of the owner, that stand
+	limit int             // of operations in a transaction
+}
+
+// Canon returns s as it reads back after Put.
+func (c *consul) Canon(s *catalog.Service) (*catalog.Service, error) { return c.layout.canon(s) }
+
+// Put writes services; see registry.Writer.
+func (c *consul) Put(ctx context.Context, all []*catalog.Service) []registry.Result {
+	return c.write(ctx, all, c.layout.plan)
+}
+
+// Delete removes services; see registry.Writer.
+func (c *consul) Delete(ctx context.Context, all []*catalog.Service) []registry.Result {
+	return c.write(ctx, all, c.layout.planDelete)
+}
+
+func (c *consul) write(ctx context.Context, all []*catalog.Service, plan func(*catalog.Service) (*job, error)) []registry.Result {
+	c.pen.mu.Lock()
+	defer c.pen.mu.Unlock()
+	jobs := make([]*job, len(all))
+	for i, s := range all {
+		j, err := plan(s)
+		if err != nil {
+			j = &job{service: s, err: err}
+		}
+		jobs[i] = j
+	}
+	c.run(ctx, jobs)
+	results := make([]registry.Result, len(all))
+	for i, j := range jobs {
+		results[i] = registry.Result{Ref: j.service.Ref(), Err: j.err}
+		if j.err == nil {
+			results[i].Version = j.version
+		}
+	}
+	return results
+}
+
+// job is one service being written.
+type job struct {
+	service *catalog.Service
+	entries map[string]*api.ServiceEntry // what will stand, by record id
+	steps   []step                       // not written yet
+	started bool
+	err     error
+	version string // when done
+}
+
+// step is what is written of a job together: all of one record.
+type step struct {
+	ops  api.TxnOps
+	node string // which has to stand
+}
+
+// plan says what is to be written so that s stands, in the order in which it
+// is to be written: new and changed records, then those that go.
+func (l layout) plan(s *catalog.Service) (*job, error) {
+	have, err := l.holdings(s)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := l.encode(s)
+	if err != nil {
+		return nil, err
+	}
+	j := &job{service: s, entries: map[string]*api.ServiceEntry{}}
+	for _, e := range entries {
+		h, there := have[place{e.Node.Node, e.Service.ID}]
+		delete(have, place{e.Node.Node, e.Service.ID})
+		j.entries[e.Service.ID] = e
+		if ops := difference(e, h, there); len(ops) > 0 {
+			j.steps = append(j.steps, step{ops, e.Node.Node})
+		}
+	}
+	j.steps = append(j.steps, removals(have)...)
+	return j, nil
+}
+
+// planDelete says what is to be written so that nothing of s stands.
+func (l layout) planDelete(s *catalog.Service) (*job, error) {
+	have, err := l.holdings(s)
+	if err != nil {
+		return nil, err
+	}
+	return &job{service: s, steps: removals(have)}, nil
+}
+
+// place is where a record stands.
+type place struct{ node, id string }
+
+// holdings returns what stands of s, by its version, if it is ours to write.
+func (l layout) holdings(s *catalog.Service) (map[place]held, error) {
+	if s.Mark == nil || s.Mark.Owner != l.owner {
+		return nil, fmt.Errorf("write %q: %w", s.Key, registry.ErrNotOwned)
+	}
+	format, all, err := decodeVersion(s.Version)
+	if err != nil {
+		return nil, fmt.Errorf("write %q: %w: %w", s.Key, err, registry.ErrConflict)
+	}
+	if format > catalog.MarkFormat {
+		return nil, fmt.Errorf("write %q: its mark has format %d: %w", s.Key, format, registry.ErrNotOwned)
+	}
+	have := map[place]held{}
+	for _, h := range all {
+		have[place{h.node, h.id}] = h
+	}
+	return have, nil
+}
+
+// difference returns what makes the record h into e, and takes over the
+// indexes of what stays.
+func difference(e *api.ServiceEntry, h held, there bool) api.TxnOps {
+	var ops api.TxnOps
+	e.Service.ModifyIndex = h.index
+	if !there || h.sum != serviceSum(e.Service) {
+		ops = append(ops, &api.TxnOp{Service: &api.ServiceTxnOp{Verb: api.ServiceCAS, Node: e.Node.Node, Service: *e.Service}})
+	}
+	c := e.Checks[0]
+	c.ModifyIndex = h.checkIndex
+	if h.checkIndex == 0 || h.checkSum != checkSum(c) {
+		ops = append(ops, &api.TxnOp{Check: &api.CheckTxnOp{Verb: api.CheckCAS, Check: *c}})
+	}
+	return ops
+}
+
+// removals returns what removes records, in order. Their checks go with them.
+func removals(have map[place]held) []step {
+	var steps []step
+	for _, h := range slices.SortedFunc(maps.Values(have), held.compare) {
+		op := &api.ServiceTxnOp{Verb: api.ServiceDeleteCAS, Node: h.node, Service: api.AgentService{ID: h.id, ModifyIndex: h.index}}
+		steps = append(steps, step{ops: api.TxnOps{{Service: op}}})
+	}
+	return steps
+}
+
+// run writes all jobs, batch by batch, and reports what came of them.
+func (c *consul) run(ctx context.Context, jobs []*job) {
+	fatal := c.mayWrite(ctx)
+	for fatal == nil {
+		b := c.batch(jobs)
+		if len(b.parts) == 0 {
+			break
+		}
+		fatal = c.send(ctx, b)
+		c.report(b.jobs())
+	}
+	for _, j := range jobs {
+		switch {
+		case j.err != nil || j.started && len(j.steps) == 0:
+		case fatal != nil:
+			j.err = fmt.Errorf("write %q: %w", j.service.Key, fatal)
+		default: // nothing to write
+			j.version = j.service.Version
+		}
+	}
+}
+
+// report shows the jobs that are done, and has names read again of which it
+// is not known what stands.
+func (c *consul) report(jobs []*job) {
+	done := map[string]found{}
+	for _, j := range jobs {
+		switch {
+		case j.err != nil:
+			c.view.doubt(j.service.Name)
+		case len(j.steps) == 0:
+			f := c.layout.read(j)
+			j.version = f.version()
+			done[j.service.Name] = f
+		}
+	}
+	if len(done) > 0 {
+		c.view.wrote(c.layout.owner, done)
+	}
+}
+
+// read returns what a job that is done left, as a Watch would read it.
+func (l layout) read(j *job) found {
+	entries := make([]*api.ServiceEntry, 0, len(j.entries))
+	for _, e := range j.entries {
+		entries = append(entries, e)
+	}
+	return l.decode(j.service.Name, entries)
+}
+
+func (f found) version() string {
+	if len(f.services) == 0 {
+		return ""
+	}
+	return f.services[0].Version
+}
