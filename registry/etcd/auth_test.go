@@ -12,6 +12,7 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/integration/servers"
@@ -62,11 +63,34 @@ func TestAccess(t *testing.T) {
 	if err := os.WriteFile(user, []byte("bridge:hunter3\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := z.rootOf(t, own.Endpoint()).UserChangePassword(ctx, "bridge", "hunter4"); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.Put(ctx, []*catalog.Service{mirror("prod", "w4", 1)}); r[0].Err == nil || strings.Contains(r[0].Err.Error(), "hunter") {
+		t.Errorf("Put by an old password = %v", r[0].Err)
+	}
 	other := open()
 	err = other.Watch(ctx, catalog.New(catalog.Policy{}).Feed("etcd/x"))
 	if err == nil || !strings.Contains(err.Error(), "authentication failed") || strings.Contains(err.Error(), "hunter3") {
 		t.Errorf("Watch with a wrong password = %v", err)
 	}
+	if err := os.WriteFile(user, []byte("bridge:hunter4\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.Put(ctx, []*catalog.Service{mirror("prod", "w5", 1)}); r[0].Err != nil {
+		t.Errorf("Put by the new password = %v", r[0].Err)
+	}
+}
+
+// rootOf returns a client who may do everything.
+func (z *zone) rootOf(t *testing.T, endpoint string) *clientv3.Client {
+	t.Helper()
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, Username: "root", Password: "root", Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
 }
 
 // grant makes a user "bridge" who may read or write below some prefixes, and

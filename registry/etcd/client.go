@@ -143,6 +143,17 @@ func (e *etcd) client() (*clientv3.Client, error) {
 	return client, err
 }
 
+// dropClient gives up a client that the server no longer knows, so that the
+// next write reads the user's file again.
+func (e *etcd) dropClient(client *clientv3.Client) {
+	e.writes.mu.Lock()
+	defer e.writes.mu.Unlock()
+	if e.writes.client == client {
+		_ = client.Close() // nothing is under way; the connection is of no use
+		e.writes.client = nil
+	}
+}
+
 // Close gives up the connection.
 func (e *etcd) Close() error {
 	e.writes.mu.Lock()

@@ -192,13 +192,20 @@ func (w *writing) conflicts(batch []part, resp *clientv3.TxnResponse) (rest []pa
 
 // failed decides what an error of a transaction means for its parts.
 func (w *writing) failed(ctx context.Context, batch []part, err error) (revision int64) {
-	switch codeOf(err) {
+	code := codeOf(err)
+	if errors.Is(err, rpctypes.ErrAuthFailed) {
+		code = codes.Unauthenticated
+	}
+	switch code {
 	case codes.InvalidArgument, codes.PermissionDenied:
 		if len(batch) > 1 {
 			return max(w.commit(ctx, batch[:len(batch)/2]), w.commit(ctx, batch[len(batch)/2:]))
 		}
 		w.fail(batch, fmt.Errorf("write: %w", err))
-	case codes.ResourceExhausted, codes.Unauthenticated, codes.FailedPrecondition, codes.OutOfRange, codes.NotFound:
+	case codes.Unauthenticated, codes.ResourceExhausted, codes.FailedPrecondition, codes.OutOfRange, codes.NotFound:
+		if code == codes.Unauthenticated {
+			w.etcd.dropClient(w.client)
+		}
 		w.stop = fmt.Errorf("etcd %q: write: %w", w.etcd.config.name, err)
 		w.fail(batch, w.stop)
 	default:
