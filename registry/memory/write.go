@@ -1,0 +1,158 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
+)
+
+// Canon returns a sorted copy with the TTL in whole seconds; an endpoint with
+// an address that no other host can reach is refused.
+func (c *client) Canon(s *catalog.Service) (*catalog.Service, error) {
+	if err := check(s); err != nil {
+		return nil, fmt.Errorf("service %q: %w", s.Key, err)
+	}
+	k := clone(s)
+	k.Origin, k.Version = "", ""
+	k.TTL = k.TTL.Truncate(time.Second)
+	return k, nil
+}
+
+func check(s *catalog.Service) error {
+	if _, err := catalog.ParseKey(s.Key.String()); err != nil {
+		return fmt.Errorf("%w: %w", err, registry.ErrInvalid)
+	}
+	for _, e := range s.Endpoints {
+		if !e.Host.Addr.IsValid() && e.Host.Name != "" {
+			continue
+		}
+		if err := registry.CheckAddr(e.Host.Addr); err != nil {
+			return fmt.Errorf("endpoint %q: %w", e.ID, err)
+		}
+	}
+	return nil
+}
+
+// Claim makes the owner's fence this Writer's.
+func (c *client) Claim(ctx context.Context, f registry.Fence, bump bool) error {
+	epoch, err := c.server.claim(ctx, f, bump)
+	if err != nil {
+		return fmt.Errorf("memory: claim the fence of %q: %w", f.Owner, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.epoch = epoch
+	return nil
+}
+
+func (s *Server) claim(ctx context.Context, f registry.Fence, bump bool) (int, error) {
+	if err := s.reach(ctx); err != nil {
+		return 0, err
+	}
+	defer s.mu.Unlock()
+	return s.claimLocked(f, bump)
+}
+
+// claimLocked returns the epoch of the fence after it was claimed.
+func (s *Server) claimLocked(f registry.Fence, bump bool) (int, error) {
+	is, known := s.fences[f.Owner]
+	ours := func(id catalog.Identity) bool { return slices.Contains(f.Sources, id) }
+	if known && len(is.sources) > 0 && !slices.ContainsFunc(is.sources, ours) {
+		return 0, registry.ErrForeignFence
+	}
+	all := slices.Concat(is.sources, f.Sources)
+	slices.Sort(all)
+	all = slices.Compact(all)
+	if known && !bump && slices.Equal(all, is.sources) {
+		return is.epoch, nil
+	}
+	if bump || !known {
+		is.epoch++
+	}
+	s.changedLocked(catalog.Ref{})
+	is.sources, is.version = all, s.version
+	s.fences[f.Owner] = is
+	return is.epoch, nil
+}
+
+// Put writes each service on condition of its version and the fence.
+func (c *client) Put(ctx context.Context, all []*catalog.Service) []registry.Result {
+	return c.each(ctx, all, func(svc *catalog.Service, epoch int) (string, error) {
+		canon, err := c.Canon(svc)
+		if err != nil {
+			return "", err
+		}
+		if err := c.mayWriteLocked(svc, epoch); err != nil {
+			return "", err
+		}
+		c.server.setLocked(canon)
+		return canon.Version, nil
+	})
+}
+
+// Delete removes each service on condition of its version and the fence.
+func (c *client) Delete(ctx context.Context, all []*catalog.Service) []registry.Result {
+	return c.each(ctx, all, func(svc *catalog.Service, epoch int) (string, error) {
+		if err := c.mayWriteLocked(svc, epoch); err != nil {
+			return "", err
+		}
+		c.server.removeLocked(svc.Ref())
+		return "", nil
+	})
+}
+
+// writer does one write; it needs the server's lock.
+type writer func(svc *catalog.Service, epoch int) (version string, err error)
+
+// each writes one service after the other and shows the feed what came of it.
+func (c *client) each(ctx context.Context, all []*catalog.Service, write writer) []registry.Result {
+	results := make([]registry.Result, len(all))
+	for i, svc := range all {
+		version, err := c.one(ctx, svc, write)
+		if err != nil {
+			err = fmt.Errorf("memory: write service %q: %w", svc.Key, err)
+		}
+		results[i] = registry.Result{Ref: svc.Ref(), Version: version, Err: err}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.catchUpLocked(); err != nil {
+		return results // the Watch meets the same error and ends by it
+	}
+	return results
+}
+
+func (c *client) one(ctx context.Context, svc *catalog.Service, write writer) (string, error) {
+	c.mu.Lock()
+	epoch := c.epoch
+	c.mu.Unlock()
+	if err := c.server.reach(ctx); err != nil {
+		return "", err
+	}
+	defer c.server.mu.Unlock()
+	version, err := write(svc, epoch)
+	if c.server.link == deaf {
+		return "", registry.ErrUnknownOutcome
+	}
+	return version, err
+}
+
+// mayWriteLocked compares what a write of svc depends on.
+func (c *client) mayWriteLocked(svc *catalog.Service, epoch int) error {
+	is := c.server.records[svc.Ref()]
+	switch {
+	case epoch == 0 || c.server.fences[c.owner].epoch != epoch:
+		return registry.ErrFenced
+	case svc.Mark == nil || svc.Mark.Owner != c.owner:
+		return registry.ErrNotOwned
+	case is == nil && svc.Version == "", is != nil && svc.Version == is.Version && is.Mark.Format <= catalog.MarkFormat:
+		return nil
+	case is != nil && is.Mark.Format > catalog.MarkFormat:
+		return registry.ErrNotOwned
+	}
+	return registry.ErrConflict
+}
