@@ -19,6 +19,7 @@ type Config struct {
 	Registries []registry.Config // in the order of the file
 	Rules      []*mirror.Rule    // in the order of the file
 	Metrics    string            // address of the metrics, "" for none
+	Alone      bool              // "lead none" is written: nobody else runs this owner
 
 	places map[*mirror.Rule]stanza.Stanza
 }
@@ -164,6 +165,7 @@ func (p *parser) lead(s stanza.Stanza) error {
 	}
 	switch s.Args()[0] {
 	case "none":
+		p.config.Alone = true
 		return s.WantArgs(1, 1, usage)
 	case "kubernetes", "etcd":
 		return s.Errorf("%q: %w in this version: write %q and run one bridge for an owner", "lead "+s.Args()[0], errors.ErrUnsupported, usage)

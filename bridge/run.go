@@ -25,7 +25,11 @@ func (b *Bridge) Run(ctx context.Context) error {
 		wg.Go(func() { l.Run(ctx) })
 	}
 	b.log.Info("bridge running", "owner", b.config.Owner, "registries", len(b.registries), "rules", len(b.loops))
+	if !b.config.Alone {
+		b.log.Warn(`no leader is elected: run one bridge for an owner, and write "lead none" to say so`, "owner", b.config.Owner)
+	}
 	<-ctx.Done()
+	b.log.Info("bridge stopping")
 	return nil
 }
 

@@ -14,6 +14,7 @@ const (
 	maxBurst  = 50 * time.Millisecond // nobody waits longer than this for a burst to end
 	maxWrites = 512                   // written between two looks at the catalog
 	recheckIn = 30 * time.Second      // what a second read of the source may take
+	starting  = "just started"        // why a rule is blocked before its first plan
 )
 
 // Recheck reads an origin once more, from the start, past the catalog, and
@@ -54,12 +55,13 @@ func NewLoop(r *Rule, rivals []*Rule, c *catalog.Catalog, t *Target, again Reche
 		log:      log.With("rule", r.String()),
 		approved: make(chan struct{}, 1),
 		retries:  retries{},
+		said:     sayings{blocked: starting},
 		memos:    map[*Rule]*memo{r: {}},
 	}
 	for _, rival := range rivals {
 		l.memos[rival] = &memo{}
 	}
-	l.status.Store(&Status{Rule: r.String(), From: r.From, To: r.To, Blocked: "just started"})
+	l.status.Store(&Status{Rule: r.String(), From: r.From, To: r.To, Blocked: starting})
 	return l
 }
 

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 
@@ -12,6 +13,7 @@ import (
 type sayings struct {
 	taken, refused, held, failed news
 	blocked, budget              string
+	begun                        bool // nothing was in the way once
 }
 
 // publish makes the status of a plan and logs what is new in it.
@@ -54,11 +56,8 @@ func (l *Loop) failed(p *Plan) []Finding {
 
 func (l *Loop) say(st *Status) {
 	if st.Blocked != l.said.blocked {
-		if l.said.blocked = st.Blocked; st.Blocked != "" {
-			l.log.Warn("nothing is written", "why", st.Blocked)
-		} else {
-			l.log.Info("writing")
-		}
+		l.said.blocked = st.Blocked
+		l.sayBlocked(st)
 	}
 	if (st.Budget == "") != (l.said.budget == "") {
 		if st.Budget != "" {
@@ -72,6 +71,20 @@ func (l *Loop) say(st *Status) {
 	sayAll(l.log, &l.said.refused, "refused", st.Refused)
 	sayAll(l.log, &l.said.failed, "write failed, will retry", st.Failed)
 	sayAll(l.log, &l.said.held, "deletion waits", withoutBudget(st))
+}
+
+// sayBlocked makes no fuss of a rule that did not begin yet.
+func (l *Loop) sayBlocked(st *Status) {
+	level := slog.LevelWarn
+	if !l.said.begun && l.blockedBy() == nil {
+		level = slog.LevelInfo
+	}
+	if st.Blocked == "" {
+		l.said.begun = true
+		l.log.Info("writing")
+		return
+	}
+	l.log.Log(context.Background(), level, "nothing is written", "why", st.Blocked)
 }
 
 // withoutBudget leaves out what the budget's own line said already.
