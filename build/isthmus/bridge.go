@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isthmus-dns/isthmus/bridge"
+	"github.com/isthmus-dns/isthmus/registry/all"
 )
 
 func bridgeCommand() *cobra.Command {
@@ -60,7 +61,7 @@ func logFlags(cmd *cobra.Command, format string, debug bool) (*slog.Logger, erro
 
 // open reads a file and opens its registries.
 func open(file string, log *slog.Logger) (*bridge.Bridge, error) {
-	conf, err := bridge.Load(file, types(), os.Getenv)
+	conf, err := bridge.Load(file, all.Types(), os.Getenv)
 	if err != nil {
 		return nil, err
 	}
