@@ -3,6 +3,7 @@ package all
 
 import (
 	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/consul"
 	"github.com/isthmus-dns/isthmus/registry/etcd"
 	"github.com/isthmus-dns/isthmus/registry/kubernetes"
 	"github.com/isthmus-dns/isthmus/registry/manifests"
@@ -12,6 +13,7 @@ import (
 func Types() []registry.Type {
 	return []registry.Type{
 		kubernetes.Type(),
+		consul.Type(),
 		etcd.Type(),
 		manifests.Type(),
 	}
