@@ -37,6 +37,23 @@ func Consul(tb testing.TB, o ...servers.Options) *servers.Consul {
 	return c
 }
 
+// Kubernetes returns an API server, with its etcd, that runs until the end of the test. At most one KubernetesOptions is
+// used; its Log is replaced.
+func Kubernetes(tb testing.TB, o ...servers.KubernetesOptions) *servers.Kubernetes {
+	tb.Helper()
+	var given servers.KubernetesOptions
+	if len(o) > 0 {
+		given = o[0]
+	}
+	given.Log = progress(tb)
+	k, err := servers.StartKubernetes(tb.Context(), given)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	stopAtEnd(tb, k, k.Server)
+	return k
+}
+
 func options(tb testing.TB, given []servers.Options) servers.Options {
 	var o servers.Options
 	if len(given) > 0 {
