@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/all"
 	"github.com/isthmus-dns/isthmus/registry/stanza"
 )
 
@@ -35,7 +36,7 @@ func Directives(stock []string) []string {
 	return slices.Insert(slices.Clone(stock), at, name)
 }
 
-func setup(c *caddy.Controller) error { return setupWith(c, types(), os.Getenv) }
+func setup(c *caddy.Controller) error { return setupWith(c, all.Types(), os.Getenv) }
 
 // setupWith adds the plugin with these types of registries to the server.
 func setupWith(c *caddy.Controller, types []registry.Type, env func(string) string) error {
@@ -85,8 +86,8 @@ func localAddrs(listen []string) []netip.Addr {
 	if len(listen) == 0 || listen[0] == "" {
 		listen = nil
 		// Without a list of them the server is known as ns.dns only.
-		all, _ := net.InterfaceAddrs()
-		for _, a := range all {
+		ifaces, _ := net.InterfaceAddrs()
+		for _, a := range ifaces {
 			listen = append(listen, a.String())
 		}
 	}
