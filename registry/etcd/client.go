@@ -47,7 +47,6 @@ func (c *config) dialing() (clientv3.Config, error) {
 		DialTimeout:          probeTime,
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 3 * time.Second,
-		PermitWithoutStream:  true,
 		MaxUnaryRetries:      3,
 		Logger:               zap.NewNop(),
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
