@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
@@ -17,11 +18,12 @@ func (c *config) open(owner string, log *slog.Logger) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", c.Origin(), err)
 	}
-	client, err := kubernetes.NewForConfig(to)
-	if err != nil {
+	s := &server{conf: c, owner: owner, log: log, refused: groups{}}
+	to.Wrap(func(next http.RoundTripper) http.RoundTripper { return observer{next, s.heard} })
+	if s.client, err = kubernetes.NewForConfig(to); err != nil {
 		return nil, fmt.Errorf("open %s: %w", c.Origin(), err)
 	}
-	return newServer(c, client, owner, log), nil
+	return s, nil
 }
 
 // rest says where the API server is and how to speak to it.

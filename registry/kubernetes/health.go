@@ -2,15 +2,17 @@ package kubernetes
 
 import (
 	"errors"
+	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 )
 
-// health gathers whether each of the watches can be read, and tells the feed
-// what they make together: connected, or why not.
+// health gathers how the connection and each of the watches are doing, and
+// tells the feed what they make together: connected, or why not.
 type health struct {
 	feed *catalog.Feed
 
@@ -22,7 +24,10 @@ func newHealth(feed *catalog.Feed) *health {
 	return &health{feed: feed, errs: map[string]error{}}
 }
 
-// set notes how a watch is doing.
+// connection is the name of what all watches go through.
+const connection = ""
+
+// set notes how a watch, or the connection, is doing.
 func (h *health) set(watch string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -47,9 +52,12 @@ func (h *health) tell() {
 	}
 }
 
-// errLocked returns the first of the errors that say different things, in the
-// order of the watches' names: an API server that is down fails them all.
+// errLocked returns what is wrong with the connection, or else with each of
+// the watches, in the order of their names.
 func (h *health) errLocked() error {
+	if err := h.errs[connection]; err != nil {
+		return err
+	}
 	var all []error
 	seen := map[string]bool{}
 	for _, watch := range slices.Sorted(maps.Keys(h.errs)) {
@@ -59,4 +67,31 @@ func (h *health) errLocked() error {
 		}
 	}
 	return errors.Join(all...)
+}
+
+// observer sees each request's fate. The client library above it hides broken
+// connections for a while: it tries again, or says that a watch was empty.
+type observer struct {
+	next http.RoundTripper
+	tell func(error)
+}
+
+// RoundTrip tells whether there was an answer, whatever it says.
+func (o observer) RoundTrip(req *http.Request) (*http.Response, error) {
+	answer, err := o.next.RoundTrip(req)
+	if err == nil || req.Context().Err() == nil {
+		o.tell(err)
+	}
+	return answer, err
+}
+
+// WrappedRoundTripper lets the client library find the transport.
+func (o observer) WrappedRoundTripper() http.RoundTripper { return o.next }
+
+// heard takes up what an observer tells.
+func (s *server) heard(err error) {
+	if err != nil {
+		err = fmt.Errorf("ask the API server: %w", err)
+	}
+	s.withView(func(v *view) { v.health.set(connection, err) })
 }

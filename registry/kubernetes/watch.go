@@ -32,10 +32,6 @@ type server struct {
 	fence fence
 }
 
-func newServer(c *config, client kubernetes.Interface, owner string, log *slog.Logger) *server {
-	return &server{conf: c, client: client, owner: owner, log: log, refused: groups{}}
-}
-
 // Watch keeps feed equal to what the API server holds.
 func (s *server) Watch(ctx context.Context, feed *catalog.Feed) error {
 	id, err := s.identity(ctx)
