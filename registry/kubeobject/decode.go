@@ -190,13 +190,16 @@ func metaOf(annotations map[string]string) map[string]string {
 	return meta
 }
 
+// maxTTL is the longest time to live that is taken for one.
+const maxTTL = 365 * 24 * time.Hour
+
 // parseTTL reads whole seconds, or a duration with its unit.
 func parseTTL(text string) (time.Duration, error) {
 	ttl, err := time.ParseDuration(text)
 	if n, nerr := strconv.Atoi(text); nerr == nil {
 		ttl, err = time.Duration(n)*time.Second, nil
 	}
-	if err != nil || ttl < 0 || ttl > time.Hour*24*365 {
+	if err != nil || ttl < 0 || ttl > maxTTL {
 		return 0, fmt.Errorf("%q is no time to live", text)
 	}
 	return ttl, nil

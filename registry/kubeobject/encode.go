@@ -112,7 +112,7 @@ func encodeService(s *catalog.Service, f fitted) (*corev1.Service, error) {
 
 // annotate adds what a Service has no field for.
 func annotate(annotations map[string]string, s *catalog.Service) error {
-	if s.TTL > 0 {
+	if s.TTL > 0 && s.TTL <= maxTTL {
 		annotations[annotationTTL] = ttlText(s.TTL)
 	}
 	if len(s.Meta) == 0 {

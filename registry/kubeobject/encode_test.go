@@ -131,6 +131,10 @@ func TestCanon(t *testing.T) {
 		in:   "service a/b Headless ttl=1.5s\n\tmeta k=v\n\tendpoint 10.1.1.1 id=x pod=p node=n weight=7\n\t\ttag t\n\t\tmeta k=v",
 		want: "service a/b Headless ttl=1.5s\n\tmeta k=v\n\tendpoint 10.1.1.1 id=10.1.1.1 pod=p node=n weight=7\n\t\ttag t\n\t\tmeta k=v",
 	}, {
+		name: "a time to live that is none",
+		in:   "service a/b Headless ttl=9000h",
+		want: "service a/b Headless",
+	}, {
 		name: "an owner that is no label",
 		in:   "service a/b Headless\n\tmark owner=\"prod/eu\" of=etcd:1 key=x/y format=1",
 		want: "service a/b Headless",
