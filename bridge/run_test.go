@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -18,16 +17,16 @@ import (
 
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/memory"
 )
 
-// place is what a registry in the test holds; all who open it share it.
+// place is a registry in the test; all who open it share it.
 type place struct {
-	mu       sync.Mutex // guards following
-	services map[catalog.Ref]*catalog.Service
-	feeds    map[*catalog.Feed]bool
-	opened   map[string]int // by owner
-	closed   int
-	down     bool
+	*memory.Server
+
+	mu     sync.Mutex     // guards following
+	opened map[string]int // by owner
+	closed int
 }
 
 // places are all registries of a test.
@@ -37,13 +36,14 @@ func newPlaces(t *testing.T, texts map[catalog.Origin]string) places {
 	t.Helper()
 	all := places{}
 	for o, text := range texts {
-		p := &place{services: map[catalog.Ref]*catalog.Service{}, feeds: map[*catalog.Feed]bool{}, opened: map[string]int{}}
+		p := &place{Server: memory.NewServer(catalog.Identity("id:" + string(o))), opened: map[string]int{}}
+		p.AddNamespace("consul")
 		services, err := catalog.ParseText(text)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range services {
-			p.services[s.Ref()] = s
+			p.Set(s)
 		}
 		all[o] = p
 	}
@@ -55,85 +55,19 @@ func (all places) open(o catalog.Origin, owner string) registry.Writer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.opened[owner]++
-	return &client{place: p, origin: o}
+	return &client{p.Writer(owner), p}
 }
 
 type client struct {
-	*place
-	origin catalog.Origin
+	registry.Writer
+	place *place
 }
 
 func (c *client) Close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closed++
-	return nil
-}
-
-func (c *client) Watch(ctx context.Context, f *catalog.Feed) error {
-	if err := c.list(f); err != nil {
-		return err
-	}
-	<-ctx.Done()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.feeds, f)
-	return ctx.Err()
-}
-
-func (c *client) list(f *catalog.Feed) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.down {
-		return errors.New("down")
-	}
-	f.Identify(catalog.Identity("id:" + string(c.origin)))
-	f.ReplaceNamespaces([]string{"consul", "shop"})
-	var all []*catalog.Service
-	for _, s := range c.services {
-		told := *s
-		all = append(all, &told)
-	}
-	f.Replace(all)
-	c.feeds[f] = true
-	return nil
-}
-
-func (c *client) Canon(s *catalog.Service) (*catalog.Service, error) { return s, nil }
-func (c *client) Claim(context.Context, registry.Fence, bool) error  { return nil }
-
-func (c *client) Put(_ context.Context, all []*catalog.Service) []registry.Result {
-	return c.each(all, func(f *catalog.Feed, s *catalog.Service) {
-		told := *s
-		c.services[s.Ref()] = s
-		f.Update([]*catalog.Service{&told}, nil)
-	})
-}
-
-func (c *client) Delete(_ context.Context, all []*catalog.Service) []registry.Result {
-	return c.each(all, func(f *catalog.Feed, s *catalog.Service) {
-		delete(c.services, s.Ref())
-		f.Update(nil, []catalog.Ref{s.Ref()})
-	})
-}
-
-func (c *client) each(all []*catalog.Service, do func(*catalog.Feed, *catalog.Service)) []registry.Result {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	results := make([]registry.Result, len(all))
-	for i, s := range all {
-		results[i].Ref = s.Ref()
-		for f := range c.feeds {
-			do(f, s)
-		}
-	}
-	return results
-}
-
-func (p *place) count() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.services)
+	c.place.mu.Lock()
+	c.place.closed++
+	c.place.mu.Unlock()
+	return c.Writer.Close()
 }
 
 const twoWays = `
@@ -175,17 +109,19 @@ func TestRun(t *testing.T) {
 	before := runtime.NumGoroutine()
 	synctest.Test(t, func(t *testing.T) {
 		all := twoWaysPlaces(t)
-		all["consul/spare"].down = true
+		all["consul/spare"].Link().Cut()
 		b := opened(t, twoWays, all, t.Output())
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- b.Run(ctx) }()
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if n, m := all["kubernetes/prod"].count(), all["consul/dc1"].count(); n != 2 || m != 2 {
-			t.Errorf("%d and %d services, want 2 and 2", n, m)
-		}
 		st := b.Status()
+		for _, o := range st.Origins[:2] {
+			if o.Services != 2 {
+				t.Errorf("%s: %d services, want 2", o.Origin, o.Services)
+			}
+		}
 		for i, want := range []string{"", "", "consul/spare is not known yet"} {
 			if got := st.Rules[i].Blocked; got != want {
 				t.Errorf("rule %s: blocked by %q, want %q", st.Rules[i].Rule, got, want)
@@ -229,15 +165,16 @@ func TestPlan(t *testing.T) {
 			}
 			return puts, err
 		}
+		before := all["consul/dc1"].Stamp()
 		puts, err := plan()
 		if err != nil || len(puts) != 3 || puts[0] != 1 || puts[1] != 1 || puts[2] != 0 {
 			t.Errorf("puts %v, %v; want [1 1 0]", puts, err)
 		}
-		if n := all["consul/dc1"].count(); n != 1 {
-			t.Errorf("a plan wrote: %d services", n)
+		if after := all["consul/dc1"].Stamp(); after != before {
+			t.Errorf("a plan wrote:\n%s", after)
 		}
-		all["consul/spare"].down = true
-		if _, err := plan(); err == nil || err.Error() != `read "consul/spare": down` {
+		all["consul/spare"].Link().Cut()
+		if _, err := plan(); err == nil || !strings.HasPrefix(err.Error(), `read "consul/spare": `) {
 			t.Errorf("with one down: %v", err)
 		}
 	})
@@ -252,10 +189,10 @@ func TestRecheck(t *testing.T) {
 		if err != nil || s.State("kubernetes/prod").Services != 1 || s.State("kubernetes/prod").Identity != "id:kubernetes/prod" {
 			t.Errorf("recheck: %+v, %v", s, err)
 		}
-		if p := all["kubernetes/prod"]; p.closed != 1 || len(p.feeds) != 0 {
-			t.Errorf("closed %d, %d feeds", p.closed, len(p.feeds))
+		if p := all["kubernetes/prod"]; p.closed != 1 {
+			t.Errorf("closed %d times, want once", p.closed)
 		}
-		all["kubernetes/prod"].down = true
+		all["kubernetes/prod"].Link().Cut()
 		if _, err := b.recheck(t.Context(), "kubernetes/prod"); err == nil {
 			t.Error("recheck of a registry that is down: no error")
 		}

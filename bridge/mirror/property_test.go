@@ -1,8 +1,11 @@
 package mirror
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,8 +27,9 @@ func TestApplyOnce(t *testing.T) {
 		r.Naming = rapid.SampledFrom([]registry.Naming{namingSame, {Namespace: "n", Name: "{service}"}, {Namespace: "x", Name: "{service}-{namespace}"}}).Draw(rt, "naming")
 		r.Address = rapid.SampledFrom([]AddressPolicy{Auto, Endpoints, Virtual, External}).Draw(rt, "address")
 
-		before := foreign(b)
-		c, target := watched(t, r, a, b)
+		before := foreign(t, b)
+		c, target, stop := watched(t, r, a, b)
+		defer stop()
 		for range 3 { // a rename takes a second step, an old name that is free again a third
 			p := planned(c, r)
 			for _, o := range target.apply(t.Context(), p.Puts, p.Deletes, 1000) {
@@ -37,35 +41,33 @@ func TestApplyOnce(t *testing.T) {
 		if p := planned(c, r); len(p.Puts)+len(p.Deletes) > 0 {
 			rt.Fatalf("not at rest:\n%s", p.text())
 		}
-		if diff := cmp.Diff(before, foreign(b)); diff != "" {
+		if diff := cmp.Diff(before, foreign(t, b)); diff != "" {
 			rt.Fatalf("what is not the rule's changed: -want +got\n%s", diff)
 		}
-		for _, m := range b.services {
-			if ofRule(m) && a.services[catalog.Ref{Key: m.Mark.Key}] == nil {
+		for _, m := range b.holds(t) {
+			if ofRule(m) && a.Get(catalog.Ref{Key: m.Mark.Key}) == nil {
 				rt.Fatalf("a mirror without an original:\n%s", m.Text())
 			}
 		}
 	})
 }
 
-// watched returns a catalog that is told of all changes, and b as a target.
-func watched(t *testing.T, r *Rule, a, b *store) (*catalog.Catalog, *Target) {
-	c := catalog.New(catalog.Policy{})
+// watched returns a catalog that is told of all changes until stop, and b as a
+// target.
+func watched(t *testing.T, r *Rule, a, b *store) (c *catalog.Catalog, target *Target, stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	c = catalog.New(catalog.Policy{})
 	for _, st := range []*store{a, b} {
-		f := c.Feed(st.origin)
-		f.Identify(id(st.origin))
-		f.Replace(nil)
-		st.watchers[f] = true
-		for _, s := range st.services {
-			told := *s
-			f.Update([]*catalog.Service{&told}, nil)
-		}
+		w, feed := st.open(r.Owner), c.Feed(st.origin)
+		wg.Go(func() { registry.Supervise(ctx, w, feed, slog.New(slog.DiscardHandler)) })
+		synced(c, st.origin)
+		target = NewTarget(r.Owner, w)
 	}
-	target := NewTarget(r.Owner, b.open(r.Owner))
-	if err := target.claim(t.Context(), []catalog.Identity{id(src)}); err != nil {
+	if err := target.claim(ctx, []catalog.Identity{id(src)}); err != nil {
 		t.Fatal(err)
 	}
-	return c, target
+	return c, target, func() { cancel(); wg.Wait() }
 }
 
 func planned(c *catalog.Catalog, r *Rule) *Plan {
@@ -74,11 +76,11 @@ func planned(c *catalog.Catalog, r *Rule) *Plan {
 }
 
 // foreign is what the rule must not touch, by text with versions.
-func foreign(st *store) map[catalog.Ref]string {
+func foreign(t *testing.T, st *store) map[catalog.Ref]string {
 	all := map[catalog.Ref]string{}
-	for ref, s := range st.services {
+	for _, s := range st.holds(t) {
 		if !ofRule(s) {
-			all[ref] = s.Text()
+			all[s.Ref()] = s.Text()
 		}
 	}
 	return all
