@@ -67,7 +67,7 @@ func inOrder(entries []*api.ServiceEntry) []*api.ServiceEntry {
 		}
 		all = append(all, e)
 	}
-	slices.SortFunc(all, func(a, b *api.ServiceEntry) int {
+	slices.SortStableFunc(all, func(a, b *api.ServiceEntry) int {
 		return cmp.Or(cmp.Compare(a.Node.Node, b.Node.Node), cmp.Compare(a.Service.ID, b.Service.ID))
 	})
 	return all
@@ -203,6 +203,7 @@ func health(e *api.ServiceEntry) (ready bool, weight int) {
 	ready, weight = true, e.Service.Weights.Passing
 	for _, c := range e.Checks {
 		switch {
+		case c == nil:
 		case c.CheckID == api.NodeMaint || strings.HasPrefix(c.CheckID, api.ServiceMaintPrefix):
 			ready = false
 		case c.Status == api.HealthPassing:

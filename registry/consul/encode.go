@@ -276,7 +276,7 @@ func (h held) compare(o held) int {
 func holding(e *api.ServiceEntry) held {
 	h := held{node: e.Node.Node, id: e.Service.ID, index: e.Service.ModifyIndex, sum: serviceSum(e.Service)}
 	for _, c := range e.Checks {
-		if c.CheckID == checkID(e.Service.ID) {
+		if c != nil && c.CheckID == checkID(e.Service.ID) {
 			h.checkIndex, h.checkSum = c.ModifyIndex, checkSum(c)
 		}
 	}

@@ -147,3 +147,15 @@ func deregister(t testing.TB, node, id string) {
 	t.Helper()
 	call(t, "PUT", "/v1/catalog/deregister", api.CatalogDeregistration{Node: node, ServiceID: id}, nil)
 }
+
+// empty removes every node but the server's.
+func empty(t testing.TB) {
+	t.Helper()
+	var nodes []*api.Node
+	call(t, "GET", "/v1/catalog/nodes", nil, &nodes)
+	for _, n := range nodes {
+		if n.Node != "server" {
+			call(t, "PUT", "/v1/catalog/deregister", api.CatalogDeregistration{Node: n.Node}, nil)
+		}
+	}
+}

@@ -37,8 +37,9 @@ func (c *consul) Close() error {
 // Intervals of watching.
 const (
 	waitTime  = 5 * time.Minute        // of a blocking query; then all is compared anyway
-	minPause  = 200 * time.Millisecond // between rounds
-	namePause = time.Millisecond       // more of it for each name that is asked
+	minPause  = 100 * time.Millisecond // between rounds
+	maxPause  = 5 * time.Second        // where Consul is slow
+	namePause = time.Millisecond       // for each name that is asked
 	parallel  = 32                     // reads at a time
 )
 
@@ -105,6 +106,7 @@ type watch struct {
 	// Of the goroutine that runs rounds.
 	last  listing
 	nodes map[string]uint64 // indexes of owners' nodes
+	took  time.Duration     // by the last round
 }
 
 // listen blocks on one query and wakes the rounds when it returns.
@@ -157,15 +159,18 @@ func (w *watch) run(ctx context.Context) error {
 				return err
 			}
 		}
+		begun := time.Now()
 		if err := w.round(ctx); err != nil {
 			return ended(ctx, err)
 		}
+		w.took = time.Since(begun)
 	}
 }
 
-// pause is how long rounds are apart.
+// pause is how long rounds are apart: the longer, the more there is to ask and
+// the slower Consul answers.
 func (w *watch) pause() time.Duration {
-	return max(minPause, time.Duration(len(w.last.natives))*namePause)
+	return max(minPause, time.Duration(len(w.last.natives))*namePause, min(2*w.took, maxPause))
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -85,14 +85,14 @@ func (l layout) plan(s *catalog.Service) (*job, error) {
 	}
 	j := &job{service: s, entries: map[string]*api.ServiceEntry{}}
 	for _, e := range entries {
-		h, there := have[place{e.Node.Node, e.Service.ID}]
-		delete(have, place{e.Node.Node, e.Service.ID})
+		h, there := have[where{e.Node.Node, e.Service.ID}]
+		delete(have, where{e.Node.Node, e.Service.ID})
 		j.entries[e.Service.ID] = e
 		if ops := difference(e, h, there); len(ops) > 0 {
 			j.steps = append(j.steps, step{ops, e.Node.Node})
 		}
 	}
-	j.steps = append(j.steps, removals(have)...)
+	j.steps = append(j.steps, removals(s.Name, have)...)
 	return j, nil
 }
 
@@ -102,14 +102,14 @@ func (l layout) planDelete(s *catalog.Service) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &job{service: s, steps: removals(have)}, nil
+	return &job{service: s, steps: removals(s.Name, have)}, nil
 }
 
-// place is where a record stands.
-type place struct{ node, id string }
+// where is the place of a record.
+type where struct{ node, id string }
 
 // holdings returns what stands of s, by its version, if it is ours to write.
-func (l layout) holdings(s *catalog.Service) (map[place]held, error) {
+func (l layout) holdings(s *catalog.Service) (map[where]held, error) {
 	if s.Mark == nil || s.Mark.Owner != l.owner {
 		return nil, fmt.Errorf("write %q: %w", s.Key, registry.ErrNotOwned)
 	}
@@ -120,9 +120,9 @@ func (l layout) holdings(s *catalog.Service) (map[place]held, error) {
 	if format > catalog.MarkFormat {
 		return nil, fmt.Errorf("write %q: its mark has format %d: %w", s.Key, format, registry.ErrNotOwned)
 	}
-	have := map[place]held{}
+	have := map[where]held{}
 	for _, h := range all {
-		have[place{h.node, h.id}] = h
+		have[where{h.node, h.id}] = h
 	}
 	return have, nil
 }
@@ -143,11 +143,11 @@ func difference(e *api.ServiceEntry, h held, there bool) api.TxnOps {
 	return ops
 }
 
-// removals returns what removes records, in order. Their checks go with them.
-func removals(have map[place]held) []step {
+// removals returns what removes records of name, in order. Their checks go with them.
+func removals(name string, have map[where]held) []step {
 	var steps []step
 	for _, h := range slices.SortedFunc(maps.Values(have), held.compare) {
-		op := &api.ServiceTxnOp{Verb: api.ServiceDeleteCAS, Node: h.node, Service: api.AgentService{ID: h.id, ModifyIndex: h.index}}
+		op := &api.ServiceTxnOp{Verb: api.ServiceDeleteCAS, Node: h.node, Service: api.AgentService{ID: h.id, Service: name, ModifyIndex: h.index}}
 		steps = append(steps, step{ops: api.TxnOps{{Service: op}}})
 	}
 	return steps
