@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
 	"net"
+	"net/http"
 	"os"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -24,9 +28,45 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("DNS", server)
 			env.Setenv("DEAD", dead(t))
+			env.Setenv("FREE", dead(t))
 			return nil
 		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"expand": expand, "ready": ready},
 	})
+}
+
+// expand FILE replaces variables in a file.
+func expand(ts *testscript.TestScript, _ bool, args []string) {
+	file := ts.MkAbs(args[0])
+	ts.Check(os.WriteFile(file, []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o600))
+}
+
+// ready STATUS URL waits until the URL answers with the status.
+func ready(ts *testscript.TestScript, _ bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for got := ""; got != args[0]; got = status(ctx, args[1]) {
+		select {
+		case <-ctx.Done():
+			ts.Fatalf("%s answers %q, want %s", args[1], got, args[0])
+		case <-tick.C:
+		}
+	}
+}
+
+func status(ctx context.Context, url string) string {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err.Error()
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	return strconv.Itoa(resp.StatusCode)
 }
 
 // dead returns an address where nothing listens.
