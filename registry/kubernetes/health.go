@@ -91,7 +91,7 @@ func (o observer) WrappedRoundTripper() http.RoundTripper { return o.next }
 // heard takes up what an observer tells.
 func (s *server) heard(err error) {
 	if err != nil {
-		err = fmt.Errorf("ask the API server: %w", err)
+		err = fmt.Errorf("ask the API server: %w", cause(err))
 	}
 	s.withView(func(v *view) { v.health.set(connection, err) })
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -168,11 +169,16 @@ func (h *health) note(name, doing string, err error) {
 	}
 }
 
-// cause returns err without the URL, which differs from one try to the next.
+// cause returns err without what differs from one try to the next: the URL
+// and the local port.
 func cause(err error) error {
 	var at *url.Error
 	if errors.As(err, &at) {
-		return at.Err
+		err = at.Err
+	}
+	var on *net.OpError
+	if errors.As(err, &on) && on.Source != nil {
+		return fmt.Errorf("%s: %w", on.Op, on.Err)
 	}
 	return err
 }

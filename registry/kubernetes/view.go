@@ -13,6 +13,34 @@ import (
 	"github.com/isthmus-dns/isthmus/registry/kubeobject"
 )
 
+// busy are the mirrors that this process is writing. They are several objects,
+// and what stands there in between is not reported here.
+type busy struct {
+	mu    sync.Mutex // guards names
+	names groups
+}
+
+func (b *busy) begin(name types.NamespacedName) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.names == nil {
+		b.names = groups{}
+	}
+	b.names[name] = true
+}
+
+func (b *busy) end(name types.NamespacedName) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.names, name)
+}
+
+func (b *busy) has(name types.NamespacedName) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.names[name]
+}
+
 // view is one Watch's picture of the API server, and what of it was reported.
 // Reflectors and own writes change its tables, which notes the names that
 // changed; flush reports them. Reports are made one at a time, each from the
@@ -21,6 +49,7 @@ type view struct {
 	feed     *catalog.Feed
 	log      *slog.Logger
 	filtered bool // only services in namespaces that are held
+	busy     *busy
 
 	services   *table[*corev1.Service]
 	slices     *table[*discoveryv1.EndpointSlice]
@@ -38,11 +67,11 @@ type view struct {
 	refused  groups // records that are refused now; outlives the view
 }
 
-func newView(feed *catalog.Feed, log *slog.Logger, filtered bool, refused groups) *view {
+func newView(s *server, feed *catalog.Feed) *view {
 	v := &view{
-		feed: feed, log: log, filtered: filtered,
+		feed: feed, log: s.log, filtered: s.conf.namespaceLabels != "", busy: &s.busy,
 		dirty: groups{}, moved: groups{}, wake: make(chan struct{}, 1),
-		reported: map[types.NamespacedName]catalog.Ref{}, refused: refused,
+		reported: map[types.NamespacedName]catalog.Ref{}, refused: s.refused,
 	}
 	v.services = newTable(trimService, func(s *corev1.Service) types.NamespacedName { return nameOf(s) }, v.noteService)
 	v.slices = newTable(trimSlice, serviceOf, v.noteService)
@@ -59,23 +88,31 @@ func (v *view) note(in groups, name types.NamespacedName) {
 	v.dirtyMu.Lock()
 	in[name] = true
 	v.dirtyMu.Unlock()
+	v.again()
+}
+
+// again lets Watch look at what is to be reported.
+func (v *view) again() {
 	select {
 	case v.wake <- struct{}{}:
 	default:
 	}
 }
 
-// takeDirty returns what changed since it was last asked.
+// takeDirty returns what changed since it was last asked, but for what is
+// being written.
 func (v *view) takeDirty() (services, namespaces []types.NamespacedName) {
 	v.dirtyMu.Lock()
 	defer v.dirtyMu.Unlock()
 	for name := range v.dirty {
-		services = append(services, name)
+		if !v.busy.has(name) {
+			services = append(services, name)
+			delete(v.dirty, name)
+		}
 	}
 	for name := range v.moved {
 		namespaces = append(namespaces, name)
 	}
-	clear(v.dirty)
 	clear(v.moved)
 	return services, namespaces
 }

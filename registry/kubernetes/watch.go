@@ -11,7 +11,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 )
@@ -30,17 +32,21 @@ type server struct {
 	view   *view        // nil while no Watch runs
 
 	fence fence
+	busy  busy
 }
 
 // Watch keeps feed equal to what the API server holds.
 func (s *server) Watch(ctx context.Context, feed *catalog.Feed) error {
+	v := newView(s, feed)
+	s.setView(v)
+	defer s.setView(nil)
 	id, err := s.identity(ctx)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err != nil {
 		return err
 	}
-	v := newView(feed, s.log, s.conf.namespaceLabels != "", s.refused)
-	s.setView(v)
-	defer s.setView(nil)
 	var running sync.WaitGroup
 	defer running.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -61,9 +67,14 @@ func (s *server) Watch(ctx context.Context, feed *catalog.Feed) error {
 	}
 }
 
-// Close has nothing to give up: idle connections end by themselves, and no
-// goroutine outlives its Watch.
-func (s *server) Close() error { return nil }
+// Close gives up connections. Those that others opened to the same API server
+// with the same credentials are shared; it leaves them alone while in use.
+func (s *server) Close() error {
+	if c, ok := s.client.CoreV1().RESTClient().(*rest.RESTClient); ok && c.Client != nil {
+		utilnet.CloseIdleConnectionsFor(c.Client.Transport)
+	}
+	return nil
+}
 
 func (s *server) setView(v *view) {
 	s.viewMu.Lock()

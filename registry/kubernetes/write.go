@@ -69,8 +69,8 @@ func (s *server) each(ctx context.Context, all []*catalog.Service, what string, 
 			})
 		}
 		_ = some.Wait() // errors are in the results
+		s.withView(func(v *view) { v.flush() })
 	}
-	s.withView(func(v *view) { v.flush() })
 	return results
 }
 
@@ -80,7 +80,10 @@ func (s *server) one(ctx context.Context, svc *catalog.Service, what string, fen
 		r.Err = fmt.Errorf("mark is not of %q: %w", s.owner, registry.ErrNotOwned)
 	}
 	if r.Err == nil {
+		s.busy.begin(named(svc.Key))
 		r.Version, r.Err = do(ctx, svc)
+		s.busy.end(named(svc.Key))
+		s.withView(func(v *view) { v.again() })
 	}
 	if r.Err != nil {
 		r.Version, r.Err = "", fmt.Errorf("%s %q: %w", what, svc.Key, r.Err)
