@@ -39,7 +39,7 @@ func (p *etcdPlace) Register(t registrytest.T, s *catalog.Service) {
 			continue
 		}
 		for _, port := range e.Ports {
-			key := p.layout.key(place{Key: s.Key, Proto: port.Proto, Port: port.Name, ID: e.ID})
+			key := p.layout.key(place{Key: s.Key, Proto: port.Proto, Port: port.Name, ID: "n-" + e.ID})
 			ops = append(ops, clientv3.OpPut(key, fmt.Sprintf(`{"host":%q,"port":%d}`, e.Host, port.Number)))
 			delete(gone, key)
 		}

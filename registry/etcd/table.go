@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"path"
@@ -34,6 +35,7 @@ type table struct {
 	revision int64 // the newest that any answer told
 	cluster  uint64
 	watched  int64         // the revision up to which all is told
+	moved    chan struct{} // closed when watched moves
 	history  int           // grows when revisions begin anew
 	feed     *catalog.Feed // nil while no Watch reports
 	dirty    map[catalog.Key]bool
@@ -42,7 +44,7 @@ type table struct {
 // group is all of one service key.
 type group struct {
 	records map[string]*record
-	told    map[catalog.Ref]string // what the feed was told: versions
+	told    map[catalog.Ref]string // what the feed was told: version and drift
 	refused map[string]bool
 }
 
@@ -55,7 +57,7 @@ func newTable(l layout, owner string, log *slog.Logger) *table {
 func (t *table) resetLocked() {
 	t.keys, t.gone, t.groups = map[string]*record{}, map[string]int64{}, map[catalog.Key]*group{}
 	t.heritage, t.dirty = map[string]int{}, map[catalog.Key]bool{}
-	t.revision, t.watched = 0, 0
+	t.revision, t.watched, t.moved = 0, 0, make(chan struct{})
 	t.history++
 }
 
@@ -154,15 +156,48 @@ func (t *table) wrote(items []item, revision int64, history int) {
 	t.flushLocked()
 }
 
+// learn takes over what a refused transaction found. While a Watch runs, it
+// waits for that to tell, so that no service is reported in part.
+func (t *table) learn(ctx context.Context, found []item) error {
+	newest := int64(0)
+	for _, it := range found {
+		newest = max(newest, it.mod)
+	}
+	for {
+		t.mu.Lock()
+		moved, watching := t.moved, t.feed != nil
+		if !watching {
+			for _, it := range found {
+				t.setLocked(it)
+			}
+		}
+		reached := t.watched >= newest
+		t.mu.Unlock()
+		if reached || !watching {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // detach ends the reports of a Watch.
 func (t *table) detach() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.feed = nil
+	close(t.moved)
+	t.moved = make(chan struct{})
 }
 
 func (t *table) watchedLocked(revision int64) {
-	t.watched = max(t.watched, revision)
+	if revision > t.watched {
+		close(t.moved)
+		t.watched, t.moved = revision, make(chan struct{})
+	}
 	t.revision = max(t.revision, revision)
 	for key, mod := range t.gone {
 		if mod <= t.watched {
@@ -249,8 +284,8 @@ func (t *table) decodeLocked(k catalog.Key) (set []*catalog.Service, gone []cata
 	services, refused := decode(t.layout, recs, t.owner)
 	told := make(map[catalog.Ref]string, len(services))
 	for _, s := range services {
-		told[s.Ref()] = s.Version
-		if was, ok := g.told[s.Ref()]; !ok || was != s.Version {
+		told[s.Ref()] = s.Version + " " + s.Meta[metaDrift]
+		if was, ok := g.told[s.Ref()]; !ok || was != told[s.Ref()] {
 			set = append(set, s)
 		}
 	}

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,8 @@ func (e *etcd) Delete(ctx context.Context, all []*catalog.Service) []registry.Re
 // writing is one Put or Delete on its way.
 type writing struct {
 	etcd    *etcd
+	all     []*catalog.Service
+	plans   func(*catalog.Service) ([]op, error)
 	client  *clientv3.Client
 	fence   *fence
 	history int
@@ -44,10 +47,11 @@ type part struct {
 	index int // of the service's result
 	ops   []op
 	done  []*record // what stands by earlier parts
+	again bool      // it was planned anew already
 }
 
 func (e *etcd) write(ctx context.Context, all []*catalog.Service, plan func(*catalog.Service) ([]op, error)) []registry.Result {
-	w := &writing{etcd: e, fence: e.claimedFence(), history: e.table.age(), results: make([]registry.Result, len(all))}
+	w := &writing{etcd: e, all: all, plans: plan, fence: e.claimedFence(), history: e.table.age(), results: make([]registry.Result, len(all))}
 	if w.fence == nil {
 		w.stop = fmt.Errorf("etcd %q: nothing claimed: %w", e.config.name, registry.ErrFenced)
 	} else if w.client, w.stop = e.client(); w.stop == nil {
@@ -58,7 +62,7 @@ func (e *etcd) write(ctx context.Context, all []*catalog.Service, plan func(*cat
 	size := 0
 	for i, s := range all {
 		w.results[i].Ref = s.Ref()
-		ops, err := w.plan(s, seen, plan)
+		ops, err := w.plan(s, seen)
 		switch {
 		case err != nil:
 			w.results[i].Err = err
@@ -78,7 +82,7 @@ func (e *etcd) write(ctx context.Context, all []*catalog.Service, plan func(*cat
 	return w.results
 }
 
-func (w *writing) plan(s *catalog.Service, seen map[catalog.Ref]bool, plan func(*catalog.Service) ([]op, error)) ([]op, error) {
+func (w *writing) plan(s *catalog.Service, seen map[catalog.Ref]bool) ([]op, error) {
 	switch {
 	case w.stop != nil:
 		return nil, w.stop
@@ -86,7 +90,7 @@ func (w *writing) plan(s *catalog.Service, seen map[catalog.Ref]bool, plan func(
 		return nil, fmt.Errorf("service %q stands twice in one write: %w", s.Key, registry.ErrConflict)
 	}
 	seen[s.Ref()] = true
-	return plan(s)
+	return w.plans(s)
 }
 
 // large does for one service what no single transaction can hold: it adds,
@@ -121,7 +125,7 @@ func (w *writing) commit(ctx context.Context, batch []part) (revision int64) {
 			w.succeeded(batch, resp.Header.Revision)
 			return resp.Header.Revision
 		}
-		batch = w.conflicts(batch, resp)
+		batch = w.conflicts(ctx, batch, resp)
 	}
 	return 0
 }
@@ -135,7 +139,7 @@ func (w *writing) transact(ctx context.Context, batch []part) (*clientv3.TxnResp
 	for _, p := range batch {
 		for _, o := range p.ops {
 			compares = append(compares, clientv3.Compare(clientv3.ModRevision(o.key), "=", o.mod))
-			look = append(look, clientv3.OpGet(o.key, clientv3.WithKeysOnly()))
+			look = append(look, clientv3.OpGet(o.key))
 			switch o.do {
 			case put:
 				then = append(then, clientv3.OpPut(o.key, o.value))
@@ -156,13 +160,17 @@ func (w *writing) succeeded(batch []part, revision int64) {
 	w.etcd.table.wrote(did, revision, w.history)
 }
 
-// conflicts sets the results of the parts whose records are not at their
-// revision and returns the others.
-func (w *writing) conflicts(batch []part, resp *clientv3.TxnResponse) (rest []part) {
-	at := func(i int) *clientv3.GetResponse {
-		return (*clientv3.GetResponse)(resp.Responses[i].GetResponseRange())
+// conflicts returns what is to be tried again after a transaction was refused:
+// the parts whose records are all at their revision, and those that can be
+// planned around others' records. It sets the results of the rest.
+func (w *writing) conflicts(ctx context.Context, batch []part, resp *clientv3.TxnResponse) (rest []part) {
+	at := func(i int) item {
+		for _, kv := range resp.Responses[i].GetResponseRange().Kvs {
+			return item{key: string(kv.Key), value: kv.Value, mod: kv.ModRevision}
+		}
+		return item{}
 	}
-	if kvs := at(0).Kvs; len(kvs) == 0 || kvs[0].ModRevision != w.fence.mod || string(kvs[0].Value) != w.fence.value {
+	if f := at(0); f.mod != w.fence.mod || string(f.value) != w.fence.value {
 		w.etcd.loseFence(w.fence)
 		w.stop = fmt.Errorf("etcd %q: write: %w", w.etcd.config.name, registry.ErrFenced)
 		w.fail(batch, w.stop)
@@ -170,24 +178,57 @@ func (w *writing) conflicts(batch []part, resp *clientv3.TxnResponse) (rest []pa
 	}
 	i := 0
 	for _, p := range batch {
+		var found []item
 		var err error
 		for _, o := range p.ops {
 			i++
-			mod := int64(0)
-			if kvs := at(i).Kvs; len(kvs) > 0 {
-				mod = kvs[0].ModRevision
-			}
-			if mod != o.mod && err == nil {
-				err = fmt.Errorf("record %q is at revision %d and was at %d: %w", o.key, mod, o.mod, registry.ErrConflict)
+			it := at(i)
+			if it.mod != o.mod {
+				found = append(found, it)
+				err = fmt.Errorf("record %q is at revision %d and was at %d: %w", o.key, it.mod, o.mod, registry.ErrConflict)
 			}
 		}
-		if err == nil {
+		if err != nil {
+			p, err = w.around(ctx, p, found, err)
+		}
+		if err != nil {
+			w.fail([]part{p}, err)
+		} else if len(p.ops) > 0 {
 			rest = append(rest, p)
-			continue
 		}
-		w.fail([]part{p}, err)
 	}
 	return rest
+}
+
+// around plans a part anew, once, if nothing but others' records stand where
+// it would create its own. Otherwise it returns why it failed.
+func (w *writing) around(ctx context.Context, p part, found []item, why error) (part, error) {
+	ours := func(it item) bool {
+		r := parseRecord(w.etcd.layout, it.key, it.value)
+		return it.mod == 0 || r == nil || r.owner() == w.etcd.owner
+	}
+	created := func(it item) bool {
+		return slices.ContainsFunc(p.ops, func(o op) bool { return o.key == it.key && o.mod == 0 })
+	}
+	for _, it := range found {
+		if ours(it) || !created(it) {
+			return p, why
+		}
+	}
+	if p.again || p.done != nil {
+		return p, why
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	if w.etcd.table.learn(ctx, found) != nil {
+		return p, why
+	}
+	ops, err := w.plans(w.all[p.index])
+	if err != nil || len(ops) == 0 || len(ops) > maxOps {
+		return p, cmp.Or(err, why)
+	}
+	p.ops, p.again = ops, true
+	return p, nil
 }
 
 // failed decides what an error of a transaction means for its parts.
