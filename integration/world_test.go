@@ -1,0 +1,141 @@
+// Package integration tests the programs from outside, against a real
+// kube-apiserver, Consul and etcd.
+//
+// The stories in testdata are txtar scripts. Each has a Consul and an etcd of
+// its own and shares the API server; it names its own namespaces.
+package integration
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/isthmus-dns/isthmus/integration/servers"
+)
+
+// world is what all stories share.
+type world struct {
+	bin  string // folder of the programs
+	kube *servers.Kubernetes
+}
+
+// newWorld builds the programs and starts the API server.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
+	defer cancel()
+	w := &world{bin: t.TempDir()}
+	for _, p := range []string{"coredns", "isthmus"} {
+		build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(w.bin, p), "../build/"+p)
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("build %s: %v\n%s", p, err, out)
+		}
+	}
+	ctl, err := servers.Build(ctx, servers.Etcdctl, progress)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(ctl, filepath.Join(w.bin, "etcdctl")); err != nil {
+		t.Fatal(err)
+	}
+	w.kube, err = servers.StartKubernetes(ctx, servers.KubernetesOptions{Options: servers.Options{Log: progress}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stopped(t, "kube-apiserver", w.kube.Stop) })
+	return w
+}
+
+// progress shows people what takes minutes, before the test ends.
+func progress(line string) { fmt.Fprintln(os.Stderr, line) }
+
+func stopped(t interface{ Errorf(string, ...any) }, what string, stop func() error) {
+	if err := stop(); err != nil {
+		t.Errorf("stop %s: %v", what, err)
+	}
+}
+
+// story is what one story has for itself, found in its environment by key.
+type story struct {
+	consul *servers.Consul
+	etcd   *servers.Etcd
+}
+
+type storyKey struct{}
+
+// setup starts what one story needs and names it in the story's environment.
+func (w *world) setup(env *testscript.Env) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	s := new(story)
+	var err error
+	if s.consul, err = servers.StartConsul(ctx, servers.Options{Log: progress}); err != nil {
+		return err
+	}
+	env.Defer(func() { _ = s.consul.Stop() })
+	if s.etcd, err = servers.StartEtcd(ctx, servers.Options{Log: progress}); err != nil {
+		return err
+	}
+	env.Defer(func() { _ = s.etcd.Stop() })
+	env.Values[storyKey{}] = s
+	env.Setenv("BIN", w.bin)
+	env.Setenv("PATH", w.bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	env.Setenv("HOME", env.WorkDir)
+	env.Setenv("KUBE", w.kube.URL())
+	env.Setenv("KUBE_TOKEN", w.kube.Token())
+	env.Setenv("KUBECONFIG", w.kube.Kubeconfig())
+	env.Setenv("CONSUL", s.consul.URL())
+	env.Setenv("ETCD", s.etcd.Endpoint())
+	env.Setenv("ETCDCTL_ENDPOINTS", s.etcd.Endpoint())
+	return setPorts(env)
+}
+
+// setPorts names free ports for the servers that a story starts itself.
+func setPorts(env *testscript.Env) error {
+	for _, name := range []string{"DNS", "STOCK", "READY"} {
+		port, err := freePort()
+		if err != nil {
+			return err
+		}
+		env.Setenv(name+"PORT", strconv.Itoa(port))
+		env.Setenv(name, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	}
+	return nil
+}
+
+// freePort returns a port of 127.0.0.1 that is free over TCP and UDP.
+func freePort() (int, error) {
+	for range 20 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return 0, err
+		}
+		u, err := net.ListenPacket("udp", l.Addr().String())
+		l.Close()
+		if err == nil {
+			u.Close()
+			return l.Addr().(*net.TCPAddr).Port, nil
+		}
+	}
+	return 0, fmt.Errorf("no port is free over both TCP and UDP")
+}
+
+// TestStories runs every story in testdata.
+func TestStories(t *testing.T) {
+	w := newWorld(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		Setup:               w.setup,
+		Cmds:                scriptCommands(),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+	})
+}
