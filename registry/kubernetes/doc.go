@@ -2,7 +2,7 @@
 // EndpointSlices and Namespaces.
 //
 //	kubernetes [NAME] {                  default name: cluster
-//	    kubeconfig FILE [CONTEXT]        else the variable KUBECONFIG, else endpoint, else in-cluster
+//	    kubeconfig FILE [CONTEXT]        else endpoint, else the variable KUBECONFIG, else in-cluster
 //	    endpoint URL
 //	    tls CERT KEY CACERT              of endpoint
 //	    namespaces NS...                 only these, each watched alone; default: all
