@@ -102,7 +102,7 @@ func (w *Wanted) claim(s *catalog.Snapshot, src *catalog.Service, derive Derive,
 	case m == nil:
 	case r.Writable(m.Namespace) != nil:
 		w.refuse(src.Key, m.Key, r.Writable(m.Namespace))
-	case r.Inward && !s.HoldsNamespace(r.To, m.Namespace):
+	case r.Inward && s.Synced(r.To) && !s.HoldsNamespace(r.To, m.Namespace):
 		w.Names[src.Key] = m.Key
 		c.missing[m.Namespace] = true
 	case w.Services[m.Key] != nil:
