@@ -88,6 +88,7 @@ func TestDesired(t *testing.T) {
 			want:  "all/x of b/x Headless\ntaken a/x: the name goes to kubernetes/src \"b/x\"\ntaken c/x: the name goes to kubernetes/src \"b/x\""},
 		{name: "held as absence", source: plain, canon: func(*catalog.Service) (*catalog.Service, error) { return nil, nil }},
 		{name: "refused, and the others go on", source: plain + "service shop/bad Headless", canon: refuseBad, want: "refused shop/bad: cannot be held\nshop/web of shop/web Headless 10.1.0.1=true"},
+		{name: "outward any namespace may be written to", source: "service default/x Headless\nservice kube-system/x Headless", want: "default/x of default/x Headless\nkube-system/x of kube-system/x Headless"},
 		{name: "inward protects namespaces", source: "service default/x Headless\nservice kube-system/x Headless\nservice shop/x Headless", rule: func(r *Rule) { r.Inward = true }, nsAtDest: []string{"default", "kube-system", "shop"},
 			want: "refused default/x: namespace \"default\" is protected: not owned\nrefused kube-system/x: namespace \"kube-system\" is protected: not owned\nshop/x of shop/x Headless"},
 		{name: "inward says once that a namespace is missing", source: "service a/x Headless\nservice a/y Headless\nservice b/x Headless", rule: func(r *Rule) { r.Inward = true }, nsAtDest: []string{"b"},

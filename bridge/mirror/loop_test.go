@@ -325,9 +325,9 @@ func TestLoopHoldByTime(t *testing.T) {
 				pass(DefaultHold - 2*time.Second)
 				wantCount(t, "mirrors before the time", len(b.holds(t)), 50)
 				wantCount(t, "reads before the time", int(reads.Load()), 0)
-				a.Link().Cut()
-				synctest.Wait()
-				a.Link().Heal()
+				f := p.catalog.Feed(src)
+				f.Connected(errors.New("a blink that nobody sees"))
+				f.Connected(nil)
 				pass(DefaultHold - 2*time.Second)
 				wantCount(t, "mirrors with the source away for a moment", len(b.holds(t)), 50)
 				pass(10 * time.Second)
@@ -408,7 +408,6 @@ func TestLoopTwoOwners(t *testing.T) {
 		r2 := rule()
 		r2.Owner, r2.From = "you", src2
 		p2 := start(t, nil, []*Rule{r2}, a2, b)
-		defer p2.stop()
 		pass(time.Second)
 		own := "service shop/own Headless\n\tmark owner=you of=id:kubernetes/two key=shop/own format=1\n"
 		wantText(t, b, own+webMirror)
@@ -417,7 +416,7 @@ func TestLoopTwoOwners(t *testing.T) {
 
 		// With one away, the other touches nothing of it.
 		a2.remove(webRef(""), catalog.Ref{Key: catalog.Key{Namespace: "shop", Name: "own"}})
-		p2 = start(t, nil, []*Rule{r2}, a2, b)
+		defer start(t, nil, []*Rule{r2}, a2, b).stop()
 		pass(time.Second)
 		wantText(t, b, webMirror)
 	})
@@ -446,9 +445,13 @@ func TestLoopPoison(t *testing.T) {
 			t.Errorf("status: %+v", st)
 		}
 		wantCount(t, "said", strings.Count(p.log.String(), "out of paper"), 1)
-		a.set(parse(t, strings.ReplaceAll(plain, "10.1.0.1", "10.1.0.7"))...)
-		pass(100 * time.Millisecond)
-		wantText(t, b, strings.ReplaceAll(webMirror, "10.1.0.1", "10.1.0.7"))
+
+		// What wants something else is tried at once.
+		b.failing(nil)
+		a.set(parse(t, "service shop/poor Headless ttl=5s\n"+strings.ReplaceAll(plain, "10.1.0.1", "10.1.0.7"))...)
+		pass(20 * time.Millisecond)
+		poor := "service shop/poor Headless ttl=5s\n\tmark owner=me of=id:kubernetes/src key=shop/poor format=1\n"
+		wantText(t, b, poor+strings.ReplaceAll(webMirror, "10.1.0.1", "10.1.0.7"))
 	})
 }
 
