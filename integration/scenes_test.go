@@ -96,24 +96,24 @@ func settled(ts *testscript.TestScript, args []string) ([]byte, error) {
 	return nil, nil
 }
 
-// sameanswers FILE FILE demands that two answers hold the same addresses, be
-// the order and the TTLs what they may.
+// sameanswers FILE FILE demands that two answers hold the same addresses and
+// the same ports, be the order, the targets' names and the TTLs what they may.
 func sameanswers(ts *testscript.TestScript, args []string) ([]byte, error) {
-	var sets [2][]string
-	for i, f := range args[:2] {
-		sets[i] = regexp.MustCompile(`(?m)\S+$`).FindAllString(answerLines(ts.ReadFile(f)), -1)
-		slices.Sort(sets[i])
-	}
-	if len(sets[0]) == 0 || !slices.Equal(sets[0], sets[1]) {
-		return nil, fmt.Errorf("answers differ: %v, %v", sets[0], sets[1])
+	ours, theirs := facts(ts.ReadFile(args[0])), facts(ts.ReadFile(args[1]))
+	if len(ours) == 0 || !slices.Equal(ours, theirs) {
+		return nil, fmt.Errorf("answers differ: %v, %v", ours, theirs)
 	}
 	return nil, nil
 }
 
-// answerLines keeps the lines of records.
-func answerLines(text string) string {
-	lines := slices.DeleteFunc(strings.Split(text, "\n"), func(l string) bool { return !strings.Contains(l, "IN") || strings.HasPrefix(l, ";") })
-	return strings.Join(lines, "\n")
+// facts are the addresses of an answer, glue included, and its SRV ports.
+func facts(answer string) []string {
+	var all []string
+	for _, m := range regexp.MustCompile(`(?m)\sIN\s+(A|AAAA)\s+(\S+)$|\sIN\s+(SRV)\s+\d+\s+\d+\s+(\d+)\s`).FindAllStringSubmatch(answer, -1) {
+		all = append(all, strings.Join(m[1:], " "))
+	}
+	slices.Sort(all)
+	return all
 }
 
 // readiness FILE ADDRESS true|false demands that the EndpointSlices in FILE
