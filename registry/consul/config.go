@@ -214,7 +214,7 @@ func (c *config) open(owner string, log *slog.Logger) (*consul, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &consul{client: cl, layout: layout{namespace: c.namespace, owner: owner, nodes: c.nodes}, view: view{log: log}}, nil
+	return &consul{client: cl, layout: layout{namespace: c.namespace, owner: owner, nodes: c.nodes}, view: view{owner: owner, log: log}}, nil
 }
 
 // String returns the stanza in one line; files are named, secrets are not.

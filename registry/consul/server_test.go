@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,14 +111,20 @@ func open(t *testing.T, owner string, options ...string) *consul {
 // call sends a request as a person with curl would.
 func call(t testing.TB, method, path string, in, out any) {
 	t.Helper()
+	send(t, method, server.URL()+path, "", in, out)
+}
+
+func send(t testing.TB, method, url, token string, in, out any) {
+	t.Helper()
 	body, err := json.Marshal(in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req, err := http.NewRequest(method, server.URL()+path, bytes.NewReader(body))
+	req, err := http.NewRequest(method, url, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
+	req.Header.Set("X-Consul-Token", token)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -123,11 +132,11 @@ func call(t testing.TB, method, path string, in, out any) {
 	defer resp.Body.Close()
 	text, _ := io.ReadAll(resp.Body)
 	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s %s: %s: %s", method, path, resp.Status, text)
+		t.Fatalf("%s %s: %s: %s", method, url, resp.Status, text)
 	}
 	if out != nil {
 		if err := json.Unmarshal(text, out); err != nil {
-			t.Fatalf("%s %s: %v", method, path, err)
+			t.Fatalf("%s %s: %v", method, url, err)
 		}
 	}
 }
@@ -158,4 +167,32 @@ func empty(t testing.TB) {
 			call(t, "PUT", "/v1/catalog/deregister", api.CatalogDeregistration{Node: n.Node}, nil)
 		}
 	}
+}
+
+// stamp returns every record with its index.
+func stamp(t testing.TB) string {
+	t.Helper()
+	all := map[string]uint64{}
+	var nodes []*api.Node
+	call(t, "GET", "/v1/catalog/nodes", nil, &nodes)
+	for _, n := range nodes {
+		all["node "+n.Node] = n.ModifyIndex
+		var list struct{ Services []*api.AgentService }
+		call(t, "GET", "/v1/catalog/node-services/"+n.Node, nil, &list)
+		for _, s := range list.Services {
+			all["service "+n.Node+" "+s.ID] = s.ModifyIndex
+		}
+	}
+	var checks api.HealthChecks
+	call(t, "GET", "/v1/health/state/any", nil, &checks)
+	for _, c := range checks {
+		if c.Node != "server" {
+			all["check "+c.Node+" "+c.CheckID] = c.ModifyIndex
+		}
+	}
+	var b strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(all)) {
+		fmt.Fprintln(&b, k, all[k])
+	}
+	return b.String()
 }

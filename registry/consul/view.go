@@ -15,7 +15,8 @@ import (
 // gave before the write does not undo it: whoever reads a name takes its
 // ticket first, and a write makes older tickets void.
 type view struct {
-	log *slog.Logger
+	owner string // whose mirrors this one writes; "" if none
+	log   *slog.Logger
 
 	mu      sync.Mutex // guards what follows, and the order of reports
 	feed    *catalog.Feed
@@ -23,9 +24,10 @@ type view struct {
 	names   map[string]seen              // by name in lower case
 	records map[string]map[string]record // by owners' nodes and ids
 	tickets map[string]uint64
-	dirty   map[string]bool // to be read again, whatever their index says
-	refused map[string]bool // records that the feed was told to refuse; outlives a Watch
-	kick    chan struct{}   // has room for one: names became dirty
+	mine    map[string]string // versions of mirrors that this one wrote, as last known; outlives a Watch
+	dirty   map[string]bool   // to be read again, whatever their index says
+	refused map[string]bool   // records that the feed was told to refuse; outlives a Watch
+	kick    chan struct{}     // has room for one: names became dirty
 }
 
 // seen is one name as it was last read or written.
@@ -141,6 +143,9 @@ func (v *view) putLocked(name string, s seen) (set []*catalog.Service, gone []ca
 
 // keepLocked remembers s, and its records by their nodes.
 func (v *view) keepLocked(name string, s seen) {
+	if _, known := v.mine[name]; known {
+		v.mine[name] = s.version(v.owner)
+	}
 	for _, r := range v.names[name].records {
 		delete(v.records[r.node], r.id)
 	}
@@ -194,6 +199,7 @@ func (v *view) doubt(name string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.nextTicketLocked(name)
+	delete(v.mine, name)
 	v.soilLocked(name)
 }
 
@@ -204,19 +210,31 @@ func (v *view) nextTicketLocked(name string) {
 	v.tickets[name]++
 }
 
-// wrote reports what owner's mirrors are after a write; f holds nothing else.
-// Names without a mirror of owner any more have an empty found.
-func (v *view) wrote(owner string, all map[string]found) {
+// version returns the version of the owner's mirror under name, if it is known.
+func (v *view) version(name string) (version string, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	version, ok = v.mine[name]
+	return version, ok
+}
+
+// wrote reports what the owner's mirrors are after a write; all hold nothing
+// else. Names without a mirror any more have an empty found.
+func (v *view) wrote(all map[string]found) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.mine == nil {
+		v.mine = map[string]string{}
+	}
 	var set []*catalog.Service
 	var gone []catalog.Ref
 	for name, f := range all {
 		v.nextTicketLocked(name)
+		v.mine[name] = f.version(v.owner)
 		if v.feed == nil || !v.synced {
 			continue
 		}
-		s, g := v.putLocked(name, v.names[name].with(owner, f))
+		s, g := v.putLocked(name, v.names[name].with(v.owner, f))
 		set, gone = append(set, s...), append(gone, g...)
 	}
 	if len(set)+len(gone) > 0 {

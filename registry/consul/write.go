@@ -40,6 +40,9 @@ func (c *consul) write(ctx context.Context, all []*catalog.Service, plan func(*c
 	jobs := make([]*job, len(all))
 	for i, s := range all {
 		j, err := plan(s)
+		if err == nil {
+			err = c.current(ctx, s)
+		}
 		if err != nil {
 			j = &job{service: s, err: err}
 		}
@@ -54,6 +57,25 @@ func (c *consul) write(ctx context.Context, all []*catalog.Service, plan func(*c
 		}
 	}
 	return results
+}
+
+// current returns an error if s has another version than this Writer knows to
+// stand, since records that were added are compared by nothing. Where the two
+// differ Consul is asked: somebody else may have written meanwhile.
+func (c *consul) current(ctx context.Context, s *catalog.Service) error {
+	known, ok := c.view.version(s.Name)
+	if !ok || known == s.Version {
+		return nil
+	}
+	entries, _, err := c.client.service(ctx, s.Name)
+	if err != nil {
+		return fmt.Errorf("write %q: %w", s.Key, err)
+	}
+	if c.layout.decode(s.Name, entries).version(c.layout.owner) != s.Version {
+		c.view.doubt(s.Name)
+		return fmt.Errorf("write %q: %w", s.Key, registry.ErrConflict)
+	}
+	return nil
 }
 
 // job is one service being written.
@@ -72,8 +94,13 @@ type step struct {
 	node string // which has to stand
 }
 
+// maxCompared is up to how many records a service has all of them compared by
+// the server when one is written. Of a larger one those written are compared.
+const maxCompared = 100
+
 // plan says what is to be written so that s stands, in the order in which it
-// is to be written: new and changed records, then those that go.
+// is to be written: what stays is compared, then come new and changed records,
+// then those that go.
 func (l layout) plan(s *catalog.Service) (*job, error) {
 	have, err := l.holdings(s)
 	if err != nil {
@@ -84,15 +111,30 @@ func (l layout) plan(s *catalog.Service) (*job, error) {
 		return nil, err
 	}
 	j := &job{service: s, entries: map[string]*api.ServiceEntry{}}
+	var stays, writes []step
 	for _, e := range entries {
 		h, there := have[where{e.Node.Node, e.Service.ID}]
 		delete(have, where{e.Node.Node, e.Service.ID})
 		j.entries[e.Service.ID] = e
-		if ops := difference(e, h, there); len(ops) > 0 {
-			j.steps = append(j.steps, step{ops, e.Node.Node})
+		service, check := difference(e, h, there)
+		ops := api.TxnOps{}
+		if service {
+			ops = append(ops, putService(e))
+		} else {
+			stays = append(stays, step{api.TxnOps{putService(e)}, e.Node.Node})
+		}
+		if check {
+			ops = append(ops, putCheck(e))
+		}
+		if len(ops) > 0 {
+			writes = append(writes, step{ops, e.Node.Node})
 		}
 	}
-	j.steps = append(j.steps, removals(s.Name, have)...)
+	writes = append(writes, removals(s.Name, have)...)
+	if len(writes) > 0 && len(stays) <= maxCompared {
+		j.steps = stays
+	}
+	j.steps = append(j.steps, writes...)
 	return j, nil
 }
 
@@ -127,20 +169,23 @@ func (l layout) holdings(s *catalog.Service) (map[where]held, error) {
 	return have, nil
 }
 
-// difference returns what makes the record h into e, and takes over the
-// indexes of what stays.
-func difference(e *api.ServiceEntry, h held, there bool) api.TxnOps {
-	var ops api.TxnOps
+// difference tells which part of e the record h does not say, and takes over
+// its indexes.
+func difference(e *api.ServiceEntry, h held, there bool) (service, check bool) {
 	e.Service.ModifyIndex = h.index
-	if !there || h.sum != serviceSum(e.Service) {
-		ops = append(ops, &api.TxnOp{Service: &api.ServiceTxnOp{Verb: api.ServiceCAS, Node: e.Node.Node, Service: *e.Service}})
-	}
 	c := e.Checks[0]
 	c.ModifyIndex = h.checkIndex
-	if h.checkIndex == 0 || h.checkSum != checkSum(c) {
-		ops = append(ops, &api.TxnOp{Check: &api.CheckTxnOp{Verb: api.CheckCAS, Check: *c}})
-	}
-	return ops
+	return !there || h.sum != serviceSum(e.Service), h.checkIndex == 0 || h.checkSum != checkSum(c)
+}
+
+// putService writes an instance on condition of its index; one that says the
+// same already is compared and left as it is.
+func putService(e *api.ServiceEntry) *api.TxnOp {
+	return &api.TxnOp{Service: &api.ServiceTxnOp{Verb: api.ServiceCAS, Node: e.Node.Node, Service: *e.Service}}
+}
+
+func putCheck(e *api.ServiceEntry) *api.TxnOp {
+	return &api.TxnOp{Check: &api.CheckTxnOp{Verb: api.CheckCAS, Check: *e.Checks[0]}}
 }
 
 // removals returns what removes records of name, in order. Their checks go with them.
@@ -185,12 +230,12 @@ func (c *consul) report(jobs []*job) {
 			c.view.doubt(j.service.Name)
 		case len(j.steps) == 0:
 			f := c.layout.read(j)
-			j.version = f.version()
+			j.version = f.version(c.layout.owner)
 			done[j.service.Name] = f
 		}
 	}
 	if len(done) > 0 {
-		c.view.wrote(c.layout.owner, done)
+		c.view.wrote(done)
 	}
 }
 
@@ -203,9 +248,12 @@ func (l layout) read(j *job) found {
 	return l.decode(j.service.Name, entries)
 }
 
-func (f found) version() string {
-	if len(f.services) == 0 {
-		return ""
+// version returns the version of owner's mirror, "" if there is none.
+func (f found) version(owner string) string {
+	for _, s := range f.services {
+		if s.Ref().Owner == owner {
+			return s.Version
+		}
 	}
-	return f.services[0].Version
+	return ""
 }
