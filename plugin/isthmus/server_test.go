@@ -13,6 +13,7 @@ import (
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
 	_ "github.com/coredns/coredns/plugin/bind"        // for the Corefiles below
+	_ "github.com/coredns/coredns/plugin/cache"       // for the Corefiles below
 	_ "github.com/coredns/coredns/plugin/errors"      // for the Corefiles below
 	_ "github.com/coredns/coredns/plugin/forward"     // for the Corefiles below
 	_ "github.com/coredns/coredns/plugin/loadbalance" // for the Corefiles below
@@ -210,3 +211,6 @@ func TestReadme(t *testing.T) {
 		t.Errorf("the manual has %d Corefiles, want 4", n)
 	}
 }
+
+// waitShort waits for a moment; it returns false once the test is over.
+func waitShort(t *testing.T) bool { return wait(t.Context(), nil, 10*time.Millisecond) }
