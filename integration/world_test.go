@@ -33,12 +33,8 @@ func newWorld(t *testing.T) *world {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
 	defer cancel()
 	w := &world{bin: t.TempDir()}
-	for _, p := range []string{"coredns", "isthmus"} {
-		build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(w.bin, p), "../build/"+p)
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("build %s: %v\n%s", p, err, out)
-		}
-	}
+	w.build(ctx, t, "isthmus", raceFlags()...)
+	w.build(ctx, t, "coredns") // with every stock plugin; ours runs under the race detector in its own tests
 	ctl, err := servers.Build(ctx, servers.Etcdctl, progress)
 	if err != nil {
 		t.Fatal(err)
@@ -52,6 +48,14 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { stopped(t, "kube-apiserver", w.kube.Stop) })
 	return w
+}
+
+func (w *world) build(ctx context.Context, t *testing.T, program string, flags ...string) {
+	t.Helper()
+	args := append([]string{"build", "-o", filepath.Join(w.bin, program)}, flags...)
+	if out, err := exec.CommandContext(ctx, "go", append(args, "../build/"+program)...).CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", program, err, out)
+	}
 }
 
 // progress shows people what takes minutes, before the test ends.
