@@ -183,7 +183,7 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, section := range []string{"Name", "Description", "Syntax", "Metrics", "Ready", "Examples", "Differences", "Bugs", "See Also"} {
+	for i, section := range []string{"Name", "Description", "Syntax", "Metrics", "Metadata", "Ready", "Examples", "Differences", "Bugs", "See Also"} {
 		if headings := regexp.MustCompile(`(?m)^## (.*)$`).FindAllStringSubmatch(string(text), -1); i >= len(headings) || headings[i][1] != section {
 			t.Errorf("section %d is not %q", i+1, section)
 		}
