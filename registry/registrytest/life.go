@@ -55,6 +55,7 @@ func lifeCases() []Case {
 			other := synced(t, p)
 			p.Register(t, native(p.Key(t, "shop", "web"), 1))
 			other.awaitSeen(p, native(p.Key(t, "shop", "web"), 1))
+			<-time.After(100 * time.Millisecond) // what must not come has that long to come
 			if w.catalog.Snapshot() != before {
 				t.Errorf("the feed of a Watch that returned was used again")
 			}

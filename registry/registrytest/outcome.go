@@ -54,6 +54,7 @@ func outcomeCases() []Case {
 				defer cancel()
 				wantPassing(t, w.one(s, w.Put(ctx, []*catalog.Service{s})).Err)
 			})
+			w.lost()
 			l.Heal()
 			w.await("connection", func(snap *catalog.Snapshot) bool { return snap.State(origin).Connected })
 			w.again(s)

@@ -33,7 +33,8 @@ func ownerCases() []Case {
 		}, Sharing),
 		writing("a native that comes leaves the mirror alone", func(t T, p Writable) {
 			w := claimed(t, p, owner)
-			a, s := native(p.Key(t, "shop", "web"), 2), mirror(owner, p.Key(t, "shop", "web"), 3)
+			s := mirror(owner, p.Key(t, "shop", "web"), 3)
+			a := changed(native(s.Key, 2), func(c *catalog.Service) { c.Endpoints[0].ID, c.Endpoints[1].ID = "n0", "n1" })
 			w.mustPut(s)
 			p.Register(t, a)
 			snap := w.awaitSeen(p, a)
