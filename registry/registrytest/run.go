@@ -29,7 +29,7 @@ func Run(t *testing.T, place func(t *testing.T) Place, lacks ...Ability) {
 // Cases returns all cases, each with a name of its own.
 func Cases() []Case {
 	return slices.Concat(readCases(), changeCases(), malformedCases(), namespaceCases(), lifeCases(), linkCases(),
-		canonCases(), putCases(), deleteCases(), conflictCases(), ownerCases(), fenceCases(), batchCases(), outcomeCases())
+		canonCases(), putCases(), deleteCases(), conflictCases(), nativeCases(), ownerCases(), fenceCases(), batchCases(), outcomeCases())
 }
 
 // declared holds that an ability is either implemented or declared missing.
