@@ -111,7 +111,8 @@ func (k *Kubernetes) apiArgs(port int) []string {
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
 		"--service-account-key-file=" + k.pki.servicePubFile(),
 		"--service-account-signing-key-file=" + k.pki.serviceKeyFile(),
-		"--disable-admission-plugins=ServiceAccount", // pods need no service account of their namespace
+		"--disable-admission-plugins=ServiceAccount",   // pods need no service account of their namespace
+		"--shutdown-watch-termination-grace-period=1s", // without it an open watch holds the end up for a minute
 		"--profiling=false",
 	}
 }

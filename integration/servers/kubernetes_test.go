@@ -73,6 +73,21 @@ func (c apiClient) must(tb testing.TB, method, path, body string) map[string]any
 	return object
 }
 
+// openWatch starts a watch that is open until the end of the test.
+func openWatch(tb testing.TB, c apiClient) {
+	tb.Helper()
+	r, err := http.NewRequestWithContext(tb.Context(), "GET", c.url+"/api/v1/services?watch=1", nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+c.token)
+	answer, err := c.client.Do(r)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { answer.Body.Close() })
+}
+
 const webService = `{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
 	"spec": {"selector": {"app": "web"}, "ipFamilyPolicy": "RequireDualStack", "ports": [{"name": "http", "port": 80}]}}`
 
@@ -100,8 +115,9 @@ func TestKubernetes(t *testing.T) {
 		pids = append(pids, k.PID())
 	})
 	t.Run("manager works after that", func(t *testing.T) { testNamespaceEnds(t, k) })
+	openWatch(t, newAPIClient(t, k, k.Token()))
 	if err := k.Stop(); err != nil {
-		t.Errorf("Stop() = %v", err)
+		t.Errorf("Stop() with an open watch = %v", err)
 	}
 	for _, pid := range pids {
 		if !gone(pid) {
