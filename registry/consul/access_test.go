@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/consul/api"
+
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/integration/servers"
 )
@@ -53,12 +55,14 @@ func TestAccessRules(t *testing.T) {
 	if get(cat.Snapshot(), "ours-web", "own") == nil {
 		t.Error("a reader does not see the mirror")
 	}
+	root(t, acl.URL(), "/v1/catalog/register", api.CatalogRegistration{
+		Node: "vm", Address: "10.0.0.1", Service: &api.AgentService{Service: "theirs"}}, nil)
 	for name, rules := range map[string]string{
 		"part of the services": `node_prefix "" { policy = "read" } service_prefix "ours-" { policy = "read" } service "consul" { policy = "read" }  `,
 		"nothing":              `key "x" { policy = "read" }`,
 	} {
 		none := catalog.New(catalog.Policy{})
-		if err := with(token(rules)).Watch(t.Context(), none.Feed("consul/test")); err == nil || none.Snapshot().Synced("consul/test") {
+		if err := with(token(rules)).Watch(ctx, none.Feed("consul/test")); err == nil || none.Snapshot().Synced("consul/test") {
 			t.Errorf("Watch with a token for %s = %v", name, err)
 		}
 	}

@@ -63,9 +63,6 @@ type secret string
 // String hides the secret.
 func (secret) String() string { return "(hidden)" }
 
-// GoString hides the secret.
-func (secret) GoString() string { return "(hidden)" }
-
 var label = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 func parse(s stanza.Stanza, env func(string) string) (registry.Config, error) {
@@ -234,3 +231,6 @@ func (c *config) String() string {
 	}
 	return s
 }
+
+// GoString returns the same, so that no way of printing shows the token.
+func (c *config) GoString() string { return c.String() }

@@ -2,13 +2,8 @@ package consul
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -242,80 +237,6 @@ func (w *watch) round(ctx context.Context) error {
 	return nil
 }
 
-// listing is what is asked first in each round.
-type listing struct {
-	names   map[string]bool // all, in lower case
-	natives map[string]bool // those with instances that no bridge wrote
-	nodes   map[string]bool // of owners
-	failing map[check]string
-}
-
-// check is one check that does not pass.
-type check struct{ node, id, service string }
-
-func (w *watch) list(ctx context.Context) (listing, error) {
-	l := listing{nodes: map[string]bool{}, failing: map[check]string{}}
-	var all, natives map[string][]string
-	var nodes []*api.Node
-	var checks api.HealthChecks
-	group, ctx := errgroup.WithContext(ctx)
-	for _, q := range []struct {
-		path, filter string
-		out          any
-	}{
-		{"/v1/catalog/services", "", &all},
-		{"/v1/catalog/services", nativeFilter, &natives},
-		{"/v1/catalog/nodes", ownersFilter, &nodes},
-		{"/v1/health/state/any", failingFilter, &checks},
-	} {
-		group.Go(func() error {
-			_, err := w.client.get(ctx, q.path, filtered(q.filter), q.out)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return l, err
-	}
-	l.names, l.natives = keyNames(all), keyNames(natives)
-	for _, n := range nodes {
-		l.nodes[n.Node] = true
-	}
-	for _, c := range checks {
-		l.failing[check{c.Node, c.CheckID, c.ServiceID}] = c.Status
-	}
-	return l, nil
-}
-
-func filtered(filter string) url.Values {
-	if filter == "" {
-		return url.Values{}
-	}
-	return url.Values{"filter": {filter}}
-}
-
-// keyName returns the name in the catalog of a Consul service: Consul itself
-// finds services whatever their case.
-func keyName(name string) string { return strings.ToLower(name) }
-
-func keyNames(list map[string][]string) map[string]bool {
-	names := make(map[string]bool, len(list))
-	for name := range list {
-		if k := keyName(name); k != "consul" && k != "" {
-			names[k] = true
-		}
-	}
-	return names
-}
-
-func keys(set map[string]bool) []string {
-	all := make([]string, 0, len(set))
-	for k := range set {
-		all = append(all, k)
-	}
-	slices.Sort(all)
-	return all
-}
-
 // differ adds to dirty what two listings say of names: native instances that
 // came or went, checks of mirrors that began or ceased to fail, nodes gone.
 func (w *watch) differ(l listing, dirty map[string]bool) {
@@ -429,47 +350,4 @@ func each(ctx context.Context, names []string, do func(context.Context, string) 
 		})
 	}
 	return group.Wait()
-}
-
-// identity returns what the datacenter says it is.
-func (c *client) identity(ctx context.Context) (catalog.Identity, error) {
-	var servers []*api.ServiceEntry
-	if _, err := c.get(ctx, "/v1/health/service/consul", nil, &servers); err != nil {
-		return "", err
-	}
-	if len(servers) == 0 || servers[0].Node == nil {
-		return "", errors.New("consul: no server is registered: the datacenter is starting, or the token cannot read it")
-	}
-	datacenter, least := servers[0].Node.Datacenter, servers[0].Node.ID
-	for _, s := range servers {
-		if s.Node != nil {
-			least = min(least, s.Node.ID)
-		}
-	}
-	cluster, err := c.cluster(ctx)
-	if err != nil {
-		return "", err
-	}
-	if cluster == "" {
-		cluster = least
-	}
-	return catalog.Identity(fmt.Sprintf("consul:%s:%s", datacenter, cluster)), nil
-}
-
-// cluster returns the id that the certificate authority gave the cluster, or
-// "" where the servers run without one.
-func (c *client) cluster(ctx context.Context) (string, error) {
-	var roots struct{ TrustDomain string }
-	_, err := c.get(ctx, "/v1/connect/ca/roots", nil, &roots)
-	var status *statusError
-	switch {
-	case errors.As(err, &status) && status.code == http.StatusInternalServerError && strings.Contains(status.text, "Connect must be enabled"):
-		return "", nil
-	case err != nil:
-		return "", err
-	case roots.TrustDomain == "":
-		return "", errors.New("consul: the certificate authority is not set up yet")
-	}
-	id, _, _ := strings.Cut(roots.TrustDomain, ".")
-	return id, nil
 }

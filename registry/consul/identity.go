@@ -1,0 +1,56 @@
+package consul
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// identity returns what the datacenter says it is.
+func (c *client) identity(ctx context.Context) (catalog.Identity, error) {
+	var servers []*api.ServiceEntry
+	if _, err := c.get(ctx, "/v1/health/service/consul", nil, &servers); err != nil {
+		return "", err
+	}
+	if len(servers) == 0 || servers[0].Node == nil {
+		return "", errors.New("consul: no server is registered: the datacenter is starting, or the token cannot read it")
+	}
+	datacenter, least := servers[0].Node.Datacenter, servers[0].Node.ID
+	for _, s := range servers {
+		if s.Node != nil {
+			least = min(least, s.Node.ID)
+		}
+	}
+	cluster, err := c.cluster(ctx)
+	if err != nil {
+		return "", err
+	}
+	if cluster == "" {
+		cluster = least
+	}
+	return catalog.Identity(fmt.Sprintf("consul:%s:%s", datacenter, cluster)), nil
+}
+
+// cluster returns the id that the certificate authority gave the cluster, or
+// "" where the servers run without one.
+func (c *client) cluster(ctx context.Context) (string, error) {
+	var roots struct{ TrustDomain string }
+	_, err := c.get(ctx, "/v1/connect/ca/roots", nil, &roots)
+	var status *statusError
+	switch {
+	case errors.As(err, &status) && status.code == http.StatusInternalServerError && strings.Contains(status.text, "Connect must be enabled"):
+		return "", nil
+	case err != nil:
+		return "", err
+	case roots.TrustDomain == "":
+		return "", errors.New("consul: the certificate authority is not set up yet")
+	}
+	id, _, _ := strings.Cut(roots.TrustDomain, ".")
+	return id, nil
+}
