@@ -12,9 +12,7 @@ package stanza
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/coredns/caddy/caddyfile"
 )
@@ -74,9 +72,10 @@ func (e *Error) Error() string { return fmt.Sprintf("%s:%d: %v", e.File, e.Line,
 func (e *Error) Unwrap() error { return e.Err }
 
 // Parse reads a whole file of ours. A '#' inside an unquoted word is refused,
-// because the lexer would silently end the word there.
+// because the lexer would silently end the word there, and so is a quote that
+// is not closed, because it would silently swallow the rest of the file.
 func Parse(file string, text []byte) ([]Stanza, error) {
-	if err := checkHashes(file, text); err != nil {
+	if err := checkWords(file, string(text)); err != nil {
 		return nil, err
 	}
 	d := caddyfile.NewDispenser(file, bytes.NewReader(text))
@@ -117,7 +116,7 @@ func (s *Stanza) readBlock(d *caddyfile.Dispenser) error {
 	}
 	for d.Next() {
 		if d.Val() == "}" {
-			return nil
+			return readEnd(d)
 		}
 		child, err := Read(d)
 		if err != nil {
@@ -128,33 +127,11 @@ func (s *Stanza) readBlock(d *caddyfile.Dispenser) error {
 	return s.Errorf("the block of %q is not closed", s.Name())
 }
 
-// checkHashes refuses a '#' that is neither quoted nor the start of a word.
-func checkHashes(file string, text []byte) error {
-	for i, line := range strings.Split(string(text), "\n") {
-		if word := brokenWord(line); word != "" {
-			return &Error{File: file, Line: i + 1, Err: fmt.Errorf("word %q holds a '#': %w", word, errUnquoted)}
-		}
+// readEnd holds that nothing follows the closing brace that d stands on.
+func readEnd(d *caddyfile.Dispenser) error {
+	end := Stanza{File: d.File(), Line: d.Line()}
+	if d.NextArg() {
+		return end.Errorf("unexpected word %q after %q", d.Val(), "}")
 	}
 	return nil
-}
-
-var errUnquoted = errors.New("quote it, or put a space before a comment")
-
-func brokenWord(line string) string {
-	quoted, start := false, 0
-	for i, r := range line {
-		switch {
-		case r == '"':
-			quoted = !quoted
-		case quoted:
-		case r == ' ' || r == '\t':
-			start = i + 1
-		case r == '#' && i == start:
-			return ""
-		case r == '#':
-			word, _, _ := strings.Cut(line[start:], " ")
-			return word
-		}
-	}
-	return ""
 }
