@@ -21,6 +21,7 @@ type process struct {
 	catalog *catalog.Catalog
 	views   *views
 	log     *slog.Logger
+	notify  notifier // nil: nobody is told of changes; set before start
 
 	opened  []registry.Registry
 	cancel  context.CancelFunc
@@ -47,6 +48,9 @@ func (p *process) start() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
 	p.running.Go(func() { p.views.follow(ctx, p.catalog) })
+	if p.notify != nil {
+		p.running.Go(func() { p.views.notify(ctx, p.notify, p.log) })
+	}
 	for i, r := range p.opened {
 		origin := p.conf.registries[i].Origin()
 		feed := p.catalog.Feed(origin)

@@ -19,6 +19,7 @@ import (
 	_ "github.com/coredns/coredns/plugin/loadbalance" // for the Corefiles below
 	_ "github.com/coredns/coredns/plugin/metrics"     // for the Corefiles below
 	_ "github.com/coredns/coredns/plugin/ready"       // for the Corefiles below
+	_ "github.com/coredns/coredns/plugin/transfer"    // for the Corefiles below
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 )

@@ -12,6 +12,7 @@ import (
 	"github.com/coredns/coredns/plugin"
 	clog "github.com/coredns/coredns/plugin/pkg/log"
 	"github.com/coredns/coredns/plugin/pkg/upstream"
+	"github.com/coredns/coredns/plugin/transfer"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/isthmus-dns/isthmus/registry"
@@ -49,6 +50,9 @@ func setupWith(c *caddy.Controller, types []registry.Type, env func(string) stri
 	server := dnsserver.GetConfig(c)
 	c.OnStartup(func() error {
 		conf.locals = localAddrs(server.ListenHosts)
+		if t, is := server.Handler("transfer").(*transfer.Transfer); is {
+			p.notify = t
+		}
 		if err := p.start(); err != nil {
 			return plugin.Error(name, err)
 		}

@@ -1,0 +1,139 @@
+package isthmus
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"net/netip"
+	"slices"
+
+	"github.com/coredns/coredns/plugin/transfer"
+	"github.com/miekg/dns"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// errNotSynced keeps secondaries at what they have. They would take a zone in
+// which names are missing for the truth.
+var errNotSynced = errors.New("not every registry was read yet")
+
+// Transfer implements transfer.Transferer: the zone as it is now, or its SOA
+// record alone if serial is not older. It fails while a registry has not been
+// read since the start. The channel must be read to its end.
+func (p *Isthmus) Transfer(zone string, serial uint32) (<-chan []dns.RR, error) {
+	z := p.conf.zones.find(zone)
+	if z < 0 {
+		return nil, transfer.ErrNotAuthoritative
+	}
+	v := p.views.newest.Load()
+	if !v.snap.Synced() {
+		return nil, fmt.Errorf("transfer %q: %w", zone, errNotSynced)
+	}
+	to := make(chan []dns.RR)
+	go func() {
+		defer close(to)
+		if serial != 0 && !older(serial, v.serial.number) {
+			to <- v.soa[z]
+			return
+		}
+		for rrs := range v.records(z) {
+			to <- rrs
+		}
+	}()
+	return to, nil
+}
+
+// older reports whether serial a comes before b (RFC 1982).
+func older(a, b uint32) bool { return int32(a-b) < 0 }
+
+// records yields zone z in groups: its SOA record, everything in it, each
+// record once, and the SOA record again. They are the records that questions
+// are answered with, in the same order each time. Two kinds of names are left
+// out: those of endpoints behind virtual addresses, and those of pods.
+func (v *view) records(z int) iter.Seq[[]dns.RR] {
+	return func(yield func([]dns.RR) bool) {
+		send := func(groups ...[]dns.RR) bool {
+			for _, rrs := range groups {
+				if len(rrs) > 0 && !yield(rrs) {
+					return false
+				}
+			}
+			return true
+		}
+		if send(v.soa[z]) && v.content(z, send) {
+			send(v.soa[z])
+		}
+	}
+}
+
+// content sends what stands between the two SOA records, until send is false.
+func (v *view) content(z int, send func(...[]dns.RR) bool) bool {
+	zone := v.conf.zones[z]
+	ns := v.ns(zone)
+	if zone.reverse {
+		return send(ns.answer, ns.extra) && v.addresses(z, send)
+	}
+	// Servers that are services have their addresses further below.
+	a, aaaa := v.nsAddrs(zone.below("ns.dns"), zone)
+	return send(ns.answer, a, aaaa, v.versionTXT(zone.below("dns-version"))) && v.services(z, send)
+}
+
+func (v *view) services(z int, send func(...[]dns.RR) bool) bool {
+	for _, k := range sortedKeys(v.entries.All(), catalog.Key.Compare) {
+		e, _ := v.entries.Get(k)
+		r := e.in[z]
+		if !send(r.cname, r.a, r.aaaa, r.srv.answer, v.hosts(e, z)) {
+			return false
+		}
+		for i := range r.ports {
+			if !send(r.ports[i].answer) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// hosts returns the addresses of a headless service's endpoints under their
+// own names.
+func (v *view) hosts(e *entry, z int) []dns.RR {
+	if e.svc.Type != catalog.Headless {
+		return nil
+	}
+	type at struct {
+		name string
+		addr netip.Addr
+	}
+	b := v.builder(e, z)
+	seen := newSet[at](len(b.ready))
+	var all []dns.RR
+	for i, t := range b.targets() {
+		if t.glue != nil && seen.add(at{t.name, b.ready[i].Host.Addr}) {
+			all = append(all, t.glue)
+		}
+	}
+	return all
+}
+
+// addresses sends the PTR records in the reverse zone z.
+func (v *view) addresses(z int, send func(...[]dns.RR) bool) bool {
+	for _, a := range sortedKeys(v.byAddr.All(), netip.Addr.Compare) {
+		name, err := dns.ReverseAddr(a.String())
+		if err != nil {
+			continue // no address that has a reverse name
+		}
+		if q, ours := v.conf.zones.parse(name); ours && q.zone == z && !send(v.ptr(name, a)) {
+			return false
+		}
+	}
+	return true
+}
+
+func sortedKeys[K, V any](all iter.Seq2[K, V], compare func(K, K) int) []K {
+	var keys []K
+	for k := range all {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, compare)
+	return keys
+}
