@@ -20,6 +20,9 @@ func (c *config) open(owner string, log *slog.Logger) (*server, error) {
 	}
 	s := &server{conf: c, owner: owner, log: log, refused: groups{}}
 	to.Wrap(func(next http.RoundTripper) http.RoundTripper { return observer{next, s.heard} })
+	if c.maxInflight > 0 {
+		to.Wrap(func(next http.RoundTripper) http.RoundTripper { return newLimiter(next, c.maxInflight) })
+	}
 	if s.client, err = kubernetes.NewForConfig(to); err != nil {
 		return nil, fmt.Errorf("open %s: %w", c.Origin(), err)
 	}

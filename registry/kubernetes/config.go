@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -36,7 +37,9 @@ type config struct {
 	namespaceLabels string
 	labels          string
 	noEndpoints     bool
-	qps, burst      int
+	qps             float64
+	burst           int
+	maxInflight     int // 0: no limit
 	fenceNamespace  string
 	words           []string // what was set, for String
 }
@@ -62,7 +65,7 @@ func parse(s stanza.Stanza, env func(string) string) (registry.Config, error) {
 		c.kubeconfig = filepath.SplitList(files)
 	}
 	if c.burst == 0 {
-		c.burst = 2 * c.qps
+		c.burst = int(math.Ceil(2 * c.qps))
 	}
 	return c, nil
 }
@@ -113,8 +116,9 @@ func usages() map[string]usage {
 		"namespace_labels": {1, -1, "namespace_labels SELECTOR", selector(func(c *config) *string { return &c.namespaceLabels })},
 		"labels":           {1, -1, "labels SELECTOR", selector(func(c *config) *string { return &c.labels })},
 		"noendpoints":      {0, 0, "noendpoints", func(c *config, _ stanza.Stanza) error { c.noEndpoints = true; return nil }},
-		"qps":              {1, 1, "qps N", number(func(c *config) *int { return &c.qps })},
+		"qps":              {1, 1, "qps N", (*config).setQPS},
 		"burst":            {1, 1, "burst N", number(func(c *config) *int { return &c.burst })},
+		"max_inflight":     {1, 1, "max_inflight N", number(func(c *config) *int { return &c.maxInflight })},
 		"fence_namespace":  {1, 1, "fence_namespace NS", func(c *config, o stanza.Stanza) error { c.fenceNamespace = o.Args()[0]; return nil }},
 	}
 }
@@ -156,6 +160,15 @@ func selector(of func(*config) *string) func(*config, stanza.Stanza) error {
 		*of(c) = parsed.String()
 		return nil
 	}
+}
+
+func (c *config) setQPS(o stanza.Stanza) error {
+	n, err := strconv.ParseFloat(o.Args()[0], 32)
+	if err != nil || !(n > 0) || math.IsInf(n, 0) {
+		return o.Errorf("%s: %q is no positive number", o.Name(), o.Args()[0])
+	}
+	c.qps = n
+	return nil
 }
 
 func number(of func(*config) *int) func(*config, stanza.Stanza) error {

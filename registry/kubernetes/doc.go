@@ -11,6 +11,7 @@
 //	    noendpoints                      no EndpointSlices
 //	    qps N                            requests a second, default 200
 //	    burst N                          default twice qps
+//	    max_inflight N                   requests at a time, watches not counted; default: no limit
 //	    fence_namespace NS               where a bridge keeps its fence, default "default"
 //	}
 //
