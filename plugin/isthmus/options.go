@@ -104,16 +104,11 @@ func options() map[string]option {
 	}
 }
 
-// ofKubernetes are the words that stand for a kubernetes stanza.
-func ofKubernetes() []string {
-	return []string{"kubeconfig", "endpoint", "tls", "namespaces", "labels"}
-}
-
 // notYet are words that are known and refused: a server that ignored them
 // would answer what nobody asked for.
 func notYet() []string {
 	return []string{
-		"apiserver_qps", "apiserver_burst", "apiserver_max_inflight", "namespace_labels", "multicluster", "zonal",
+		"multicluster", "zonal",
 		"allow", "domain", "external", "prefer_zone", "snapshot", "zookeeper",
 	}
 }
@@ -211,7 +206,7 @@ func parse(s stanza.Stanza, keys []string, types []registry.Type, env func(strin
 
 func (p *parser) line(s stanza.Stanza) error {
 	word := s.Name()
-	if slices.Contains(ofKubernetes(), word) {
+	if _, stock := ofKubernetes()[word]; stock {
 		p.top = append(p.top, s)
 		return nil
 	}
@@ -273,7 +268,11 @@ func (p *parser) finishKubernetes() error {
 	case len(p.top) == 0 && len(p.conf.registries) > 0:
 		return nil
 	}
-	s := stanza.Stanza{File: p.within.File, Line: p.within.Line, Words: []string{"kubernetes"}, Block: p.top, Open: true}
+	block, err := p.block()
+	if err != nil {
+		return err
+	}
+	s := stanza.Stanza{File: p.within.File, Line: p.within.Line, Words: []string{"kubernetes"}, Block: block, Open: true}
 	if p.conf.noEndpoints {
 		s.Block = append(s.Block, stanza.Stanza{File: s.File, Line: s.Line, Words: []string{"noendpoints"}})
 	}
