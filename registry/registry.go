@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 )
@@ -83,6 +84,9 @@ var (
 	// ErrFenced: the owner's fence was moved by a newer writer, or was never
 	// claimed. Nothing more may be written until a new Claim.
 	ErrFenced = errors.New("fenced off")
+	// ErrNoFence: the owner's fence is gone, so nobody took over; wraps
+	// ErrFenced. A new Claim without bump makes it anew.
+	ErrNoFence = fmt.Errorf("%w: the fence is gone", ErrFenced)
 	// ErrForeignFence: the fence of this owner names other sources, so another
 	// bridge uses the same owner name.
 	ErrForeignFence = errors.New("owner name is in use for other sources")
