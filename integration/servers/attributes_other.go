@@ -9,3 +9,6 @@ import "syscall"
 func processAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }
+
+// frozen cannot be asked here.
+func frozen(int) bool { return true }

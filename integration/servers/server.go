@@ -196,8 +196,19 @@ func (s *Server) Kill() {
 	}
 }
 
-// Pause freezes the server: its connections stay open and nothing is answered, until Resume.
-func (s *Server) Pause() error { return s.signal("pause", syscall.SIGSTOP) }
+// Pause freezes the server: its connections stay open and nothing is answered, until Resume. It returns when that is so.
+func (s *Server) Pause() error {
+	if err := s.signal("pause", syscall.SIGSTOP); err != nil {
+		return err
+	}
+	for range 1000 {
+		if frozen(s.PID()) {
+			return nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return fmt.Errorf("servers: pause %s: it still runs", s.name)
+}
 
 // Resume lets a paused server go on.
 func (s *Server) Resume() error { return s.signal("resume", syscall.SIGCONT) }
