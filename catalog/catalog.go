@@ -87,7 +87,10 @@ func (f *Feed) Replace(all []*Service) {
 		for ref := range gone {
 			s.drop(o, ref)
 		}
-		o.state.Synced = true
+		if !o.state.Synced {
+			o.state.Synced = true
+			s.regime++
+		}
 		o.heard()
 		return true
 	})
@@ -151,7 +154,7 @@ func (f *Feed) Identify(id Identity) {
 			return false
 		}
 		o.state.Identity = id
-		s.identified++
+		s.regime++
 		return true
 	})
 }
@@ -177,7 +180,7 @@ func (f *Feed) Connected(err error) {
 // Refuse reports that a record of the origin is left out and why, or with a
 // nil error that it is well again or gone. It reports whether that is news, so
 // that the caller logs once a change and not once a try. At most MaxRefused
-// records are kept by name; the rest are counted.
+// records are kept; more are neither kept nor news until others are well.
 func (f *Feed) Refuse(record string, err error) (news bool) {
 	f.edit(func(_ *Snapshot, o *origin) bool {
 		news = o.refuse(record, err)

@@ -200,3 +200,20 @@ func TestConnectedSince(t *testing.T) {
 		}
 	})
 }
+
+func TestRefuseIsBounded(t *testing.T) {
+	c := New(Policy{})
+	f := c.Feed("etcd/x")
+	for i := range MaxRefused + 5 {
+		if news := f.Refuse(fmt.Sprint(i), errors.New("bad")); news != (i < MaxRefused) {
+			t.Fatalf("record %d: news = %v", i, news)
+		}
+	}
+	before := c.Snapshot()
+	if f.Refuse("one more", errors.New("bad")) || c.Snapshot() != before {
+		t.Error("a record beyond the bound made a new snapshot")
+	}
+	if !f.Refuse("0", nil) || !f.Refuse("one more", errors.New("bad")) {
+		t.Error("a place that became free is not used")
+	}
+}

@@ -17,6 +17,7 @@ type OriginPolicy struct {
 	Origin Origin
 	Speaks bool     // it speaks for the namespaces that it holds (kubernetes, manifests)
 	Given  []string // namespaces given to it, where it may answer beside those who speak
+	Bound  bool     // it never holds a key in another namespace than those given
 	Trust  []string // owners whose mirrors there answer under the key in their mark
 }
 
@@ -61,6 +62,11 @@ func (p *Policy) of(o Origin) OriginPolicy {
 
 func (p *Policy) speakers() bool {
 	return slices.ContainsFunc(p.Origins, func(op OriginPolicy) bool { return op.Speaks })
+}
+
+// mayHold reports whether the origin may hold keys in ns at all.
+func (op OriginPolicy) mayHold(ns string) bool {
+	return !op.Bound || slices.Contains(op.Given, ns)
 }
 
 // given reports whether the configuration gave ns to the origin.

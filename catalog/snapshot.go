@@ -17,7 +17,7 @@ type Snapshot struct {
 	origins    map[Origin]*origin
 	keys       pmap.Map[Key, []*Service] // every service, under each key it may answer to
 	namespaces pmap.Map[string, nsCount] // what is known of each namespace
-	identified int                       // how often an identity changed
+	regime     int                       // how often an identity changed or an origin synced first
 	changed    chan struct{}             // closed when a newer snapshot exists
 }
 
@@ -46,7 +46,7 @@ type State struct {
 	Refused   int // records left out
 }
 
-// MaxRefused is how many refused records an origin keeps by name.
+// MaxRefused is how many refused records an origin keeps.
 const MaxRefused = 1000
 
 func newSnapshot(p Policy) *Snapshot {
@@ -93,10 +93,13 @@ func (o *origin) refuse(record string, err error) (news bool) {
 	if err == nil && !known || err != nil && known && was.Error() == err.Error() {
 		return false
 	}
+	if !known && len(o.refused) >= MaxRefused {
+		return false
+	}
 	next := make(map[string]error, len(o.refused)+1)
 	maps.Copy(next, o.refused)
 	delete(next, record)
-	if err != nil && len(next) < MaxRefused {
+	if err != nil {
 		next[record] = err
 	}
 	o.refused = next
@@ -288,9 +291,9 @@ func (s *Snapshot) Keys() iter.Seq[Key] {
 // Since returns the keys whose services may differ between older and s, each
 // once, in no order. The cost is that of the change, except that a namespace
 // which came or went costs a walk over all keys, and a change of identity or
-// the first sync of an origin that speaks returns all of them.
+// the first sync of an origin returns all of them.
 func (s *Snapshot) Since(older *Snapshot) []Key {
-	if s.identified != older.identified || s.spoken() != older.spoken() {
+	if s.regime != older.regime {
 		return s.allSince(older)
 	}
 	seen := map[Key]bool{}

@@ -15,9 +15,11 @@ import (
 //	    a speaking origin holds                             only if given that namespace
 //	    no speaking origin holds                            once all who speak are synced, or if given
 //	    no origin speaks                                    yes
-//	a mirror of what an origin here holds (by identity)     never: the original does, or its absence
-//	another mirror, under the key in its mark               for trusted owners, by the rules above
-//	another mirror, under its own key                       by the rules above
+//	a mirror, under its original's key, where the
+//	    original's registry is synced here (by identity)    never: the original does, or its absence
+//	    it is not                                           for trusted owners, or where that is its own
+//	                                                        key, too; by the rules above
+//	a mirror, under another key                             by the rules above
 //
 // Services of one origin under one key answer together. Between origins, the
 // policy's Merge decides, those who speak first.
@@ -42,7 +44,7 @@ func (s *Snapshot) Lookup(k Key) *Service {
 }
 
 func (s *Snapshot) mayAnswer(k Key, svc *Service) bool {
-	if svc.Mark != nil && s.hasOriginal(svc) {
+	if svc.Mark != nil && svc.Mark.Key == k && s.hasOriginal(svc) {
 		return false
 	}
 	op := s.policy.of(svc.Origin)
@@ -53,13 +55,13 @@ func (s *Snapshot) mayAnswer(k Key, svc *Service) bool {
 }
 
 // hasOriginal reports whether the registry that svc is a mirror of is one of
-// the origins here: then that origin knows better.
+// the origins here and synced: then that origin knows better.
 func (s *Snapshot) hasOriginal(svc *Service) bool {
 	if svc.Mark.Of == "" {
 		return false
 	}
 	for _, o := range s.origins {
-		if o.state.Identity == svc.Mark.Of {
+		if o.state.Synced && o.state.Identity == svc.Mark.Of {
 			return true
 		}
 	}
@@ -110,18 +112,26 @@ func (s *Snapshot) Namespace(ns string) bool {
 // Pending reports whether an origin that may hold names in ns never reported
 // them, so that the absence of a name means nothing yet.
 func (s *Snapshot) Pending(ns string) bool {
+	speakers := s.policy.speakers()
 	for _, op := range s.policy.Origins {
-		if s.origins[op.Origin].state.Synced {
-			continue
-		}
-		if op.Speaks || op.given(ns) || !s.policy.speakers() {
-			return true
-		}
-		if !protected(ns) && !s.spokenFor(ns) {
+		switch {
+		case s.origins[op.Origin].state.Synced, !op.mayHold(ns):
+		case op.Speaks, op.given(ns), !speakers, !protected(ns) && !s.spokenFor(ns):
 			return true
 		}
 	}
 	return false
+}
+
+// PendingAddr reports whether the absence of an address means nothing yet: an
+// origin that speaks for namespaces never reported, or where none does, any
+// origin. The others are not waited for: while one of them is down, the
+// addresses of everybody else would have no names.
+func (s *Snapshot) PendingAddr() bool {
+	if s.policy.speakers() {
+		return !s.spoken()
+	}
+	return !s.Synced()
 }
 
 // join returns what a and b hold together, under k. The first one's type,
