@@ -37,6 +37,8 @@ const maxChain = 10
 //	_P._T.S.NS.svc.Z           with a port of that name              A, AAAA, SRV
 //	_T.S.NS.svc.Z              with a port of that protocol          nothing
 //	H.S.NS.svc.Z               with a ready endpoint of that name    A, AAAA, SRV of its ports
+//	W.pin._zone.S.NS.svc.Z     by the option zonal, with a headless  A, AAAA, SRV
+//	                           service S
 //	1-2-3-4.NS.pod.Z           by the option pods                    A or AAAA
 //	4.3.2.1.in-addr.arpa       with a service or endpoint there      PTR
 //	3.2.1.in-addr.arpa, ...    with such a name below                nothing
@@ -68,6 +70,8 @@ func (v *view) lookup(q query, name string, typ uint16) answer {
 			return answer{}
 		}
 		return v.absent(q.key.Namespace)
+	case kindZonal:
+		return v.zonal(q, name, typ)
 	case kindPod:
 		return v.pod(q, name, typ)
 	case kindReverse, kindNet:
@@ -261,7 +265,7 @@ func (v *view) reverse(q query, name string, typ uint16) answer {
 		return answer{}
 	case known:
 		return holds(typ, dns.TypePTR, func() []dns.RR { return v.ptr(name, q.net.Addr()) })
-	case !v.snap.Synced():
+	case v.snap.PendingAddr():
 		return answer{rcode: dns.RcodeServerFailure}
 	}
 	return answer{rcode: dns.RcodeNameError}

@@ -21,7 +21,7 @@ func (p *Isthmus) Metadata(ctx context.Context, state request.Request) context.C
 		return ctx
 	}
 	tree, ok := q.tree(name)
-	if !ok {
+	if !ok || q.where != "" && !p.conf.zonal {
 		metadata.SetValueFunc(ctx, "kubernetes/parse-error", func() string { return "invalid query name" })
 		return ctx
 	}
@@ -32,6 +32,9 @@ func (p *Isthmus) Metadata(ctx context.Context, state request.Request) context.C
 	set("namespace", q.key.Namespace)
 	set("protocol", q.proto)
 	set("port-name", q.port)
+	if p.conf.zonal {
+		set("zone", q.where)
+	}
 	if q.kind == kindPod {
 		set("service", q.host)
 		set("endpoint", "")
@@ -50,7 +53,7 @@ func (q *query) tree(name string) (string, bool) {
 		return "", true
 	case kindBranch:
 		return "", !strings.HasPrefix(name, "dns.")
-	case kindService, kindEndpoint, kindPort:
+	case kindService, kindEndpoint, kindPort, kindZonal:
 		return "svc", true
 	case kindPod:
 		return "pod", true

@@ -56,6 +56,13 @@ func TestMetadata(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
+	if got, want := told(p, "a.b.pin._zone.db.shop.svc.cluster.local."), "parse-error=invalid query name"; got != want {
+		t.Errorf("a zonal name is %q, want %q", got, want)
+	}
+	with := &Isthmus{conf: block(t, "kubernetes\nzonal")}
+	if got, want := told(with, "a.b.pin._zone.db.shop.svc.cluster.local."), "kind=svc namespace=shop service=db zone=a.b"; got != want {
+		t.Errorf("a zonal name is %q, want %q", got, want)
+	}
 	all := p.Metadata(metadata.ContextWithMetadata(context.Background()), request.Request{W: &test.ResponseWriter{}, Req: new(dns.Msg).SetQuestion("cluster.local.", dns.TypeA)})
 	want := []string{"kubernetes/endpoint", "kubernetes/kind", "kubernetes/namespace", "kubernetes/port-name", "kubernetes/protocol", "kubernetes/service"}
 	if diff := cmp.Diff(want, slices.Sorted(slices.Values(metadata.Labels(all)))); diff != "" {

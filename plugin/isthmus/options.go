@@ -22,6 +22,7 @@ type config struct {
 	pods           podMode
 	noEndpoints    bool
 	ignoreEmpty    bool
+	zonal          bool // names of zones of the cluster exist
 	fall           fall.F
 	startupTimeout time.Duration
 	merge          catalog.Merge
@@ -94,6 +95,7 @@ func options() map[string]option {
 		"pods":               {"pods disabled|insecure", 1, 1, setPods},
 		"endpoint_pod_names": {"endpoint_pod_names", 0, 0, func(c *config, _ stanza.Stanza) error { c.podNames = true; return nil }},
 		"noendpoints":        {"noendpoints", 0, 0, func(c *config, _ stanza.Stanza) error { c.noEndpoints = true; return nil }},
+		"zonal":              {"zonal", 0, 0, func(c *config, _ stanza.Stanza) error { c.zonal = true; return nil }},
 		"ttl":                {"ttl SECONDS", 1, 1, setTTL},
 		"ignore":             {"ignore empty_service", 1, 1, setIgnore},
 		"fallthrough":        {"fallthrough [ZONE...]", 0, -1, func(c *config, s stanza.Stanza) error { c.fall.SetZonesFromArgs(s.Args()); return nil }},
@@ -108,7 +110,7 @@ func options() map[string]option {
 // would answer what nobody asked for.
 func notYet() []string {
 	return []string{
-		"multicluster", "zonal",
+		"multicluster",
 		"allow", "domain", "external", "prefer_zone", "snapshot", "zookeeper",
 	}
 }
@@ -249,6 +251,9 @@ func (p *parser) open(t registry.Type, s stanza.Stanza) error {
 func (p *parser) finish() error {
 	if err := p.finishKubernetes(); err != nil {
 		return err
+	}
+	if p.conf.zonal && p.conf.noEndpoints {
+		return p.within.Errorf("%q wants the endpoints that %q leaves out", "zonal", "noendpoints")
 	}
 	for _, o := range p.conf.require {
 		if !slices.ContainsFunc(p.conf.registries, func(r registry.Config) bool { return r.Origin() == o }) {

@@ -22,6 +22,7 @@ const (
 	kindService               // S.NS.svc.Z
 	kindEndpoint              // H.S.NS.svc.Z, or _PROTO.S.NS.svc.Z, the parent of port names
 	kindPort                  // _PORT._PROTO.S.NS.svc.Z
+	kindZonal                 // W.pin._zone.S.NS.svc.Z, and its parents up to _zone
 	kindPod                   // 1-2-3-4.NS.pod.Z
 	kindReverse               // a whole address below in-addr.arpa or ip6.arpa
 	kindNet                   // the beginning of one
@@ -29,13 +30,15 @@ const (
 
 // query is a name as the schema reads it. All its strings are part of the name.
 type query struct {
-	kind  kind
-	zone  int         // index of the zone
-	key   catalog.Key // namespace, and the service if there is one
-	host  string      // the label left of the service, or the pod's
-	port  string      // without its underscore; "" stands for any
-	proto string      // likewise
-	net   netip.Prefix
+	kind   kind
+	zone   int         // index of the zone
+	key    catalog.Key // namespace, and the service if there is one
+	host   string      // the label left of the service, or the pod's
+	port   string      // without its underscore; "" stands for any
+	proto  string      // likewise
+	where  string      // a zone of the cluster; "" in the parents of such names
+	prefer bool        // where nothing stands there, all others do
+	net    netip.Prefix
 }
 
 // zone is one zone that is served.
@@ -94,7 +97,7 @@ func (zs zones) parse(name string) (query, bool) {
 	n := 0
 	for off := 0; name != "."; {
 		if z := zs.find(name[off:]); z >= 0 {
-			return schema(name, z, labels[:min(n, maxLabels)], n), true
+			return zs.schema(name, z, labels[:min(n, maxLabels)], n), true
 		}
 		next, end := dns.NextLabel(name, off)
 		if n < maxLabels {
@@ -107,13 +110,13 @@ func (zs zones) parse(name string) (query, bool) {
 		off = next
 	}
 	if z := zs.find("."); z >= 0 {
-		return schema(name, z, labels[:min(n, maxLabels)], n), true
+		return zs.schema(name, z, labels[:min(n, maxLabels)], n), true
 	}
 	return query{}, false
 }
 
 // schema reads the n labels left of zone z, of which labels holds the first.
-func schema(name string, z int, labels []string, n int) query {
+func (zs zones) schema(name string, z int, labels []string, n int) query {
 	q := query{zone: z}
 	switch {
 	case n == 0:
@@ -121,7 +124,7 @@ func schema(name string, z int, labels []string, n int) query {
 	case isReverse(name):
 		q.reverse(name)
 	case n > maxLabels:
-		q.kind = kindNone
+		q.readZonal(name, zs[z])
 	case labels[n-1] == "svc":
 		q.service(labels[:n-1])
 	case labels[n-1] == "pod":
@@ -149,7 +152,14 @@ func (q *query) service(l []string) {
 		q.kind = kindService
 	case 3:
 		q.kind, q.host = kindEndpoint, l[0]
+		if l[0] == zonal {
+			q.kind, q.host = kindZonal, ""
+		}
 	case 4:
+		if l[1] == zonal && isDirective(l[0]) {
+			q.kind = kindZonal
+			return
+		}
 		q.kind = kindPort
 		q.port, q.proto = strings.TrimPrefix(l[0], "_"), strings.TrimPrefix(l[1], "_")
 	}

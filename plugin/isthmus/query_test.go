@@ -25,6 +25,18 @@ func TestParse(t *testing.T) {
 		{"h.a.b.svc.cluster.local.", true, query{kind: kindEndpoint, key: catalog.Key{Namespace: "b", Name: "a"}, host: "h"}},
 		{"_p._t.a.b.svc.cluster.local.", true, query{kind: kindPort, key: catalog.Key{Namespace: "b", Name: "a"}, port: "p", proto: "t"}},
 		{"x._p._t.a.b.svc.cluster.local.", true, query{}},
+		{"_zone.a.b.svc.cluster.local.", true, query{kind: kindZonal, key: catalog.Key{Namespace: "b", Name: "a"}}},
+		{"pin._zone.a.b.svc.cluster.local.", true, query{kind: kindZonal, key: catalog.Key{Namespace: "b", Name: "a"}}},
+		{"prefer._zone.a.b.svc.cluster.local.", true, query{kind: kindZonal, key: catalog.Key{Namespace: "b", Name: "a"}}},
+		{"pin.zone.a.b.svc.cluster.local.", true, query{kind: kindPort, key: catalog.Key{Namespace: "b", Name: "a"}, port: "pin", proto: "zone"}},
+		{"x._zone.a.b.svc.cluster.local.", true, query{kind: kindPort, key: catalog.Key{Namespace: "b", Name: "a"}, port: "x", proto: "zone"}},
+		{"w.pin._zone.a.b.svc.cluster.local.", true, query{kind: kindZonal, key: catalog.Key{Namespace: "b", Name: "a"}, where: "w"}},
+		{"w.x.y.prefer._zone.a.b.svc.sub.cluster.local.", true, query{kind: kindZonal, zone: 1, key: catalog.Key{Namespace: "b", Name: "a"}, where: "w.x.y", prefer: true}},
+		{`w\.pin.pin._zone.a.b.svc.cluster.local.`, true, query{kind: kindZonal, key: catalog.Key{Namespace: "b", Name: "a"}, where: `w\.pin`}},
+		{"w.x._zone.a.b.svc.cluster.local.", true, query{}},
+		{"w.pin._zone.a.b.pod.cluster.local.", true, query{}},
+		{"w.pin._zone.a.b.c.svc.cluster.local.", true, query{}},
+		{"pin._zone.w.x.a.b.svc.cluster.local.", true, query{}},
 		{"1-2-3-4.b.pod.cluster.local.", true, query{kind: kindPod, key: catalog.Key{Namespace: "b"}, host: "1-2-3-4"}},
 		{`a\.b.svc.cluster.local.`, true, query{kind: kindNamespace, key: catalog.Key{Namespace: `a\.b`}}},
 		{`a.b.svc\.cluster.local.`, false, query{}},
@@ -48,7 +60,7 @@ func samePrefix(a, b netip.Prefix) bool { return a == b }
 
 func TestParseRootZone(t *testing.T) {
 	zs := newZones([]string{"."})
-	for name, want := range map[string]kind{".": kindApex, "svc.": kindBranch, "a.b.svc.": kindService, "4.3.2.1.in-addr.arpa.": kindReverse, "com.": kindNone} {
+	for name, want := range map[string]kind{".": kindApex, "svc.": kindBranch, "a.b.svc.": kindService, "4.3.2.1.in-addr.arpa.": kindReverse, "com.": kindNone, "w.pin._zone.a.b.svc.": kindZonal} {
 		if q, ours := zs.parse(name); !ours || q.kind != want {
 			t.Errorf("parse(%q) = %v, %v, want kind %v", name, q.kind, ours, want)
 		}
@@ -89,12 +101,13 @@ func FuzzParse(f *testing.F) {
 		"web.shop.svc.cluster.local.", "_http._tcp.web.shop.svc.cluster.local.", "db-0.db.shop.svc.cluster.local.", "_._.web.shop.svc.cluster.local.",
 		"1-2-3-4.shop.pod.cluster.local.", "1.0.0.10.in-addr.arpa.", "0.d.f.ip6.arpa.", `\.\000.svc.cluster.local.`, "cluster.local.", ".",
 		`inner.shop.svc.cluster.local.`, "ns.dns.cluster.local.", `x\.cluster.local.`, "--.shop.pod.cluster.local.",
+		"w.pin._zone.db.shop.svc.cluster.local.", `\.w.prefer._zone.db.shop.svc.cluster.local.`,
 	} {
 		for i := range allTypes {
 			f.Add(name, uint8(i))
 		}
 	}
-	conf := block(f, "kubernetes\nconsul\npods insecure\nendpoint_pod_names")
+	conf := block(f, "kubernetes\nconsul\npods insecure\nendpoint_pod_names\nzonal")
 	v := newView(conf, synced(f, conf).Snapshot(), start)
 	f.Fuzz(func(t *testing.T, name string, typ uint8) {
 		lower := strings.ToLower(name)

@@ -88,6 +88,7 @@ func TestOptions(t *testing.T) {
 		{"pods insecure", func(c *config) bool { return c.pods == podsInsecure }},
 		{"pods disabled", func(c *config) bool { return c.pods == podsDisabled }},
 		{"endpoint_pod_names", func(c *config) bool { return c.podNames }},
+		{"zonal", func(c *config) bool { return c.zonal }},
 		{"noendpoints", func(c *config) bool { return c.noEndpoints }},
 		{"ignore empty_service", func(c *config) bool { return c.ignoreEmpty }},
 		{"startup_timeout 1m", func(c *config) bool { return c.startupTimeout == time.Minute }},
