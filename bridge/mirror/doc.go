@@ -15,7 +15,9 @@
 //
 //   - Only natives of the source are copied, never a mirror.
 //   - Only mirrors of this rule are ever written or deleted: those whose mark
-//     names this owner and the source's identity.
+//     names this owner and the source's identity. Two rules that mirror one
+//     registry to one target, by two origins, could not tell theirs apart and
+//     write nothing.
 //   - Nothing is deleted unless the source was synced and both sides are
 //     connected, nor more at a time than the rule's limit allows.
 //   - A service that cannot be held is reported; its old copy stands, and the

@@ -8,7 +8,7 @@ import (
 )
 
 // blocked returns why nothing at all may be written for r now, or "".
-func blocked(s *catalog.Snapshot, r *Rule) string {
+func blocked(s *catalog.Snapshot, r *Rule, rivals []Rival) string {
 	from, to := s.State(r.From), s.State(r.To)
 	switch {
 	case !to.Synced:
@@ -20,11 +20,16 @@ func blocked(s *catalog.Snapshot, r *Rule) string {
 	case from.Identity == to.Identity:
 		return fmt.Sprintf("%s and %s are the same registry", r.From, r.To)
 	}
+	for _, rival := range rivals {
+		if other := rival.Rule.From; s.State(other).Identity == from.Identity {
+			return fmt.Sprintf("%s and %s are the same registry: mirror it to %s by one rule", min(r.From, other), max(r.From, other), r.To)
+		}
+	}
 	return ""
 }
 
 // blind returns why nothing may be deleted for r now, or "".
-func blind(s *catalog.Snapshot, r *Rule) string {
+func blind(s *catalog.Snapshot, r *Rule, rivals []Rival) string {
 	from, to := s.State(r.From), s.State(r.To)
 	switch {
 	case !from.Synced:
@@ -33,6 +38,15 @@ func blind(s *catalog.Snapshot, r *Rule) string {
 		return fmt.Sprintf("%s is not connected", r.From)
 	case !to.Connected:
 		return fmt.Sprintf("%s is not connected", r.To)
+	}
+	for _, rival := range rivals {
+		other := rival.Rule.From
+		switch of := s.State(other).Identity; {
+		case of == from.Identity:
+			return fmt.Sprintf("its original may be at %s, the same registry", other)
+		case of == "" && other.Type() == r.From.Type():
+			return fmt.Sprintf("%s is not known yet, and may be the same registry as %s", other, r.From)
+		}
 	}
 	return ""
 }

@@ -159,12 +159,9 @@ func (l *Loop) round(ctx context.Context, s *catalog.Snapshot) (again bool, due 
 
 // plan says what is to be written by s.
 func (l *Loop) plan(s *catalog.Snapshot, now time.Time) *Plan {
-	rivals := func() []*Wanted {
-		all := make([]*Wanted, len(l.rivals))
-		for i, r := range l.rivals {
-			all[i] = l.desired(s, r)
-		}
-		return all
+	rivals := make([]Rival, len(l.rivals))
+	for i, r := range l.rivals {
+		rivals[i] = Rival{r, func() *Wanted { return l.desired(s, r) }}
 	}
 	return Diff(s, l.desired(s, l.rule), rivals, l.budget.now(l.rule, now))
 }

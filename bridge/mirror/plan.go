@@ -79,8 +79,15 @@ type Budget struct {
 	Released map[catalog.Ref]bool
 }
 
-// Diff returns what is to be written so that the target holds what w wants.
-// rivals are what the other rules to the same target want.
+// Rival is another rule to the same target, and what it wants, which is asked
+// for only where it matters.
+type Rival struct {
+	Rule   *Rule
+	Wanted func() *Wanted
+}
+
+// Diff returns what is to be written so that the target holds what w wants,
+// while the rivals want the same of it.
 //
 //	wanted  found at the target                  do
 //	yes     nothing                              put, unless a rival with a lesser origin wants the name
@@ -99,9 +106,13 @@ type Budget struct {
 // is not connected; while its original's new name is not there; and while the
 // budget is exceeded. The mirror of an original that is refused, or that lost
 // its name, stands. Nothing is put while the target is not there.
-func Diff(s *catalog.Snapshot, w *Wanted, rivals func() []*Wanted, b Budget) *Plan {
+//
+// Marks name a registry and not the origin that reads it. So nothing is written
+// while a rival's source is the same registry as the rule's, since which of the
+// two a mirror belongs to cannot be told, and nothing is deleted while it may be.
+func Diff(s *catalog.Snapshot, w *Wanted, rivals []Rival, b Budget) *Plan {
 	p := &Plan{Rule: w.Rule, Taken: slices.Clone(w.Taken), Refused: w.Refused}
-	if p.Blocked = blocked(s, w.Rule); !s.State(w.Rule.To).Synced || w.Of == "" {
+	if p.Blocked = blocked(s, w.Rule, rivals); !s.State(w.Rule.To).Synced || w.Of == "" {
 		return p
 	}
 	found := survey(s, w.Rule)
@@ -120,7 +131,7 @@ func Diff(s *catalog.Snapshot, w *Wanted, rivals func() []*Wanted, b Budget) *Pl
 		}
 	}
 	p.yield(w, rivals)
-	p.holdBlind(blind(s, w.Rule))
+	p.holdBlind(blind(s, w.Rule, rivals))
 	p.holdBudget(w, total, b)
 	p.sort()
 	return p
@@ -203,17 +214,17 @@ func (p *Plan) unwanted(w *Wanted, m *catalog.Service, found map[catalog.Key]spo
 }
 
 // yield leaves names where nothing stands to rivals whose claim comes first.
-func (p *Plan) yield(w *Wanted, rivals func() []*Wanted) {
-	fresh := slices.ContainsFunc(p.Puts, func(c Change) bool { return c.Found == nil })
-	if !fresh || rivals == nil {
+func (p *Plan) yield(w *Wanted, rivals []Rival) {
+	if !slices.ContainsFunc(p.Puts, func(c Change) bool { return c.Found == nil }) {
 		return
 	}
-	for _, rival := range rivals() {
+	for _, rival := range rivals {
 		if rival.Rule.From >= w.Rule.From {
 			continue
 		}
+		services := rival.Wanted().Services
 		p.Puts = slices.DeleteFunc(p.Puts, func(c Change) bool {
-			theirs := rival.Services[c.Want.Key]
+			theirs := services[c.Want.Key]
 			if c.Found != nil || theirs == nil {
 				return false
 			}
@@ -242,8 +253,11 @@ func Plans(s *catalog.Snapshot, rules []*Rule, canon func(to catalog.Origin) Der
 	}
 	plans := make([]*Plan, len(rules))
 	for i, w := range all {
-		rivals := func() []*Wanted {
-			return slices.DeleteFunc(slices.Clone(all), func(o *Wanted) bool { return o == w || o.Rule.To != w.Rule.To })
+		var rivals []Rival
+		for _, o := range all {
+			if o != w && o.Rule.To == w.Rule.To {
+				rivals = append(rivals, Rival{o.Rule, func() *Wanted { return o }})
+			}
 		}
 		plans[i] = Diff(s, w, rivals, Budget{})
 	}

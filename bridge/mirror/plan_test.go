@@ -156,10 +156,44 @@ func TestDiffRivals(t *testing.T) {
 		{first, last, "put shop/web"},
 		{last, first, `taken shop/web: the name goes to kubernetes/src "shop/web"`},
 	} {
-		rivals := func() []*Wanted { return []*Wanted{wanted(s, tt.rival)} }
+		rivals := []Rival{{tt.rival, func() *Wanted { return wanted(s, tt.rival) }}}
 		if got := Diff(s, wanted(s, tt.rule), rivals, Budget{}).text(); got != tt.want {
 			t.Errorf("%s: Diff = %q, want %q", tt.rule, got, tt.want)
 		}
+	}
+}
+
+// TestDiffTwins holds that two origins which may be one registry never delete
+// each other's mirrors.
+func TestDiffTwins(t *testing.T) {
+	const twin, stranger = catalog.Origin("kubernetes/twin"), catalog.Origin("etcd/twin")
+	const one = "delete shop/web at 7"
+	tests := []struct {
+		name  string
+		rival catalog.Origin
+		is    catalog.Identity // the rival's
+		from  catalog.Origin   // of the rule
+		want  string
+	}{
+		{name: "another registry", rival: twin, is: "another", from: src, want: one},
+		{name: "the same, the lesser", rival: twin, is: id(src), from: src, want: "hold shop/web at 7\nblocked: kubernetes/src and kubernetes/twin are the same registry: mirror it to consul/dst by one rule"},
+		{name: "the same, the greater", rival: src, is: id(src), from: twin, want: "hold shop/web at 7\nblocked: kubernetes/src and kubernetes/twin are the same registry: mirror it to consul/dst by one rule"},
+		{name: "not known yet", rival: twin, from: src, want: "hold shop/web at 7"},
+		{name: "not known yet, of another type", rival: stranger, from: src, want: one},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := sides(t, map[catalog.Origin]string{dst: ours})
+			c.Feed(tt.rival).Identify(tt.is)
+			c.Feed(tt.from).Identify(id(src))
+			c.Feed(tt.from).Replace(parse(t, other))
+			s, r, rival := c.Snapshot(), rule(), rule()
+			r.From, rival.From = tt.from, tt.rival
+			p := Diff(s, wanted(s, r), []Rival{{rival, func() *Wanted { return wanted(s, rival) }}}, Budget{})
+			if diff := cmp.Diff(tt.want, withoutOther(p.text())); diff != "" {
+				t.Errorf("Diff: -want +got\n%s", diff)
+			}
+		})
 	}
 }
 
