@@ -98,7 +98,7 @@ func TestNotSynced(t *testing.T) {
 			{"x.shop.svc.Z", "*", next_},
 			{"api.consul.svc.Z", "*", other},
 			{"80.0.0.10.in-addr.arpa.", "PTR", "NOERROR\n80.0.0.10.in-addr.arpa. PTR web.shop.svc.Z\n"},
-			{"9.9.9.10.in-addr.arpa.", "PTR", other},
+			{"9.9.9.10.in-addr.arpa.", "PTR", next_},
 		})
 	})
 	t.Run("consul only", func(t *testing.T) {

@@ -187,7 +187,7 @@ func (c *config) Origin() catalog.Origin { return catalog.Origin("consul/" + c.n
 func (c *config) Policy() catalog.OriginPolicy {
 	given := append([]string{c.namespace}, c.allow...)
 	slices.Sort(given)
-	return catalog.OriginPolicy{Origin: c.Origin(), Given: slices.Compact(given), Trust: slices.Clone(c.trust)}
+	return catalog.OriginPolicy{Origin: c.Origin(), Given: slices.Compact(given), Bound: len(c.trust) == 0, Trust: slices.Clone(c.trust)}
 }
 
 // Naming puts mirrors into the one namespace.
