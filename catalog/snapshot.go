@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"iter"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -17,6 +18,7 @@ type Snapshot struct {
 	origins    map[Origin]*origin
 	keys       pmap.Map[Key, []*Service] // every service, under each key it may answer to
 	namespaces pmap.Map[string, nsCount] // what is known of each namespace
+	podsAt     pmap.Map[netip.Addr, []*Pod]
 	regime     int                       // how often an identity changed or an origin synced first
 	changed    chan struct{}             // closed when a newer snapshot exists
 }
@@ -30,6 +32,7 @@ type origin struct {
 	state      State
 	services   pmap.Map[Ref, *Service]
 	namespaces pmap.Map[string, struct{}]
+	pods       pmap.Map[Key, *Pod]
 	refused    map[string]error
 }
 
@@ -55,6 +58,7 @@ func newSnapshot(p Policy) *Snapshot {
 		origins:    make(map[Origin]*origin, len(p.Origins)),
 		keys:       pmap.New[Key, []*Service](),
 		namespaces: pmap.New[string, nsCount](),
+		podsAt:     pmap.New[netip.Addr, []*Pod](),
 		changed:    make(chan struct{}),
 	}
 	for _, op := range p.Origins {
@@ -68,6 +72,7 @@ func newOrigin(o Origin) *origin {
 		state:      State{Origin: o},
 		services:   pmap.New[Ref, *Service](),
 		namespaces: pmap.New[string, struct{}](),
+		pods:       pmap.New[Key, *Pod](),
 	}
 }
 
