@@ -181,6 +181,9 @@ func (l *Loop) age(p *Plan, now time.Time) {
 		l.lag = now.Sub(l.since)
 		l.since = time.Time{}
 	}
+	if !pending { // then a claim that failed is in nobody's way
+		l.err, l.claims, l.claimDue = nil, 0, time.Time{}
+	}
 	refs := make(map[catalog.Ref]bool, len(p.Puts)+len(p.Deletes))
 	for _, list := range [][]Change{p.Puts, p.Deletes} {
 		for _, c := range list {

@@ -202,6 +202,34 @@ func TestLoopForeignFence(t *testing.T) {
 	})
 }
 
+// TestLoopClaimFails holds that a claim which failed is tried again, and
+// forgotten once there is nothing to write.
+func TestLoopClaimFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newStore(t, src, plain), newStore(t, dst, "")
+		b.refusing(errors.New("out of ink"))
+		p := start(t, nil, []*Rule{rule()}, a, b)
+		defer p.stop()
+		l := p.loops[rule().String()]
+		pass(time.Minute)
+		if st := l.Status(); !strings.Contains(st.Blocked, "out of ink") || b.called() > 0 {
+			t.Errorf("status: %+v, %d calls", st, b.called())
+		}
+		a.remove(webRef(""))
+		pass(time.Second)
+		if st := l.Status(); !st.Settled() {
+			t.Errorf("with nothing to write: %+v", st)
+		}
+		b.refusing(nil)
+		a.set(parse(t, plain)...)
+		pass(time.Second)
+		wantText(t, b, webMirror)
+		if st := l.Status(); !st.Settled() {
+			t.Errorf("once claimed: %+v", st)
+		}
+	})
+}
+
 func TestLoopSourceGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newStore(t, src, plain), newStore(t, dst, "")

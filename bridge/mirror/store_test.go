@@ -25,6 +25,7 @@ type store struct {
 	writes int        // services written
 	claims int
 	fail   func(catalog.Ref) error // asked before each service is written
+	refuse error                   // what a claim fails with
 }
 
 func newStore(t testing.TB, o catalog.Origin, text string) *store {
@@ -99,6 +100,13 @@ func (st *store) failing(fail func(catalog.Ref) error) {
 	st.fail = fail
 }
 
+// refusing sets what a claim fails with.
+func (st *store) refusing(err error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.refuse = err
+}
+
 // writer counts, and refuses services whose name begins with "bad".
 type writer struct {
 	registry.Writer
@@ -117,7 +125,11 @@ func (w *writer) Canon(s *catalog.Service) (*catalog.Service, error) {
 func (w *writer) Claim(ctx context.Context, f registry.Fence, bump bool) error {
 	w.store.mu.Lock()
 	w.store.claims++
+	refuse := w.store.refuse
 	w.store.mu.Unlock()
+	if refuse != nil {
+		return refuse
+	}
 	return w.Writer.Claim(ctx, f, bump)
 }
 
