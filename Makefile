@@ -1,7 +1,6 @@
 # make demo   a first answer in minutes: etcd, Consul, DNS and bridge on loopback
 # make test   everything that is tested, on real servers; does its own set-up
 # make build  bin/coredns and bin/isthmus
-# make bench  our speed beside the peers'
 # make servers  builds the real servers that tests and demo use
 
 GO ?= go
