@@ -47,12 +47,23 @@ func (b *Bridge) handler() http.Handler {
 	return mux
 }
 
-// ready answers 200 once every registry reported everything, and from then on:
-// a registry that is lost later is no reason to restart a bridge.
+// ready answers 200 once every registry reported everything, and from then on
+// while this bridge may write: a registry that is lost later is no reason to
+// restart a bridge, a newer writer that took over is one to look at it.
 func (b *Bridge) ready(w http.ResponseWriter, _ *http.Request) {
 	for _, st := range b.catalog.Snapshot().Origins() {
 		if !st.Synced {
 			http.Error(w, string(st.Origin)+" is not synced yet", http.StatusServiceUnavailable)
+			return
+		}
+	}
+	for _, rc := range b.config.Registries {
+		target := b.targets[rc.Origin()]
+		if target == nil {
+			continue
+		}
+		if err := target.Lost(); err != nil {
+			http.Error(w, fmt.Sprintf("%s: %v", rc.Origin(), err), http.StatusServiceUnavailable)
 			return
 		}
 	}

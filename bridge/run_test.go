@@ -228,6 +228,42 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// TestFencedOffIsUnready holds that a bridge which may not write any more says
+// so where it is asked.
+func TestFencedOffIsUnready(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := twoWaysPlaces(t)
+		b := opened(t, twoWays, all, t.Output())
+		defer b.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- b.Run(ctx) }()
+		settle := func() { time.Sleep(time.Second); synctest.Wait() }
+		ready := func() (int, string) {
+			w := httptest.NewRecorder()
+			b.ready(w, nil)
+			return w.Code, w.Body.String()
+		}
+		settle()
+		if code, body := ready(); code != 200 {
+			t.Errorf("ready: %d %s", code, body)
+		}
+		newer := all.open("consul/dc1", "prod")
+		if err := newer.Claim(ctx, registry.Fence{Owner: "prod", Sources: []catalog.Identity{"id:kubernetes/prod"}}, true); err != nil {
+			t.Fatal(err)
+		}
+		all["kubernetes/prod"].Remove(catalog.Ref{Key: catalog.Key{Namespace: "shop", Name: "web"}})
+		settle()
+		if code, body := ready(); code != 503 || !strings.HasPrefix(body, `consul/dc1: another writer of owner "prod" took over`) {
+			t.Errorf("ready once fenced off: %d %s", code, body)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
 // TestMetricsAddress holds that an address that cannot be had ends Run at once.
 func TestMetricsAddress(t *testing.T) {
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

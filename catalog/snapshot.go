@@ -19,8 +19,8 @@ type Snapshot struct {
 	keys       pmap.Map[Key, []*Service] // every service, under each key it may answer to
 	namespaces pmap.Map[string, nsCount] // what is known of each namespace
 	podsAt     pmap.Map[netip.Addr, []*Pod]
-	regime     int                       // how often an identity changed or an origin synced first
-	changed    chan struct{}             // closed when a newer snapshot exists
+	regime     int           // how often an identity changed or an origin synced first
+	changed    chan struct{} // closed when a newer snapshot exists
 }
 
 // nsCount counts who holds a namespace and what stands in it. Keys counts the

@@ -181,7 +181,48 @@ func TestLoopFenced(t *testing.T) {
 		if st := p.loops[rule().String()].Status(); !strings.Contains(st.Blocked, "took over") || st.Settled() {
 			t.Errorf("status: %+v", st)
 		}
-		wantCount(t, "said", strings.Count(p.log.String(), "nothing is written"), 1)
+		b.Link().Cut()
+		pass(time.Minute)
+		b.Link().Heal()
+		pass(time.Minute)
+		wantCount(t, "said", strings.Count(p.log.String(), `level=ERROR msg="nothing is written"`), 1)
+		wantCount(t, "said at any level", strings.Count(p.log.String(), "nothing is written"), 1)
+	})
+}
+
+// TestLoopFenceGone holds that a fence which somebody deleted is claimed anew,
+// ever more slowly if it goes again and again.
+func TestLoopFenceGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newStore(t, src, plain), newStore(t, dst, "")
+		p := start(t, nil, []*Rule{rule()}, a, b)
+		defer p.stop()
+		pass(time.Second)
+		claims := b.claimed()
+		b.failing(func(catalog.Ref) error {
+			if b.claimed() == claims {
+				return fmt.Errorf("put: %w", registry.ErrNoFence)
+			}
+			return nil
+		})
+		a.set(parse(t, strings.ReplaceAll(plain, "10.1.0.1", "10.1.0.7"))...)
+		pass(time.Second)
+		wantText(t, b, strings.ReplaceAll(webMirror, "10.1.0.1", "10.1.0.7"))
+		wantCount(t, "claims", b.claimed()-claims, 1)
+		if st := p.loops[rule().String()].Status(); !st.Settled() {
+			t.Errorf("status: %+v", st)
+		}
+
+		b.failing(func(catalog.Ref) error { return registry.ErrNoFence })
+		claims = b.claimed()
+		a.remove(webRef(""))
+		pass(time.Hour)
+		if n := b.claimed() - claims; n < 100 || n > 150 {
+			t.Errorf("%d claims in an hour, want about one in %s", n, lastRetry)
+		}
+		if st := p.loops[rule().String()].Status(); len(st.Failed) != 1 || st.Blocked != "" {
+			t.Errorf("status: %+v", st)
+		}
 	})
 }
 

@@ -24,7 +24,7 @@ func (l *Loop) publish(p *Plan) {
 		Held: p.held(), Budget: p.Budget, Taken: p.Taken, Refused: p.Refused, Failed: l.failed(p),
 		Puts: l.puts, Deletes: l.deletes, Lag: l.lag,
 	}
-	if err := l.blockedBy(); err != nil && st.Blocked == "" {
+	if err := l.blockedBy(); err != nil && (st.Blocked == "" || l.target.Lost() != nil) {
 		st.Blocked = err.Error()
 	}
 	l.status.Store(st)
@@ -73,10 +73,14 @@ func (l *Loop) say(st *Status) {
 	sayAll(l.log, &l.said.held, "deletion waits", withoutBudget(st))
 }
 
-// sayBlocked makes no fuss of a rule that did not begin yet.
+// sayBlocked makes no fuss of a rule that did not begin yet, and some of one
+// that never goes on by itself.
 func (l *Loop) sayBlocked(st *Status) {
 	level := slog.LevelWarn
-	if !l.said.begun && l.blockedBy() == nil {
+	switch {
+	case l.target.Lost() != nil:
+		level = slog.LevelError
+	case !l.said.begun && l.err == nil:
 		level = slog.LevelInfo
 	}
 	if st.Blocked == "" {

@@ -14,13 +14,15 @@ import (
 // Target is one registry that rules write to for one owner. All its rules
 // share it, from any goroutine, and with it the claim on the owner's fence. The
 // claim is made before the first write and not sooner, so that a bridge which
-// has nothing to write leaves no trace.
+// has nothing to write leaves no trace. A fence that is gone is claimed anew; one
+// that a newer writer moved ends all writing.
 type Target struct {
 	writer registry.Writer
 	owner  string
 
 	mu      sync.Mutex // guards following; held while claiming
 	claimed []catalog.Identity
+	gone    bool  // the fence: claim it anew before the next write
 	lost    error // why nothing more may be written, until a new Target
 }
 
@@ -50,23 +52,33 @@ func (t *Target) claim(ctx context.Context, sources []catalog.Identity) error {
 	all := slices.Concat(t.claimed, sources)
 	slices.Sort(all)
 	all = slices.Compact(all)
-	if len(all) == len(t.claimed) {
+	if len(all) == len(t.claimed) && !t.gone {
 		return nil
 	}
 	if err := t.writer.Claim(ctx, registry.Fence{Owner: t.owner, Sources: all}, false); err != nil {
 		return fmt.Errorf("claim the fence of owner %q: %w", t.owner, err)
 	}
-	t.claimed = all
+	t.claimed, t.gone = all, false
 	return nil
 }
 
-// fenced notes that the target refused a write because of the fence.
+// fenced notes what err, of a write, says of the fence.
 func (t *Target) fenced(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.lost == nil {
-		t.lost = fmt.Errorf("another writer of owner %q took over: %w", t.owner, err)
+	switch {
+	case errors.Is(err, registry.ErrNoFence):
+		t.gone = true
+	case errors.Is(err, registry.ErrFenced) && t.lost == nil:
+		t.lost = fmt.Errorf("another writer of owner %q took over, nothing more is written until a restart: %w", t.owner, err)
 	}
+}
+
+// may reports whether to go on writing without a new claim.
+func (t *Target) may() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lost == nil && !t.gone
 }
 
 // outcome is what became of one change.
@@ -85,7 +97,7 @@ func (t *Target) apply(ctx context.Context, puts, deletes []Change, max int) []o
 	}
 	deletes = deletes[:min(len(deletes), max-len(puts))]
 	done := t.write(ctx, t.writer.Put, puts)
-	if t.Lost() != nil {
+	if !t.may() {
 		return done
 	}
 	return append(done, t.write(ctx, t.writer.Delete, deletes)...)
@@ -102,9 +114,7 @@ func (t *Target) write(ctx context.Context, do func(context.Context, []*catalog.
 	done := make([]outcome, len(changes))
 	for i, r := range do(ctx, all) {
 		done[i] = outcome{changes[i], r.Err}
-		if errors.Is(r.Err, registry.ErrFenced) {
-			t.fenced(r.Err)
-		}
+		t.fenced(r.Err)
 	}
 	return done
 }
