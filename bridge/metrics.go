@@ -95,7 +95,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		send("isthmus_rule_same", "Mirrors that are as they should be.", gauge, float64(r.Same))
 		send("isthmus_rule_pending", "Changes to be written.", gauge, float64(r.Pending))
 		send("isthmus_rule_held", "Deletions that wait.", gauge, float64(len(r.Held)))
-		send("isthmus_rule_budget_exceeded", "Whether deletions wait for an approval.", gauge, truth(r.Budget != ""))
+		send("isthmus_rule_budget_exceeded", "Whether the budget holds deletions.", gauge, truth(r.Budget != ""))
 		send("isthmus_rule_taken", "Names that somebody else has.", gauge, float64(len(r.Taken)))
 		send("isthmus_rule_refused", "Services that the target cannot hold.", gauge, float64(len(r.Refused)))
 		send("isthmus_rule_failed", "Changes whose last write failed.", gauge, float64(len(r.Failed)))

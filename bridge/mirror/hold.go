@@ -82,6 +82,15 @@ func (p *Plan) holdBudget(w *Wanted, total int, b Budget) {
 	p.hold(counts, p.Budget, true)
 }
 
+// until says what lets go what the budget holds. fell: the source fell to nothing.
+func (r *Rule) until(fell bool) string {
+	const people = "the source has them again, or delete_limit is raised and the bridge restarted"
+	if fell || r.Hold == 0 {
+		return people
+	}
+	return fmt.Sprintf("a second read of the source agrees, %s from now, or %s", r.Hold, people)
+}
+
 // hold moves the changes that match into Held.
 func (p *Plan) hold(match func(Change) bool, why string, over bool) {
 	for _, list := range []*[]Change{&p.Puts, &p.Deletes} {

@@ -328,7 +328,8 @@ func TestLoopMassDeletion(t *testing.T) {
 		if st := l.Status(); len(st.Held) != 40 || st.Budget == "" {
 			t.Errorf("status: %+v", st)
 		}
-		wantCount(t, "said", strings.Count(p.log.String(), "deletions held"), 1)
+		wantCount(t, "said", strings.Count(p.log.String(), `msg="deletions held"`), 1)
+		wantCount(t, "said what lets them go", strings.Count(p.log.String(), `until="the source has them again, or delete_limit is raised and the bridge restarted"`), 1)
 
 		l.Approve()
 		pass(time.Second)
@@ -394,6 +395,9 @@ func TestLoopHoldByTime(t *testing.T) {
 				pass(DefaultHold - 2*time.Second)
 				wantCount(t, "mirrors before the time", len(b.holds(t)), 50)
 				wantCount(t, "reads before the time", int(reads.Load()), 0)
+				if said := strings.Contains(p.log.String(), `until="a second read of the source agrees, 5m0s from now, or `); said == tt.fell {
+					t.Errorf("said that time lets the deletions go: %t", said)
+				}
 				f := p.catalog.Feed(src)
 				f.Connected(errors.New("a blink that nobody sees"))
 				f.Connected(nil)

@@ -21,7 +21,7 @@ func (l *Loop) publish(p *Plan) {
 	st := &Status{
 		Rule: l.rule.String(), From: l.rule.From, To: l.rule.To,
 		Blocked: p.Blocked, Since: l.since, Same: p.Same, Pending: len(p.Puts) + len(p.Deletes),
-		Held: p.held(), Budget: p.Budget, Taken: p.Taken, Refused: p.Refused, Failed: l.failed(p),
+		Held: p.held(), Budget: p.Budget, Fell: p.Fell, Taken: p.Taken, Refused: p.Refused, Failed: l.failed(p),
 		Puts: l.puts, Deletes: l.deletes, Lag: l.lag,
 	}
 	if err := l.blockedBy(); err != nil && (st.Blocked == "" || l.target.Lost() != nil) {
@@ -61,7 +61,7 @@ func (l *Loop) say(st *Status) {
 	}
 	if (st.Budget == "") != (l.said.budget == "") {
 		if st.Budget != "" {
-			l.log.Error("deletions held until they are approved", "why", st.Budget)
+			l.log.Error("deletions held", "why", st.Budget, "until", l.rule.until(st.Fell))
 		} else {
 			l.log.Info("no deletions held by the budget any more")
 		}

@@ -15,7 +15,8 @@ type Status struct {
 	Same     int           // mirrors that are as they should be
 	Pending  int           // changes to be written
 	Held     []Finding     // deletions that wait, and for what
-	Budget   string        // why the budget holds deletions until they are approved; "" if it does not
+	Budget   string        // why the budget holds deletions; "" if it does not
+	Fell     bool          // the source fell to nothing: time does not release what the budget holds
 	Taken    []Finding     // names that somebody else has
 	Refused  []Finding     // originals that the target cannot hold
 	Failed   []Finding     // changes whose last write failed, and how
