@@ -30,7 +30,9 @@ type etcd struct {
 	layout layout
 	owner  string // "" for a reader
 	table  *table
-	writes writeState
+
+	claiming sync.Mutex // held while a Claim is under way
+	writes   writeState
 }
 
 // writeState is what writing needs.

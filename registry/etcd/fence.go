@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/isthmus-dns/isthmus/catalog"
@@ -24,9 +25,14 @@ func fenceKey(l layout, owner string) string {
 
 // fence is an owner's fence as it was claimed.
 type fence struct {
-	key   string
-	value string
-	mod   int64
+	key     string
+	value   string
+	mod     int64
+	created int64 // the revision at which the key came to be
+}
+
+func fenceOf(kv *mvccpb.KeyValue) *fence {
+	return &fence{key: string(kv.Key), value: string(kv.Value), mod: kv.ModRevision, created: kv.CreateRevision}
 }
 
 // fenceValue is the fence's JSON.
@@ -43,6 +49,27 @@ func (f *fence) compares() []clientv3.Cmp {
 	}
 }
 
+// now returns the fence as it stands, found as kvs, if who claimed f may still
+// write by it: it is the same, or sources were added to it since.
+func (f *fence) now(kvs []*mvccpb.KeyValue) (*fence, error) {
+	if len(kvs) == 0 {
+		return nil, registry.ErrNoFence
+	}
+	is := fenceOf(kvs[0])
+	if *is == *f {
+		return f, nil
+	}
+	var was, v fenceValue
+	if json.Unmarshal([]byte(f.value), &was) != nil || json.Unmarshal([]byte(is.value), &v) != nil {
+		return nil, registry.ErrFenced
+	}
+	gone := slices.DeleteFunc(was.Sources, func(id catalog.Identity) bool { return slices.Contains(v.Sources, id) })
+	if is.created != f.created || v.Epoch != was.Epoch || len(gone) > 0 {
+		return nil, registry.ErrFenced
+	}
+	return is, nil
+}
+
 // Claim makes this the writer that may write for its owner.
 func (e *etcd) Claim(ctx context.Context, f registry.Fence, bump bool) error {
 	if f.Owner != e.owner || e.owner == "" {
@@ -52,6 +79,8 @@ func (e *etcd) Claim(ctx context.Context, f registry.Fence, bump bool) error {
 	if err != nil {
 		return err
 	}
+	e.claiming.Lock()
+	defer e.claiming.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
 	for {
@@ -72,13 +101,13 @@ func claim(ctx context.Context, client *clientv3.Client, key string, sources []c
 	if err != nil {
 		return nil, err
 	}
-	there := fence{key: key}
+	there := &fence{key: key}
 	if len(resp.Kvs) == 1 {
-		there.value, there.mod = string(resp.Kvs[0].Value), resp.Kvs[0].ModRevision
+		there = fenceOf(resp.Kvs[0])
 	}
 	want, err := next(there.value, sources, bump)
 	if err != nil || want == there.value {
-		return &there, err
+		return there, err
 	}
 	txn, err := client.Txn(ctx).
 		If(clientv3.Compare(clientv3.ModRevision(key), "=", there.mod)).
@@ -86,7 +115,8 @@ func claim(ctx context.Context, client *clientv3.Client, key string, sources []c
 	if err != nil || !txn.Succeeded {
 		return nil, err
 	}
-	return &fence{key, want, txn.Header.Revision}, nil
+	revision := txn.Header.Revision
+	return &fence{key, want, revision, cmp.Or(there.created, revision)}, nil
 }
 
 // next returns what a fence's value is to become.
@@ -129,6 +159,23 @@ func (e *etcd) setFence(f *fence) {
 	e.writes.mu.Lock()
 	defer e.writes.mu.Unlock()
 	e.writes.fence = f
+}
+
+// swapFence takes fence is for was, unless another was claimed meanwhile; nil
+// for is forgets it.
+func (e *etcd) swapFence(was, is *fence) {
+	e.writes.mu.Lock()
+	defer e.writes.mu.Unlock()
+	if e.writes.fence == was {
+		e.writes.fence = is
+	}
+}
+
+// settledFence returns the claimed fence, or nil, once no Claim is under way.
+func (e *etcd) settledFence() *fence {
+	e.claiming.Lock()
+	defer e.claiming.Unlock()
+	return e.claimedFence()
 }
 
 // claimedFence returns the claimed fence, or nil.

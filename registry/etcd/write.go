@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
@@ -170,9 +171,8 @@ func (w *writing) conflicts(ctx context.Context, batch []part, resp *clientv3.Tx
 		}
 		return item{}
 	}
-	if f := at(0); f.mod != w.fence.mod || string(f.value) != w.fence.value {
-		w.etcd.loseFence(w.fence)
-		w.stop = fmt.Errorf("etcd %q: write: %w", w.etcd.config.name, registry.ErrFenced)
+	if err := w.refence(resp.Responses[0].GetResponseRange().Kvs); err != nil {
+		w.stop = fmt.Errorf("etcd %q: write: %w", w.etcd.config.name, err)
 		w.fail(batch, w.stop)
 		return nil
 	}
@@ -198,6 +198,28 @@ func (w *writing) conflicts(ctx context.Context, batch []part, resp *clientv3.Tx
 		}
 	}
 	return rest
+}
+
+// refence makes the fence that was found, as kvs, the one that this write
+// compares, if it may go on by it: our own Claim may have moved it meanwhile. A
+// fence that another took over is forgotten; one that is gone is kept, so that
+// every write until the next Claim says so.
+func (w *writing) refence(kvs []*mvccpb.KeyValue) error {
+	was := w.fence
+	is, err := was.now(kvs)
+	if err != nil {
+		if claimed := w.etcd.settledFence(); claimed != nil && claimed != was {
+			was = claimed
+			is, err = was.now(kvs)
+		}
+	}
+	if err == nil || !errors.Is(err, registry.ErrNoFence) {
+		w.etcd.swapFence(was, is)
+	}
+	if err == nil {
+		w.fence = is
+	}
+	return err
 }
 
 // around plans a part anew, once, if nothing but others' records stand where
@@ -268,13 +290,4 @@ func codeOf(err error) codes.Code {
 		return e.Code()
 	}
 	return status.Code(err)
-}
-
-// loseFence forgets the fence, unless it was claimed anew meanwhile.
-func (e *etcd) loseFence(f *fence) {
-	e.writes.mu.Lock()
-	defer e.writes.mu.Unlock()
-	if e.writes.fence == f {
-		e.writes.fence = nil
-	}
 }
