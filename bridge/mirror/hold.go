@@ -22,7 +22,7 @@ func blocked(s *catalog.Snapshot, r *Rule, rivals []Rival) string {
 	}
 	for _, rival := range rivals {
 		if other := rival.Rule.From; s.State(other).Identity == from.Identity {
-			return fmt.Sprintf("%s and %s are the same registry: mirror it to %s by one rule", min(r.From, other), max(r.From, other), r.To)
+			return fmt.Sprintf("%s and %s are the same registry: mirror it to %s by one rule, or by two bridges with owners of their own", min(r.From, other), max(r.From, other), r.To)
 		}
 	}
 	return ""

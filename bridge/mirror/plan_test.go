@@ -176,8 +176,8 @@ func TestDiffTwins(t *testing.T) {
 		want  string
 	}{
 		{name: "another registry", rival: twin, is: "another", from: src, want: one},
-		{name: "the same, the lesser", rival: twin, is: id(src), from: src, want: "hold shop/web at 7\nblocked: kubernetes/src and kubernetes/twin are the same registry: mirror it to consul/dst by one rule"},
-		{name: "the same, the greater", rival: src, is: id(src), from: twin, want: "hold shop/web at 7\nblocked: kubernetes/src and kubernetes/twin are the same registry: mirror it to consul/dst by one rule"},
+		{name: "the same, the lesser", rival: twin, is: id(src), from: src, want: "hold shop/web at 7\nblocked: kubernetes/src and kubernetes/twin are the same registry: mirror it to consul/dst by one rule, or by two bridges with owners of their own"},
+		{name: "the same, the greater", rival: src, is: id(src), from: twin, want: "hold shop/web at 7\nblocked: kubernetes/src and kubernetes/twin are the same registry: mirror it to consul/dst by one rule, or by two bridges with owners of their own"},
 		{name: "not known yet", rival: twin, from: src, want: "hold shop/web at 7"},
 		{name: "not known yet, of another type", rival: stranger, from: src, want: one},
 	}
