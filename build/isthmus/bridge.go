@@ -43,9 +43,6 @@ not need it go on. What is mirrored stays when the bridge stops.`,
 
 func confFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVar(file, "conf", "", "the bridge's `file`")
-	if err := cmd.MarkFlagRequired("conf"); err != nil {
-		panic(err) // it was defined in the line above
-	}
 }
 
 func logFlags(cmd *cobra.Command, format string, debug bool) (*slog.Logger, error) {
@@ -61,6 +58,9 @@ func logFlags(cmd *cobra.Command, format string, debug bool) (*slog.Logger, erro
 
 // open reads a file and opens its registries.
 func open(file string, log *slog.Logger) (*bridge.Bridge, error) {
+	if file == "" {
+		return nil, errors.New("which file? want -conf FILE")
+	}
 	conf, err := bridge.Load(file, all.Types(), os.Getenv)
 	if err != nil {
 		return nil, err

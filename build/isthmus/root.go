@@ -61,13 +61,16 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; %q lists the flags", err, cmd.CommandPath()+" -help")
+	})
 	root.AddCommand(bridgeCommand(), planCommand(), queryCommand(), versionCommand())
 	return root
 }
 
 // normalise lets long flags be written with one dash, as they are in the
-// manuals: "-conf FILE" is "--conf FILE". What no command has as a long flag is
-// left alone, and so is all after "--".
+// manuals: "-conf FILE" is "--conf FILE". What begins with a short flag of the
+// command, as "-ojson", is left alone, and so is all after "--".
 func normalise(root *cobra.Command, args []string) []string {
 	cmd, _, err := root.Find(args)
 	if err != nil {
@@ -81,12 +84,20 @@ func normalise(root *cobra.Command, args []string) []string {
 			break
 		}
 		all[i] = arg
-		name, _, _ := strings.Cut(strings.TrimPrefix(arg, "-"), "=")
-		if strings.HasPrefix(arg, "-") && len(name) > 1 && cmd.Flags().Lookup(name) != nil {
+		if isLong(cmd, arg) {
 			all[i] = "-" + arg
 		}
 	}
 	return all
+}
+
+// isLong reports whether arg is a long flag written with one dash.
+func isLong(cmd *cobra.Command, arg string) bool {
+	name, _, _ := strings.Cut(strings.TrimPrefix(arg, "-"), "=")
+	if !strings.HasPrefix(arg, "-") || strings.HasPrefix(arg, "--") || len(name) < 2 {
+		return false
+	}
+	return cmd.Flags().Lookup(name) != nil || cmd.Flags().ShorthandLookup(name[:1]) == nil
 }
 
 // logger writes to w, as text for people or as JSON.
