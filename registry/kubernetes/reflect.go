@@ -29,6 +29,7 @@ type source struct {
 	list     cache.ListWithContextFunc
 	watch    cache.WatchFuncWithContext
 	into     cache.ReflectorStore
+	past     *past
 }
 
 // reflect starts the reflectors that fill v, and returns what is closed when
@@ -52,7 +53,7 @@ func (s *server) reflect(ctx context.Context, v *view, running *sync.WaitGroup) 
 		sources = append(sources, s.sources(v, ns, listed)...)
 	}
 	for _, src := range sources {
-		running.Go(func() { s.follow(ctx, src, v.health) })
+		running.Go(func() { s.follow(ctx, src, v) })
 	}
 	return all
 }
@@ -60,15 +61,18 @@ func (s *server) reflect(ctx context.Context, v *view, running *sync.WaitGroup) 
 // sources are what is watched of one namespace, or of all.
 func (s *server) sources(v *view, ns string, listed func() func()) []source {
 	within := func(name types.NamespacedName) bool { return ns == "" || name.Namespace == ns }
-	all := []source{s.services(ns), s.namespace(ns)}
-	all[0].into = &scope[*corev1.Service]{v.services, within, listed()}
-	all[1].into = &scope[*corev1.Namespace]{v.namespaces, func(name types.NamespacedName) bool { return ns == "" || name.Name == ns }, listed()}
-	if !s.conf.noEndpoints {
-		src := s.slices(ns)
-		src.into = &scope[*discoveryv1.EndpointSlice]{v.slices, within, listed()}
-		all = append(all, src)
+	itself := func(name types.NamespacedName) bool { return ns == "" || name.Name == ns }
+	services, namespaces := s.services(ns), s.namespace(ns)
+	services.past, namespaces.past = v.newPast(), v.newPast()
+	services.into = &scope[*corev1.Service]{v.services, within, listed(), services.past}
+	namespaces.into = &scope[*corev1.Namespace]{v.namespaces, itself, listed(), namespaces.past}
+	if s.conf.noEndpoints {
+		return []source{services, namespaces}
 	}
-	return all
+	slices := s.slices(ns)
+	slices.past = v.newPast()
+	slices.into = &scope[*discoveryv1.EndpointSlice]{v.slices, within, listed(), slices.past}
+	return []source{services, namespaces, slices}
 }
 
 func (s *server) services(ns string) source {
@@ -133,19 +137,32 @@ func in(resource, ns string) string {
 }
 
 // follow lists and watches until ctx ends. It retries by itself, at least
-// every few seconds, and tells h how it is going. It does not log: what is
-// wrong is in the feed's state.
-func (s *server) follow(ctx context.Context, src source, h *health) {
+// every few seconds, and tells v how it is going. It does not log: what is
+// wrong is in the feed's state. Before it goes on after a pause, it looks
+// whether the server is still the one that it was.
+func (s *server) follow(ctx context.Context, src source, v *view) {
 	quiet := klog.Logger{}
+	var fresh atomic.Bool // a list came just now
 	lw := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			if o.Continue == "" {
+				if err := s.verify(ctx, src, v); err != nil {
+					return nil, err
+				}
+			}
 			list, err := src.list(ctx, o)
-			h.note(src.name, "list", err)
+			v.health.note(src.name, "list", err)
+			fresh.Store(err == nil)
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			if !fresh.Swap(false) {
+				if err := s.verify(ctx, src, v); err != nil {
+					return nil, err
+				}
+			}
 			w, err := src.watch(ctx, o)
-			h.note(src.name, "watch", err)
+			v.health.note(src.name, "watch", err)
 			return w, err
 		},
 	}, s.client)

@@ -28,6 +28,8 @@ type object interface {
 //	newer          an object or a deletion                it is ignored
 //	a tombstone    an object, no newer than the deleted   it is ignored
 //	own, newer     a list that lacks it, but is older     it stays
+//	newer          a list that has an older one, but is   the listed one is taken: what was held
+//	               itself as new as what is held          is lost, the server's data was restored
 //
 // Objects stand in groups: a Service alone, slices by their Service.
 type table[T object] struct {
@@ -106,6 +108,7 @@ func (t *table[T]) replace(in func(types.NamespacedName) bool, all []T, version 
 	for _, o := range all {
 		t.trim(o)
 		listed[nameOf(o)] = true
+		t.undoLocked(o, version, touched)
 		t.putLocked(o, touched)
 	}
 	for name := range t.held {
@@ -152,6 +155,14 @@ func (t *table[T]) putLocked(o T, touched groups) {
 	touched[group] = true
 }
 
+// undoLocked forgets a newer state of o than the one that a list shows, if the
+// list would show it.
+func (t *table[T]) undoLocked(o T, listed uint64, touched groups) {
+	if was, known := t.held[nameOf(o)]; known && versionOf(was) > versionOf(o) {
+		t.dropLocked(nameOf(o), listed, touched)
+	}
+}
+
 func (t *table[T]) dropLocked(name types.NamespacedName, version uint64, touched groups) {
 	if was, known := t.held[name]; known && versionOf(was) <= version {
 		delete(t.held, name)
@@ -194,9 +205,13 @@ type scope[T object] struct {
 	table  *table[T]
 	covers func(types.NamespacedName) bool
 	listed func() // called after each Replace
+	past   *past
 }
 
-var _ cache.TransformingStore = (*scope[*metav1.PartialObjectMetadata])(nil)
+var (
+	_ cache.TransformingStore      = (*scope[*metav1.PartialObjectMetadata])(nil)
+	_ cache.ResourceVersionUpdater = (*scope[*metav1.PartialObjectMetadata])(nil)
+)
 
 // Add, Update, Delete, Replace and Resync are cache.ReflectorStore.
 func (s *scope[T]) Add(o any) error { return s.Update(o) }
@@ -231,10 +246,17 @@ func (s *scope[T]) Replace(list []any, version string) error {
 		}
 		all = append(all, t)
 	}
+	if err := s.past.check(versionNumber(version)); err != nil {
+		return err
+	}
+	s.past.told(versionNumber(version))
 	s.table.replace(s.covers, all, versionNumber(version))
 	s.listed()
 	return nil
 }
+
+// UpdateResourceVersion follows each event, and is all that a bookmark does.
+func (s *scope[T]) UpdateResourceVersion(version string) { s.past.told(versionNumber(version)) }
 
 // Resync does nothing: there is no later stage that could have lost something.
 func (s *scope[T]) Resync() error { return nil }

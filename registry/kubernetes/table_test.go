@@ -33,6 +33,8 @@ func TestTable(t *testing.T) {
 		{"a list older than an own write", "put a/x=8; list a/y=2 @5", "a/x=8 a/y=2", "a/y"},
 		{"a list older than an own deletion", "put a/x=5; bury a/x=5; list a/x=5 @5", "", ""},
 		{"a list newer than an own deletion", "put a/x=5; bury a/x=5; list @9; put a/x=5", "a/x=5", "a/x"},
+		{"a list that shows what was before", "put a/x=8; list a/x=3 @9", "a/x=3", "a/x"},
+		{"an older list that does", "put a/x=8; list a/x=3 @5", "a/x=8", ""},
 		{"a list of another namespace", "put b/x=1; list a/y=2 @5", "a/y=2 b/x=1", "a/y"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -50,6 +50,8 @@ type view struct {
 	log      *slog.Logger
 	filtered bool // only services in namespaces that are held
 	busy     *busy
+	lost     func(error) // ends the Watch
+	identity catalog.Identity
 
 	services   *table[*corev1.Service]
 	slices     *table[*discoveryv1.EndpointSlice]
@@ -67,9 +69,9 @@ type view struct {
 	refused  groups // records that are refused now; outlives the view
 }
 
-func newView(s *server, feed *catalog.Feed) *view {
+func newView(s *server, feed *catalog.Feed, lost func(error)) *view {
 	v := &view{
-		feed: feed, log: s.log, filtered: s.conf.namespaceLabels != "", busy: &s.busy,
+		feed: feed, lost: lost, log: s.log, filtered: s.conf.namespaceLabels != "", busy: &s.busy,
 		dirty: groups{}, moved: groups{}, wake: make(chan struct{}, 1),
 		reported: map[types.NamespacedName]catalog.Ref{}, refused: s.refused,
 	}
@@ -118,11 +120,11 @@ func (v *view) takeDirty() (services, namespaces []types.NamespacedName) {
 }
 
 // first makes the first report, once every table was filled.
-func (v *view) first(id catalog.Identity) {
+func (v *view) first() {
 	v.report.Lock()
 	defer v.report.Unlock()
 	v.takeDirty()
-	v.feed.Identify(id)
+	v.feed.Identify(v.identity)
 	var spaces []string
 	for _, ns := range v.namespaces.names() {
 		spaces = append(spaces, keyOf(ns).Name)

@@ -37,26 +37,26 @@ type server struct {
 
 // Watch keeps feed equal to what the API server holds.
 func (s *server) Watch(ctx context.Context, feed *catalog.Feed) error {
-	v := newView(s, feed)
+	ctx, cancel := context.WithCancelCause(ctx)
+	v := newView(s, feed, cancel)
 	s.setView(v)
 	defer s.setView(nil)
-	id, err := s.identity(ctx)
-	if ctx.Err() != nil {
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel(nil)
+	var err error
+	if v.identity, err = s.identity(ctx); ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if err != nil {
 		return err
 	}
-	var running sync.WaitGroup
-	defer running.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	select {
 	case <-s.reflect(ctx, v, &running):
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	v.first(id)
+	v.first()
 	for {
 		select {
 		case <-v.wake:
