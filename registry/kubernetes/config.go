@@ -37,6 +37,7 @@ type config struct {
 	namespaceLabels string
 	labels          string
 	noEndpoints     bool
+	pods            bool // pods are reported, too
 	qps             float64
 	burst           int
 	maxInflight     int // 0: no limit
@@ -116,6 +117,7 @@ func usages() map[string]usage {
 		"namespace_labels": {1, -1, "namespace_labels SELECTOR", selector(func(c *config) *string { return &c.namespaceLabels })},
 		"labels":           {1, -1, "labels SELECTOR", selector(func(c *config) *string { return &c.labels })},
 		"noendpoints":      {0, 0, "noendpoints", func(c *config, _ stanza.Stanza) error { c.noEndpoints = true; return nil }},
+		"pods":             {0, 0, "pods", func(c *config, _ stanza.Stanza) error { c.pods = true; return nil }},
 		"qps":              {1, 1, "qps N", (*config).setQPS},
 		"burst":            {1, 1, "burst N", number(func(c *config) *int { return &c.burst })},
 		"max_inflight":     {1, 1, "max_inflight N", number(func(c *config) *int { return &c.maxInflight })},

@@ -33,6 +33,7 @@ func TestServer(t *testing.T) {
 	t.Run("Kinds", s.testKinds)
 	t.Run("StockRole", s.testStockRole)
 	t.Run("Namespaces", s.testNamespaces)
+	t.Run("Pods", s.testPods)
 	t.Run("Objects", s.testObjects)
 	t.Run("AdoptsSlice", s.testAdoptsSlice)
 	t.Run("Conformance", func(t *testing.T) {

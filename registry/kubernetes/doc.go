@@ -7,8 +7,9 @@
 //	    tls CERT KEY CACERT              of endpoint
 //	    namespaces NS...                 only these, each watched alone; default: all
 //	    namespace_labels SELECTOR        only namespaces with these labels
-//	    labels SELECTOR                  only Services and EndpointSlices with these labels
+//	    labels SELECTOR                  only Services, EndpointSlices and Pods with these labels
 //	    noendpoints                      no EndpointSlices
+//	    pods                             report pods, too, for readers that ask which pod has an address
 //	    qps N                            requests a second, default 200
 //	    burst N                          default twice qps
 //	    max_inflight N                   requests at a time, watches not counted; default: no limit
@@ -25,7 +26,7 @@
 // # Rights
 //
 // Reading wants list and watch on services, endpointslices and namespaces,
-// which the stock CoreDNS role has. With namespaces NS these may be granted in
+// which the stock CoreDNS role has, and with the option pods on pods. With namespaces NS these may be granted in
 // NS alone, and for namespaces with the resource names NS (and kube-system).
 // Writing wants get, list, create, update and delete on services and
 // endpointslices where mirrors go, and get, create and update on configmaps in

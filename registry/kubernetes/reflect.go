@@ -52,6 +52,10 @@ func (s *server) reflect(ctx context.Context, v *view, running *sync.WaitGroup) 
 	for _, ns := range s.conf.namespaces {
 		sources = append(sources, s.sources(v, ns, listed)...)
 	}
+	for _, src := range s.podSources(v, listed) {
+		src.past = v.newPast()
+		sources = append(sources, src)
+	}
 	for _, src := range sources {
 		running.Go(func() { s.follow(ctx, src, v) })
 	}

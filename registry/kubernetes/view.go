@@ -56,6 +56,7 @@ type view struct {
 	services   *table[*corev1.Service]
 	slices     *table[*discoveryv1.EndpointSlice]
 	namespaces *table[*corev1.Namespace]
+	pods       []*podTable // one of each reflector; none unless asked for
 	health     *health
 
 	dirtyMu sync.Mutex // guards what follows
@@ -130,6 +131,10 @@ func (v *view) first() {
 		spaces = append(spaces, keyOf(ns).Name)
 	}
 	v.feed.ReplaceNamespaces(spaces)
+	if len(v.pods) > 0 {
+		pods, _ := v.takePods()
+		v.feed.ReplacePods(pods)
+	}
 	all, _ := v.buildLocked(v.services.names())
 	for name := range v.refused {
 		if v.services.get(name) == nil {
@@ -149,6 +154,7 @@ func (v *view) flush() {
 	if !v.ready {
 		return
 	}
+	v.flushPodsLocked()
 	services, namespaces := v.takeDirty()
 	services = append(services, v.moveLocked(namespaces)...)
 	if len(services) == 0 {
