@@ -145,12 +145,13 @@ func (e *etcd) client() (*clientv3.Client, error) {
 }
 
 // dropClient gives up a client that the server no longer knows, so that the
-// next write reads the user's file again.
+// next write reads the user's file again. Another write under way by it, which
+// the server would refuse as well, ends with its outcome unknown.
 func (e *etcd) dropClient(client *clientv3.Client) {
 	e.writes.mu.Lock()
 	defer e.writes.mu.Unlock()
 	if e.writes.client == client {
-		_ = client.Close() // nothing is under way; the connection is of no use
+		_ = client.Close()
 		e.writes.client = nil
 	}
 }
@@ -165,15 +166,4 @@ func (e *etcd) Close() error {
 	err := e.writes.client.Close()
 	e.writes.client = nil
 	return err
-}
-
-// probe asks the least question and returns the revision and cluster id.
-func probe(ctx context.Context, client *clientv3.Client, key string) (revision int64, cluster uint64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
-	defer cancel()
-	resp, err := client.Get(ctx, key, clientv3.WithKeysOnly())
-	if err != nil {
-		return 0, 0, fmt.Errorf("reach server: %w", err)
-	}
-	return resp.Header.Revision, resp.Header.ClusterId, nil
 }

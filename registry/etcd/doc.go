@@ -19,7 +19,8 @@
 // readers pass over: "isthmus", the mark and what SkyDNS has no word for. So
 // each record says for itself whose it is. Nothing but such records is ever
 // written below the path; the owner's fence for a zone is the key
-// /isthmus/fence/<owner>/<path>/<zone reversed>. No record has a lease.
+// /isthmus/fence/<owner>/<path>/<zone reversed>. No record has a lease. Beside
+// fences, nothing but the key /isthmus/id is written.
 //
 // A mirror's endpoints are written so that the stock plugin answers A and AAAA
 // of the service and of each host name, and SRV of the service and each port,
@@ -33,7 +34,29 @@
 // as, be it in a field that a Service does not hold, reads back with the meta
 // entry "isthmus.dev/drift", which no Canon has; so the next plan repairs it.
 //
-// The identity is etcd's cluster id. etcd computes it from the first members'
-// peer URLs and --initial-cluster-token; it stays when members come and go. Two
-// clusters begun with the same peer URLs need different tokens to be told apart.
+// # Identity
+//
+// The identity is etcd:<cluster id>:/<path>/<zone reversed>:<id>. etcd computes
+// the cluster id from the first members' peer URLs and the cluster token alone,
+// so that two etcds begun with defaults have the same; two zones of one etcd
+// are two registries. The id is what tells etcds apart: a random word at
+// /isthmus/id, created by the first Watch that may write there and never changed
+// by one. It comes before that Watch's first report, and so before any mark that
+// names it; a restart finds it and writes nothing.
+//
+// A user who may only read needs to read /isthmus/id to see the identity that
+// others see. While there is none, or for a user who may not read it, the
+// identity is the part before; a DNS server of that kind answers from an
+// original and its mirror, since it cannot tell that one is the other's. Every
+// Watch asks for the id again and again, and returns when it is another one, so
+// that the next reports the new identity. Where no user of ours may write, an
+// administrator writes the id before the first bridge reads:
+//
+//	etcdctl put /isthmus/id "$(uuidgen)"
+//
+// An etcd that is wiped and begun anew is another registry once its id is
+// written anew; one that is restored from a backup is the same. Of two copies
+// that go on side by side, one needs a new id. To change or delete the id by
+// hand makes another registry of every zone: mirrors under the old identity are
+// orphans then.
 package etcd

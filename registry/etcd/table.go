@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path"
 	"strings"
@@ -32,8 +33,8 @@ type table struct {
 	groups   map[catalog.Key]*group
 	heritage map[string]int // names beside which external-dns keeps account
 	refused  map[string]bool
-	revision int64 // the newest that any answer told
-	cluster  uint64
+	revision int64         // the newest that any answer told
+	self     self          // of whom all this is; the zero one before the first Watch
 	watched  int64         // the revision up to which all is told
 	moved    chan struct{} // closed when watched moves
 	history  int           // grows when revisions begin anew
@@ -61,7 +62,10 @@ func (t *table) resetLocked() {
 	t.history++
 }
 
-var errWentBack = errors.New("the revision went back, or it is another cluster: restored from a backup?")
+var (
+	errWentBack = errors.New("the revision went back: restored from a backup?")
+	errOther    = fmt.Errorf("another etcd, or the id at %q was changed", idKey)
+)
 
 // newest is the newest revision that any answer told.
 func (t *table) newest() int64 {
@@ -79,24 +83,27 @@ func (t *table) age() int {
 
 // check returns an error if the server, asked when since was the newest
 // revision, is no longer the one that the table holds.
-func (t *table) check(since, revision int64, cluster uint64) error {
+func (t *table) check(since int64, p probed) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if revision < since || t.cluster != 0 && cluster != t.cluster {
+	switch {
+	case p.revision < since:
 		return errWentBack
+	case t.self != (self{}) && p.self != t.self:
+		return errOther
 	}
 	return nil
 }
 
 // begin forgets all that was known if it was of another history.
-func (t *table) begin(since, revision int64, cluster uint64) {
-	other := t.check(since, revision, cluster) != nil
+func (t *table) begin(since int64, p probed) {
+	other := t.check(since, p) != nil
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if other {
 		t.resetLocked()
 	}
-	t.cluster = cluster
+	t.self = p.self
 }
 
 // replace takes over the list of all keys at one revision and reports it.

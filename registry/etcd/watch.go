@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -38,12 +37,12 @@ func (e *etcd) Watch(ctx context.Context, feed *catalog.Feed) error {
 
 func (e *etcd) watch(ctx context.Context, client *clientv3.Client, feed *catalog.Feed) error {
 	since := e.table.newest()
-	revision, cluster, err := probe(ctx, client, e.layout.base)
+	p, err := identify(ctx, client, e.layout)
 	if err != nil {
 		return err
 	}
-	e.table.begin(since, revision, cluster)
-	feed.Identify(catalog.Identity("etcd:" + strconv.FormatUint(cluster, 16)))
+	e.table.begin(since, p)
+	feed.Identify(p.identity(e.layout))
 	items, revision, err := list(ctx, client, e.layout.base)
 	if err != nil {
 		return err
@@ -124,9 +123,9 @@ func (e *etcd) beat(ctx context.Context, client *clientv3.Client, feed *catalog.
 		case <-tick.C:
 		}
 		since := e.table.newest()
-		revision, cluster, err := probe(ctx, client, e.layout.base)
+		p, err := probe(ctx, client, e.layout)
 		if err == nil {
-			err = e.table.check(since, revision, cluster)
+			err = e.table.check(since, p)
 		}
 		if err != nil {
 			return err
