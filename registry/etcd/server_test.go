@@ -269,38 +269,6 @@ func TestConflictsAreTheirOwn(t *testing.T) {
 	}
 }
 
-// TestRecordInTheWay holds that a native record which stands where ours would
-// stays, and ours stand beside it, be it known to the writer or not.
-func TestRecordInTheWay(t *testing.T) {
-	for _, watching := range []bool{false, true} {
-		z := newZone(t)
-		e := z.writer(t, "prod")
-		w := &watched{etcd: e}
-		if watching {
-			w = watch(t, e)
-			w.synced(t)
-		} else {
-			defer e.Close()
-		}
-		claimed(t, e)
-		z.put(t, `svc/shop/web/_tcp/_http/i0 {"host":"10.0.0.1","port":1}`)
-		theirs := z.all(t)[0]
-		s := mirror("prod", "web", 2)
-		mustPut(t, e, s)
-		if got := z.all(t)[0]; got.key != theirs.key || got.mod != theirs.mod {
-			t.Errorf("the native record is at %d, was at %d", got.mod, theirs.mod)
-		}
-		r := watch(t, z.writer(t, "prod"))
-		got := r.synced(t).Get(r.origin, s.Ref())
-		if want, err := e.Canon(s); err != nil || got == nil || !got.Same(want) || got.Version != s.Version {
-			t.Errorf("watching %v: reads back as\n%s", watching, r.text(r.catalog.Snapshot()))
-		}
-		if hosts := r.hosts(r.catalog.Snapshot(), "shop/web"); hosts != "10.0.0.1" {
-			t.Errorf("the native service has %s, want 10.0.0.1", hosts)
-		}
-	}
-}
-
 // TestFigures mirrors 1,000 services and changes one, for the log.
 func TestFigures(t *testing.T) {
 	z := newZone(t)
