@@ -12,29 +12,32 @@ import (
 
 // How long the supervisor waits before it watches again: from shortest, each
 // time half as long again, to longest, so that a registry which comes up is
-// found within that time.
+// found within that time. A Watch lasted if the origin could be read for that
+// long in it.
 const (
 	shortest = 100 * time.Millisecond
 	longest  = 10 * time.Second
+	lasting  = 10 * time.Second
 )
 
 // Supervise keeps r watched: it calls Watch again and again until ctx ends,
-// which is the only way it returns. After a Watch that reported something it
-// begins with the shortest pause again. It tells the feed while the origin
+// which is the only way it returns. After a Watch that lasted, and after the
+// first since then that reported anything at all, it begins with the shortest
+// pause again; so where lists work and watches do not, lists become rare. It tells the feed while the origin
 // cannot be read, and the log once a change of state: a warning when the
 // origin is lost or the reason changes, a line when it is back.
 func Supervise(ctx context.Context, r Registry, feed *catalog.Feed, log *slog.Logger) {
 	s := supervisor{feed: feed, log: log.With("origin", feed.Origin()), pause: newPause()}
 	for ctx.Err() == nil {
-		heard := feed.State().News
+		heard, began := feed.State().News, time.Now()
 		noticed := s.notice(ctx)
 		err := r.Watch(ctx, feed)
 		noticed()
 		if ctx.Err() != nil {
 			return
 		}
-		if feed.State().News.After(heard) {
-			s.pause.Reset()
+		if st := feed.State(); st.News.After(heard) {
+			s.worked(lasted(st, began))
 		}
 		s.lost(err)
 		wait(ctx, s.pause.NextBackOff())
@@ -46,6 +49,7 @@ type supervisor struct {
 	log   *slog.Logger
 	pause *backoff.ExponentialBackOff
 	said  string // why the origin was last said to be lost; "" while it is not
+	brief bool   // a Watch reported something since one lasted
 }
 
 func newPause() *backoff.ExponentialBackOff {
@@ -53,6 +57,23 @@ func newPause() *backoff.ExponentialBackOff {
 	p.InitialInterval, p.MaxInterval = shortest, longest
 	p.Reset()
 	return p
+}
+
+// worked takes note of a Watch that reported something and of how long it did.
+func (s *supervisor) worked(d time.Duration) {
+	if d >= lasting || !s.brief {
+		s.pause.Reset()
+	}
+	s.brief = d < lasting
+}
+
+// lasted is how long the origin could be read in a Watch that ended now, or how
+// long the Watch was if it said itself that it no longer could.
+func lasted(st catalog.State, began time.Time) time.Duration {
+	if st.Connected && st.Since.After(began) {
+		began = st.Since
+	}
+	return time.Since(began)
 }
 
 func (s *supervisor) lost(err error) {

@@ -106,17 +106,49 @@ func TestSupervisePauses(t *testing.T) {
 }
 
 func TestSuperviseStartsAfreshAfterNews(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		steps := make([]func(context.Context, *catalog.Feed) error, 20)
-		for i := range steps {
-			steps[i] = refused
-		}
-		_, r, _ := supervised(t, time.Hour, append(steps, works(time.Minute))...)
-		n := len(r.calls)
-		if pause := r.calls[n-1] - r.calls[n-2] - time.Minute; pause > 150*time.Millisecond {
-			t.Errorf("pause after a Watch that worked is %v, want at most 150ms", pause)
-		}
-	})
+	for _, worked := range []time.Duration{time.Second, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			steps := make([]func(context.Context, *catalog.Feed) error, 20)
+			for i := range steps {
+				steps[i] = refused
+			}
+			_, r, _ := supervised(t, time.Hour, append(steps, works(worked))...)
+			n := len(r.calls)
+			if pause := r.calls[n-1] - r.calls[n-2] - worked; pause > 150*time.Millisecond {
+				t.Errorf("pause after a Watch that worked for %v is %v, want at most 150ms", worked, pause)
+			}
+		})
+	}
+}
+
+// TestSuperviseListsRarely holds that an origin whose lists work and whose
+// watches end at once, however long a list takes, is not listed without a pause.
+func TestSuperviseListsRarely(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		list, follow time.Duration
+		least, most  int // in 10 minutes
+	}{
+		{"at once", 0, 0, 50, 100},
+		{"slow lists", 20 * time.Second, 0, 17, 27},
+		{"watches that last", 0, 20 * time.Second, 28, 30},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				steps := make([]func(context.Context, *catalog.Feed) error, 200)
+				for i := range steps {
+					steps[i] = func(ctx context.Context, f *catalog.Feed) error {
+						time.Sleep(tt.list)
+						return works(tt.follow)(ctx, f)
+					}
+				}
+				_, r, _ := supervised(t, 10*time.Minute, steps...)
+				if n := len(r.calls); n < tt.least || n > tt.most {
+					t.Errorf("%d lists in 10 minutes, want %d to %d", n, tt.least, tt.most)
+				}
+			})
+		})
+	}
 }
 
 // TestSuperviseHearsTheRegistry holds that a registry which goes on trying
