@@ -241,18 +241,6 @@ func (v *view) aliasAt(q query) dns.RR {
 	return nil
 }
 
-func (v *view) pod(q query, name string, typ uint16) answer {
-	addr, ok := parseDashed(q.host)
-	switch {
-	case v.conf.pods != podsInsecure || !ok:
-		return answer{rcode: dns.RcodeNameError}
-	case !v.snap.Namespace(q.key.Namespace):
-		return v.absent(q.key.Namespace)
-	}
-	b := builder{naming: v.conf.naming, ttl: v.conf.ttl}
-	return ofType(typ)(b.addrs(name, []netip.Addr{addr}))
-}
-
 func (v *view) reverse(q query, name string, typ uint16) answer {
 	known := false
 	if q.kind == kindNet {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -236,6 +237,9 @@ func (f fakeConfig) report(t testing.TB, feed *catalog.Feed) {
 	}
 	if f.origin.Type() == "kubernetes" {
 		feed.ReplaceNamespaces([]string{"shop", "empty", "kube-system"})
+		if slices.ContainsFunc(f.stanza.Block, func(s stanza.Stanza) bool { return s.Name() == "pods" }) {
+			feed.ReplacePods(pods())
+		}
 	}
 	feed.Replace(all)
 }

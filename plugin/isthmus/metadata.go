@@ -15,6 +15,7 @@ func (p *Isthmus) Metadata(ctx context.Context, state request.Request) context.C
 	if metadata.ValueFuncs(ctx) == nil {
 		return ctx // nobody collects it
 	}
+	p.tellClient(ctx, state)
 	name := state.Name()
 	q, ours := p.conf.zones.parse(name)
 	if !ours {
@@ -43,6 +44,19 @@ func (p *Isthmus) Metadata(ctx context.Context, state request.Request) context.C
 		set("endpoint", q.host)
 	}
 	return ctx
+}
+
+// tellClient says which pod asks, where that is known.
+func (p *Isthmus) tellClient(ctx context.Context, state request.Request) {
+	pod := p.views.newest.Load().client(state)
+	if pod == nil {
+		return
+	}
+	metadata.SetValueFunc(ctx, "kubernetes/client-namespace", func() string { return pod.Namespace })
+	metadata.SetValueFunc(ctx, "kubernetes/client-pod-name", func() string { return pod.Name })
+	for label, value := range pod.Meta {
+		metadata.SetValueFunc(ctx, "kubernetes/client-label/"+label, func() string { return value })
+	}
 }
 
 // tree returns "svc" or "pod", below which name stands that q was read from,

@@ -12,6 +12,8 @@ import (
 	"github.com/coredns/coredns/request"
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
+
+	"github.com/isthmus-dns/isthmus/catalog"
 )
 
 var _ metadata.Provider = (*Isthmus)(nil)
@@ -32,7 +34,8 @@ func told(p *Isthmus, name string) string {
 }
 
 func TestMetadata(t *testing.T) {
-	p := &Isthmus{conf: block(t, "kubernetes")}
+	conf := block(t, "kubernetes")
+	p := handler(conf, catalog.New(conf.policy()))
 	for name, want := range map[string]string{
 		"cluster.local.":                               "",
 		"svc.cluster.local.":                           "",
@@ -59,7 +62,8 @@ func TestMetadata(t *testing.T) {
 	if got, want := told(p, "a.b.pin._zone.db.shop.svc.cluster.local."), "parse-error=invalid query name"; got != want {
 		t.Errorf("a zonal name is %q, want %q", got, want)
 	}
-	with := &Isthmus{conf: block(t, "kubernetes\nzonal")}
+	conf = block(t, "kubernetes\nzonal")
+	with := handler(conf, catalog.New(conf.policy()))
 	if got, want := told(with, "a.b.pin._zone.db.shop.svc.cluster.local."), "kind=svc namespace=shop service=db zone=a.b"; got != want {
 		t.Errorf("a zonal name is %q, want %q", got, want)
 	}

@@ -29,16 +29,9 @@ type config struct {
 	trust          []string
 	require        []catalog.Origin
 	registries     []registry.Config
+	search         []string     // the host's search path, for autopath
 	locals         []netip.Addr // addresses that the server is reached at; known once it starts
 }
-
-// podMode says which names of pods exist.
-type podMode int
-
-const (
-	podsDisabled podMode = iota // none
-	podsInsecure                // every address in a namespace that exists
-)
 
 const (
 	defaultTTL            = 5
@@ -92,7 +85,7 @@ type option struct {
 // options are the words that say how to answer.
 func options() map[string]option {
 	return map[string]option{
-		"pods":               {"pods disabled|insecure", 1, 1, setPods},
+		"pods":               {"pods disabled|insecure|verified", 1, 1, setPods},
 		"endpoint_pod_names": {"endpoint_pod_names", 0, 0, func(c *config, _ stanza.Stanza) error { c.podNames = true; return nil }},
 		"noendpoints":        {"noendpoints", 0, 0, func(c *config, _ stanza.Stanza) error { c.noEndpoints = true; return nil }},
 		"zonal":              {"zonal", 0, 0, func(c *config, _ stanza.Stanza) error { c.zonal = true; return nil }},
@@ -113,20 +106,6 @@ func notYet() []string {
 		"multicluster",
 		"allow", "domain", "external", "prefer_zone", "snapshot", "zookeeper",
 	}
-}
-
-func setPods(c *config, s stanza.Stanza) error {
-	switch mode := s.Args()[0]; mode {
-	case "disabled":
-		c.pods = podsDisabled
-	case "insecure":
-		c.pods = podsInsecure
-	case "verified":
-		return s.Errorf("%q is not supported by this version", "pods verified")
-	default:
-		return s.Errorf("unexpected word %q: pods disabled|insecure", mode)
-	}
-	return nil
 }
 
 func setTTL(c *config, s stanza.Stanza) error {
@@ -234,6 +213,9 @@ func (p *parser) line(s stanza.Stanza) error {
 }
 
 func (p *parser) open(t registry.Type, s stanza.Stanza) error {
+	if t.Name == "kubernetes" && verifies(p.within.Block) {
+		s = withPods(s)
+	}
 	r, err := t.Parse(s, p.env)
 	if err != nil {
 		return err
@@ -252,6 +234,9 @@ func (p *parser) finish() error {
 	if err := p.finishKubernetes(); err != nil {
 		return err
 	}
+	if p.conf.pods == podsVerified && !p.hasKubernetes() {
+		return p.within.Errorf("%q wants a registry of type %q", "pods verified", "kubernetes")
+	}
 	if p.conf.zonal && p.conf.noEndpoints {
 		return p.within.Errorf("%q wants the endpoints that %q leaves out", "zonal", "noendpoints")
 	}
@@ -263,10 +248,14 @@ func (p *parser) finish() error {
 	return nil
 }
 
+func (p *parser) hasKubernetes() bool {
+	return slices.ContainsFunc(p.conf.registries, func(r registry.Config) bool { return r.Origin().Type() == "kubernetes" })
+}
+
 // finishKubernetes adds the registry that the words at the top stand for, or
 // the one that is meant where no registry is named.
 func (p *parser) finishKubernetes() error {
-	stanzas := slices.ContainsFunc(p.conf.registries, func(r registry.Config) bool { return r.Origin().Type() == "kubernetes" })
+	stanzas := p.hasKubernetes()
 	switch {
 	case len(p.top) > 0 && stanzas:
 		return p.top[0].Errorf("%q belongs into the block of %q, which is there, too", p.top[0].Name(), "kubernetes")

@@ -45,6 +45,7 @@ func setupWith(c *caddy.Controller, types []registry.Type, env func(string) stri
 	if err != nil {
 		return plugin.Error(name, err)
 	}
+	conf.search = searchOf("/etc/resolv.conf")
 	log := slog.New(newLogHandler(clog.NewWithPlugin(name)))
 	p := newProcess(conf, log)
 	server := dnsserver.GetConfig(c)
