@@ -230,7 +230,7 @@ func TestPages(t *testing.T) {
 func TestFencedOffIsUnready(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := twoWaysPlaces(t)
-		b := opened(t, twoWays, all, t.Output())
+		b := opened(t, strings.Replace(twoWays, "mirror consul/spare consul/dc1", "", 1), all, t.Output())
 		defer b.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)

@@ -190,6 +190,26 @@ func TestLoopFenced(t *testing.T) {
 	})
 }
 
+// TestLoopClaimFenced holds that a claim by which somebody is found to have
+// taken over ends all writing, too.
+func TestLoopClaimFenced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newStore(t, src, plain), newStore(t, dst, "")
+		b.refusing(registry.ErrFenced)
+		p := start(t, nil, []*Rule{rule()}, a, b)
+		defer p.stop()
+		pass(time.Second)
+		b.refusing(nil)
+		a.set(parse(t, many(3))...)
+		pass(time.Hour)
+		wantText(t, b, "")
+		wantCount(t, "claims", b.claimed(), 1)
+		if st := p.loops[rule().String()].Status(); !strings.Contains(st.Blocked, "took over") {
+			t.Errorf("status: %+v", st)
+		}
+	})
+}
+
 // TestLoopFenceGone holds that a fence which somebody deleted is claimed anew,
 // ever more slowly if it goes again and again.
 func TestLoopFenceGone(t *testing.T) {

@@ -56,16 +56,15 @@ func (t *Target) claim(ctx context.Context, sources []catalog.Identity) error {
 		return nil
 	}
 	if err := t.writer.Claim(ctx, registry.Fence{Owner: t.owner, Sources: all}, false); err != nil {
+		t.fencedLocked(err)
 		return fmt.Errorf("claim the fence of owner %q: %w", t.owner, err)
 	}
 	t.claimed, t.gone = all, false
 	return nil
 }
 
-// fenced notes what err, of a write, says of the fence.
-func (t *Target) fenced(err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// fencedLocked notes what err says of the fence.
+func (t *Target) fencedLocked(err error) {
 	switch {
 	case errors.Is(err, registry.ErrNoFence):
 		t.gone = true
@@ -114,7 +113,11 @@ func (t *Target) write(ctx context.Context, do func(context.Context, []*catalog.
 	done := make([]outcome, len(changes))
 	for i, r := range do(ctx, all) {
 		done[i] = outcome{changes[i], r.Err}
-		t.fenced(r.Err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, o := range done {
+		t.fencedLocked(o.Err)
 	}
 	return done
 }
