@@ -177,6 +177,17 @@ func (f *Feed) Connected(err error) {
 	})
 }
 
+// Partial reports that what the feed tells is right but may not be all, and
+// why; nil: it is all. While that is so the absence of a service means nothing
+// to a bridge. It comes before the Replace or Update that it is about.
+func (f *Feed) Partial(err error) {
+	f.edit(func(_ *Snapshot, o *origin) bool {
+		was := o.state.Partial
+		o.state.Partial = err
+		return (was == nil) != (err == nil) || err != nil && was.Error() != err.Error()
+	})
+}
+
 // Refuse reports that a record of the origin is left out and why, or with a
 // nil error that it is well again or gone. It reports whether that is news, so
 // that the caller logs once a change and not once a try. At most MaxRefused

@@ -201,6 +201,23 @@ func TestConnectedSince(t *testing.T) {
 	})
 }
 
+func TestPartial(t *testing.T) {
+	c := New(Policy{})
+	f := c.Feed("manifests/x")
+	f.Partial(errors.New("a.yaml cannot be read"))
+	f.Replace(nil)
+	if st := f.State(); !st.Synced || st.Partial == nil {
+		t.Errorf("state = %+v, want synced in part", st)
+	}
+	before := c.Snapshot()
+	if f.Partial(errors.New("a.yaml cannot be read")); c.Snapshot() != before {
+		t.Error("the same news made a new snapshot")
+	}
+	if f.Partial(nil); f.State().Partial != nil {
+		t.Error("still in part")
+	}
+}
+
 func TestRefuseIsBounded(t *testing.T) {
 	c := New(Policy{})
 	f := c.Feed("etcd/x")

@@ -45,6 +45,7 @@ type State struct {
 	Since     time.Time // since when it is connected, or not; zero: never tried
 	Err       error     // why it is not connected; nil if it is or was never tried
 	News      time.Time // when it was last heard of; for ages, never compared across hosts
+	Partial   error     // why what was reported may not be all; nil if it is all
 	Services  int
 	Refused   int // records left out
 }

@@ -36,6 +36,8 @@ func blind(s *catalog.Snapshot, r *Rule, rivals []Rival) string {
 		return fmt.Sprintf("%s is not synced yet", r.From)
 	case !from.Connected:
 		return fmt.Sprintf("%s is not connected", r.From)
+	case from.Partial != nil:
+		return fmt.Sprintf("%s may hold more than could be read: %v", r.From, from.Partial)
 	case !to.Connected:
 		return fmt.Sprintf("%s is not connected", r.To)
 	}

@@ -90,6 +90,8 @@ func TestDiff(t *testing.T) {
 		{name: "source never synced", found: ours, feed: func(c *catalog.Catalog) { c.Feed(src).Identify(id(src)) }, want: "hold shop/web at 7"},
 		{name: "source not known", found: ours, feed: func(c *catalog.Catalog) { c.Feed(src) }, want: "blocked: kubernetes/src is not known yet"},
 		{name: "source not connected", source: other, found: ours, feed: down(src), want: "hold shop/web at 7"},
+		{name: "source read in part", source: other, found: ours, feed: func(c *catalog.Catalog) { c.Feed(src).Partial(errors.New("broken")) }, want: "hold shop/web at 7"},
+		{name: "source read in part: puts go on", source: plain, found: oursOld, feed: func(c *catalog.Catalog) { c.Feed(src).Partial(errors.New("broken")) }, want: "put shop/web at 7"},
 		{name: "source not connected: puts go on", source: plain, found: oursOld, feed: down(src), want: "put shop/web at 7"},
 		{name: "target not connected", source: plain, found: renamed, feed: down(dst), want: "put shop/web\nhold shop/old at 6\nblocked: consul/dst is not connected: cut"},
 		{name: "the same registry twice", source: plain, feed: func(c *catalog.Catalog) { c.Feed(dst).Identify(id(src)) }, want: "put shop/web\nblocked: kubernetes/src and consul/dst are the same registry"},

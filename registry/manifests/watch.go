@@ -239,6 +239,7 @@ func (w *watcher) first() {
 	w.held = w.content()
 	w.feed.ReplaceNamespaces(w.held.namespaces)
 	w.refuse(w.held.refused)
+	w.feed.Partial(w.partial())
 	w.feed.Replace(slices.Collect(maps.Values(w.held.services)))
 }
 
@@ -250,6 +251,7 @@ func (w *watcher) report() {
 		w.feed.ReplaceNamespaces(is.namespaces)
 	}
 	w.refuse(is.refused)
+	w.feed.Partial(w.partial())
 	var set []*catalog.Service
 	var gone []catalog.Ref
 	for ref, svc := range is.services {
@@ -267,6 +269,15 @@ func (w *watcher) report() {
 	if len(set)+len(gone) > 0 {
 		w.feed.Update(set, gone)
 	}
+}
+
+// partial returns why the folder may hold more than was understood: a file that
+// cannot be read or parsed hides what it holds.
+func (w *watcher) partial() error {
+	for _, name := range slices.Sorted(maps.Keys(w.brokens)) {
+		return fmt.Errorf("%q cannot be read: %w", name, w.brokens[name])
+	}
+	return nil
 }
 
 // refuse reports what is wrong now, and that the rest is well again; it logs

@@ -152,6 +152,35 @@ func TestBrokenFileKeepsWhatItHeld(t *testing.T) {
 	}
 }
 
+// TestBrokenFileFromTheStart holds that a folder with a file that was never
+// understood says that it may hold more, from its first report on, until the
+// file is mended or gone.
+func TestBrokenFileFromTheStart(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "b.yaml")
+	write(t, filepath.Join(dir, "a.yaml"), service("a"))
+	write(t, path, service("b")+"kind: [")
+	w := watch(t, dir)
+	w.until("partial", func(s *catalog.Snapshot) bool {
+		st := s.State(origin)
+		if st.Synced && st.Partial == nil {
+			t.Fatal("synced as if it were all")
+		}
+		return st.Synced
+	})
+	write(t, path, service("b"))
+	w.untilNames("a b")
+	w.until("whole", func(s *catalog.Snapshot) bool { return s.State(origin).Partial == nil })
+	write(t, path, "kind: [")
+	w.until("partial again", func(s *catalog.Snapshot) bool { return s.State(origin).Partial != nil })
+	w.untilNames("a b")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	w.untilNames("a")
+	w.until("whole without it", func(s *catalog.Snapshot) bool { return s.State(origin).Partial == nil })
+}
+
 // TestFolderReplaced takes the folder away and puts another in its place.
 func TestFolderReplaced(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "manifests")
