@@ -34,6 +34,11 @@
 // as, be it in a field that a Service does not hold, reads back with the meta
 // entry "isthmus.dev/drift", which no Canon has; so the next plan repairs it.
 //
+// A watch is a hint: about every five minutes the revisions of all keys are
+// listed and compared with what the watch told. If it missed anything, and does
+// not tell it within seconds, everything is listed and reported again, and the
+// log says how many records were missed.
+//
 // # Identity
 //
 // The identity is etcd:<cluster id>:/<path>/<zone reversed>:<id>. etcd computes

@@ -30,11 +30,13 @@ type table struct {
 	mu       sync.Mutex // guards what follows
 	keys     map[string]*record
 	gone     map[string]int64 // keys that we deleted, until the watch tells so
+	keeping  bool             // gone is kept beyond that
 	groups   map[catalog.Key]*group
 	heritage map[string]int // names beside which external-dns keeps account
 	refused  map[string]bool
 	revision int64         // the newest that any answer told
 	self     self          // of whom all this is; the zero one before the first Watch
+	listed   int64         // the revision of the newest list
 	watched  int64         // the revision up to which all is told
 	moved    chan struct{} // closed when watched moves
 	history  int           // grows when revisions begin anew
@@ -58,7 +60,7 @@ func newTable(l layout, owner string, log *slog.Logger) *table {
 func (t *table) resetLocked() {
 	t.keys, t.gone, t.groups = map[string]*record{}, map[string]int64{}, map[catalog.Key]*group{}
 	t.heritage, t.dirty = map[string]int{}, map[catalog.Key]bool{}
-	t.revision, t.watched, t.moved = 0, 0, make(chan struct{})
+	t.revision, t.listed, t.watched, t.moved = 0, 0, 0, make(chan struct{})
 	t.history++
 }
 
@@ -118,6 +120,7 @@ func (t *table) replace(items []item, revision int64, feed *catalog.Feed) {
 	for _, it := range items {
 		t.setLocked(it)
 	}
+	t.listed = revision
 	t.watchedLocked(revision)
 	t.feed, t.dirty = feed, map[catalog.Key]bool{}
 	var all []*catalog.Service
@@ -139,7 +142,9 @@ func (t *table) update(items []item) {
 	defer t.mu.Unlock()
 	newest := t.watched
 	for _, it := range items {
-		t.setLocked(it)
+		if it.mod > t.listed {
+			t.setLocked(it)
+		}
 		newest = max(newest, it.mod)
 	}
 	t.watchedLocked(newest)
@@ -207,7 +212,7 @@ func (t *table) watchedLocked(revision int64) {
 	}
 	t.revision = max(t.revision, revision)
 	for key, mod := range t.gone {
-		if mod <= t.watched {
+		if mod <= t.watched && !t.keeping {
 			delete(t.gone, key)
 		}
 	}

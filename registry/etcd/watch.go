@@ -51,14 +51,15 @@ func (e *etcd) watch(ctx context.Context, client *clientv3.Client, feed *catalog
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.follow(ctx, client, feed, revision+1) })
 	g.Go(func() error { return e.beat(ctx, client, feed) })
+	g.Go(func() error { return e.compare(ctx, client, feed) })
 	return g.Wait()
 }
 
 // list returns all keys below base at one revision.
-func list(ctx context.Context, client *clientv3.Client, base string) (items []item, revision int64, err error) {
+func list(ctx context.Context, client *clientv3.Client, base string, opts ...clientv3.OpOption) (items []item, revision int64, err error) {
 	end := clientv3.GetPrefixRangeEnd(base)
 	for from := base; ; {
-		resp, err := page(ctx, client, from, end, revision)
+		resp, err := page(ctx, client, from, append(opts, clientv3.WithRange(end), clientv3.WithLimit(pageSize), clientv3.WithRev(revision)))
 		if err != nil {
 			return nil, 0, fmt.Errorf("list %q: %w", base, err)
 		}
@@ -75,10 +76,10 @@ func list(ctx context.Context, client *clientv3.Client, base string) (items []it
 	}
 }
 
-func page(ctx context.Context, client *clientv3.Client, from, end string, revision int64) (*clientv3.GetResponse, error) {
+func page(ctx context.Context, client *clientv3.Client, from string, opts []clientv3.OpOption) (*clientv3.GetResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, pageTime)
 	defer cancel()
-	return client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(pageSize), clientv3.WithRev(revision))
+	return client.Get(ctx, from, opts...)
 }
 
 var errEnded = errors.New("the server ended the watch")
