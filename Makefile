@@ -12,7 +12,7 @@ build: bin/coredns bin/isthmus
 
 bin/coredns bin/isthmus bin/demo: FORCE
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./build/$(notdir $@)
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -ldflags '$(LDFLAGS)' -o $@ ./build/$(notdir $@)
 
 bin/etcdctl: integration/servers/modules/etcd/go.mod
 	@mkdir -p bin

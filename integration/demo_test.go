@@ -87,7 +87,7 @@ func (d *demo) until(t *testing.T, pattern string) []string {
 	for d.out.Scan() {
 		line := strings.TrimSpace(d.out.Text())
 		t.Log(line)
-		if line == d.out.Text() || strings.HasPrefix(line, "#") || strings.HasPrefix(line, "[") || strings.HasPrefix(line, "open ") {
+		if line == d.out.Text() || strings.HasPrefix(line, "#") {
 			continue
 		}
 		commands = append(commands, line)

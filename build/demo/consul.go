@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,14 +29,18 @@ type consul struct {
 }
 
 // findConsul decides which one, without starting anything.
-func findConsul(dir string) (*consul, error) {
+func findConsul(dir string, out io.Writer) (*consul, error) {
 	if addr := os.Getenv("CONSUL_HTTP_ADDR"); addr != "" {
 		if !strings.Contains(addr, "://") {
 			addr = "http://" + addr
 		}
+		u, err := url.Parse(addr)
+		if err != nil || u.Host == "" {
+			return nil, errors.New("CONSUL_HTTP_ADDR is no address such as http://127.0.0.1:8500")
+		}
 		return &consul{url: strings.TrimSuffix(addr, "/")}, nil
 	}
-	port, err := freePort(8500)
+	port, err := freePort(8500, out)
 	if err != nil {
 		return nil, err
 	}

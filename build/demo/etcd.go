@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"strconv"
@@ -13,12 +14,12 @@ import (
 
 // startEtcd starts a one-member etcd in dir and waits until it serves. It
 // forgets everything when dir goes, so it does not wait for the disk either.
-func startEtcd(ctx context.Context, dir string) (*embed.Etcd, string, error) {
-	client, err := loopbackURL(2379)
+func startEtcd(ctx context.Context, dir string, out io.Writer) (*embed.Etcd, string, error) {
+	client, err := loopbackURL(2379, out)
 	if err != nil {
 		return nil, "", err
 	}
-	peer, err := loopbackURL(0)
+	peer, err := loopbackURL(0, out)
 	if err != nil {
 		return nil, "", err
 	}
@@ -45,8 +46,8 @@ func startEtcd(ctx context.Context, dir string) (*embed.Etcd, string, error) {
 	}
 }
 
-func loopbackURL(wish int) (*url.URL, error) {
-	port, err := freePort(wish)
+func loopbackURL(wish int, out io.Writer) (*url.URL, error) {
+	port, err := freePort(wish, out)
 	if err != nil {
 		return nil, err
 	}
@@ -54,8 +55,8 @@ func loopbackURL(wish int) (*url.URL, error) {
 }
 
 // freePort returns wish, if nobody listens there over TCP or UDP, else any
-// port that is free.
-func freePort(wish int) (int, error) {
+// port that is free, and says so.
+func freePort(wish int, out io.Writer) (int, error) {
 	for _, port := range []int{wish, 0} {
 		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
@@ -68,6 +69,9 @@ func freePort(wish int) (int, error) {
 			continue
 		}
 		u.Close()
+		if wish != 0 && got != wish {
+			fmt.Fprintf(out, "port %d is in use, so %d is taken\n", wish, got)
+		}
 		return got, nil
 	}
 	return 0, fmt.Errorf("find a free port on 127.0.0.1 near %d", wish)

@@ -50,7 +50,7 @@ func tool(name string) string {
 }
 
 const nextLines = `
-Isthmus is up. Paste these into another terminal, in this folder:
+Isthmus is up; Ctrl-C ends it. Paste these into another terminal, in this folder:
 
   # Services from the manifests in {{.Manifests}}
   {{.Dig "my-service.default.svc.cluster.local" "A"}}
@@ -61,23 +61,31 @@ Isthmus is up. Paste these into another terminal, in this folder:
   {{.Etcdctl}} get --prefix /skydns
 
   # register one in etcd, and ask DNS for it
-  {{.Etcdctl}} put /skydns/local/cluster/cache/a '{"host":"10.30.0.9","port":6379,"ttl":30}'
+  {{.Etcdctl}} put /skydns/local/cluster/cache/a '{"host":"10.30.0.9","port":6379,"ttl":30}'; sleep 1
   {{.Dig "cache.etcd.svc.cluster.local" "A"}}
 
   # give a pod another address, and ask DNS and etcd again
-  sed -i 's/10.244.3.10/10.244.3.11/' {{.Manifests}}/my-app.yaml
+  sed -i 's/10.244.3.10/10.244.3.11/' {{.Manifests}}/my-app.yaml; sleep 1
   {{.Dig "my-headless-service.default.svc.cluster.local" "A"}}
   {{.Etcdctl}} get --prefix /skydns/local/cluster/svc/default/my-headless-service
+`
+
+// ownLines is what to type next for a folder of the user's own.
+const ownLines = `
+Isthmus serves the Services in {{.Manifests}}; Ctrl-C ends it. Ask for them:
+
+  {{.Dig "SERVICE.NAMESPACE.svc.cluster.local" "A"}}
+  {{.Etcdctl}} get --prefix /skydns
 `
 
 const consulLines = `
 Consul is up, and the Services are in it:
 
+  # its UI, for a browser: {{.Consul}}/ui
   curl -s {{.Consul}}/v1/catalog/service/my-service-default
-  open {{.Consul}}/ui in a browser
 
   # register one in Consul, and ask DNS for it
-  curl -s -X PUT -d '{"Name":"db","Address":"10.20.0.7","Port":5432}' {{.Consul}}/v1/agent/service/register
+  curl -s -X PUT -d '{"Name":"db","Address":"10.20.0.7","Port":5432}' {{.Consul}}/v1/agent/service/register; sleep 1
   {{.Dig "db.consul.svc.cluster.local" "A"}}
   {{.Dig "db.consul.svc.cluster.local" "SRV"}}
 `

@@ -23,7 +23,7 @@ func main() {
 	if err != nil {
 		os.Exit(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	if err := run(ctx, opts, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
@@ -56,6 +56,10 @@ func parseFlags(args []string) (options, error) {
 			return opts, errors.New("bad flag")
 		}
 		opts.withConsul = false
+	}
+	if opts.dnsPort < 0 || opts.dnsPort > 65535 {
+		fmt.Fprintf(os.Stderr, "demo: -dns-port %d: want 0 to 65535\n", opts.dnsPort)
+		return opts, errors.New("bad flag")
 	}
 	if fs.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "demo: unexpected word %q\n", fs.Arg(0))

@@ -56,24 +56,21 @@ func run(ctx context.Context, opts options, out io.Writer) (err error) {
 		return fmt.Errorf("make a folder to work in: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	p := places{Manifests: opts.manifests}
-	if p.Manifests == "" {
-		p.Manifests = filepath.Join(dir, "manifests")
-		if err := writeExamples(p.Manifests); err != nil {
-			return err
-		}
+	p := places{}
+	if p.Manifests, err = manifests(opts, dir); err != nil {
+		return err
 	}
-	if p.DNSPort, err = freePort(opts.dnsPort); err != nil {
+	if p.DNSPort, err = freePort(opts.dnsPort, out); err != nil {
 		return err
 	}
 	var c *consul
 	if opts.withConsul {
-		if c, err = findConsul(dir); err != nil {
+		if c, err = findConsul(dir, out); err != nil {
 			return err
 		}
 		p.Consul = c.url
 	}
-	etcd, url, err := startEtcd(ctx, filepath.Join(dir, "etcd"))
+	etcd, url, err := startEtcd(ctx, filepath.Join(dir, "etcd"), out)
 	if err != nil {
 		return ended(ctx, err)
 	}
@@ -100,7 +97,7 @@ func serve(ctx context.Context, opts options, p places, c *consul, out io.Writer
 	defer func() { err = errors.Join(err, stopDNS(server)) }()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.Run(ctx) })
-	if err := p.show(out, nextLines); err != nil {
+	if err := p.show(out, map[bool]string{true: nextLines, false: ownLines}[opts.manifests == ""]); err != nil {
 		return err
 	}
 	if c != nil {
@@ -116,9 +113,14 @@ func serve(ctx context.Context, opts options, p places, c *consul, out io.Writer
 
 // runConsul keeps Consul. That it cannot be had is said and ends nothing else.
 func runConsul(ctx context.Context, c *consul, p places, out io.Writer) error {
-	progress := func(line string) { fmt.Fprintln(out, "  [consul]", line) }
-	if c.port != 0 && c.binary == "" {
-		progress("not on PATH and CONSUL_HTTP_ADDR is not set, so the pinned version is used; it joins when it is up")
+	progress := func(line string) { fmt.Fprintln(out, "[consul]", line) }
+	fmt.Fprintln(out)
+	switch {
+	case c.port == 0:
+		progress("waiting for the one at " + c.url + ", as CONSUL_HTTP_ADDR says")
+	case c.binary == "":
+		progress("not on PATH and CONSUL_HTTP_ADDR is not set, so a pinned version is built, which takes minutes the first time;")
+		progress("DNS and etcd serve meanwhile, and it joins when it is up")
 	}
 	err := c.run(ctx, progress, func() {
 		if err := p.show(out, consulLines); err != nil {
@@ -161,6 +163,22 @@ func logger(verbose bool) *slog.Logger {
 		return slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	return slog.New(slog.DiscardHandler)
+}
+
+// manifests returns the folder to serve: the user's, or the examples in dir.
+func manifests(opts options, dir string) (string, error) {
+	if opts.manifests == "" {
+		examples := filepath.Join(dir, "manifests")
+		return examples, writeExamples(examples)
+	}
+	path, err := filepath.Abs(opts.manifests)
+	if err != nil {
+		return "", fmt.Errorf("find the manifests: %w", err)
+	}
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return "", fmt.Errorf("-manifests %q is no folder that can be read", opts.manifests)
+	}
+	return path, nil
 }
 
 // writeExamples writes the example manifests where they can be edited.

@@ -71,7 +71,7 @@ func dig(t *testing.T, server, name string, typ uint16) string {
 }
 
 // ports are what a Corefile in a document listens on; tests take free ones.
-var ports = regexp.MustCompile(`((?:\w|\.arpa|127\.0\.0\.1)):(1053|53|8181|9153)\b`)
+var ports = regexp.MustCompile(`((?:\w|\.arpa|127\.0\.0\.1)):(105[34]|53|8181|9153)\b`)
 
 // registries are where a Corefile in a document looks for them; in tests there
 // is none.
