@@ -177,7 +177,7 @@ func (v *view) refuseLocked(was map[string]bool, now map[string]error) {
 	for record, err := range now {
 		v.refused[record] = true
 		if v.feed.Refuse(record, err) {
-			v.log.Warn("record left out", "origin", v.feed.Origin(), "record", record, "err", err)
+			v.log.Warn("record left out", "record", record, "err", err)
 		}
 	}
 }

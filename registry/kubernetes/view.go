@@ -231,6 +231,6 @@ func (v *view) refuseLocked(name types.NamespacedName, err error) {
 		delete(v.refused, name)
 	}
 	if v.feed.Refuse(recordOf(name), err) && err != nil {
-		v.log.Warn("record left out", "origin", v.feed.Origin(), "record", recordOf(name), "err", err)
+		v.log.Warn("record left out", "record", recordOf(name), "err", err)
 	}
 }
