@@ -18,16 +18,18 @@ const (
 	shortest = 100 * time.Millisecond
 	longest  = 10 * time.Second
 	lasting  = 10 * time.Second
+	quiet    = time.Minute // between two reasons of one outage in the log
 )
 
 // Supervise keeps r watched: it calls Watch again and again until ctx ends,
 // which is the only way it returns. After a Watch that lasted, and after the
 // first since then that reported anything at all, it begins with the shortest
-// pause again; so where lists work and watches do not, lists become rare. It tells the feed while the origin
-// cannot be read, and the log once a change of state: a warning when the
-// origin is lost or the reason changes, a line when it is back.
+// pause again; so where lists work and watches do not, lists become rare. It
+// tells the feed while the origin cannot be read, and the log once a change of
+// state: a warning when that begins, and at most once a minute when there is
+// another reason, and a line when it can be read again.
 func Supervise(ctx context.Context, r Registry, feed *catalog.Feed, log *slog.Logger) {
-	s := supervisor{feed: feed, log: log.With("origin", feed.Origin()), pause: newPause()}
+	s := supervisor{feed: feed, log: log.With("origin", feed.Origin()), pause: newPause(), said: map[string]bool{}}
 	for ctx.Err() == nil {
 		heard, began := feed.State().News, time.Now()
 		noticed := s.notice(ctx)
@@ -48,8 +50,9 @@ type supervisor struct {
 	feed  *catalog.Feed
 	log   *slog.Logger
 	pause *backoff.ExponentialBackOff
-	said  string // why the origin was last said to be lost; "" while it is not
-	brief bool   // a Watch reported something since one lasted
+	said  map[string]bool // what was said of the outage that lasts; empty while there is none
+	at    time.Time       // when something was last said of it
+	brief bool            // a Watch reported something since one lasted
 }
 
 func newPause() *backoff.ExponentialBackOff {
@@ -78,10 +81,22 @@ func lasted(st catalog.State, began time.Time) time.Duration {
 
 func (s *supervisor) lost(err error) {
 	s.feed.Connected(err)
-	if err.Error() != s.said {
-		s.log.Warn("origin lost, what it last reported stands", "error", err)
-		s.said = err.Error()
+	s.warn(err)
+}
+
+// warn says why the origin cannot be read: once for each reason of an outage,
+// and, as some reasons hold a port or a time, not more than one in a while.
+func (s *supervisor) warn(err error) {
+	if s.said[err.Error()] || len(s.said) > 0 && time.Since(s.at) < quiet {
+		return
 	}
+	what := "origin lost, what it last reported stands"
+	if !s.feed.State().Synced {
+		what = "origin cannot be read yet, and is tried again"
+	}
+	s.log.Warn(what, "error", err)
+	s.said[err.Error()] = true
+	s.at = time.Now()
 }
 
 // notice watches the feed's state during one Watch and says when it changes:
@@ -106,12 +121,11 @@ func (s *supervisor) notice(ctx context.Context) (done func()) {
 
 func (s *supervisor) say(st catalog.State) {
 	switch {
-	case st.Connected && s.said != "":
-		s.log.Info("origin is back", "services", st.Services)
-		s.said = ""
-	case st.Err != nil && st.Err.Error() != s.said:
-		s.log.Warn("origin lost, what it last reported stands", "error", st.Err)
-		s.said = st.Err.Error()
+	case st.Connected && len(s.said) > 0:
+		s.log.Info("origin can be read", "services", st.Services)
+		clear(s.said)
+	case st.Err != nil:
+		s.warn(st.Err)
 	}
 }
 

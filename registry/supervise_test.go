@@ -69,17 +69,36 @@ func TestSuperviseSaysEachChangeOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines, _, st := supervised(t, time.Hour, refused, refused, refused, works(time.Minute), refused, works(time.Hour*2))
 		want := []string{
-			`level=WARN msg="origin lost, what it last reported stands" origin=etcd/x error="connection refused"`,
-			`level=INFO msg="origin is back" origin=etcd/x services=0`,
+			`level=WARN msg="origin cannot be read yet, and is tried again" origin=etcd/x error="connection refused"`,
+			`level=INFO msg="origin can be read" origin=etcd/x services=0`,
 			`level=WARN msg="origin lost, what it last reported stands" origin=etcd/x error=cut`,
-			`level=WARN msg="origin lost, what it last reported stands" origin=etcd/x error="connection refused"`,
-			`level=INFO msg="origin is back" origin=etcd/x services=0`,
+			`level=INFO msg="origin can be read" origin=etcd/x services=0`,
 		}
 		if diff := cmp.Diff(want, lines); diff != "" {
 			t.Errorf("log (-want +got):\n%s", diff)
 		}
 		if !st.Synced || !st.Connected {
 			t.Errorf("state = %+v, want synced and connected", st)
+		}
+	})
+}
+
+// TestSuperviseSaysOtherReasonsRarely has two reasons that alternate, and one
+// that is new after a while.
+func TestSuperviseSaysOtherReasonsRarely(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var steps []func(context.Context, *catalog.Feed) error
+		for i := range 40 {
+			steps = append(steps, func(context.Context, *catalog.Feed) error {
+				if i == 39 {
+					return errors.New("denied")
+				}
+				return []error{errors.New("refused"), errors.New("no route")}[i%2]
+			})
+		}
+		lines, _, _ := supervised(t, time.Hour, steps...)
+		if len(lines) != 3 || !strings.Contains(lines[0], "refused") || !strings.Contains(lines[1], "no route") || !strings.Contains(lines[2], "denied") {
+			t.Errorf("log = %q, want each reason once", lines)
 		}
 	})
 }
@@ -165,7 +184,7 @@ func TestSuperviseHearsTheRegistry(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		})
-		if len(lines) != 2 || !strings.Contains(lines[0], "410 gone") || !strings.Contains(lines[1], "is back") {
+		if len(lines) != 2 || !strings.Contains(lines[0], "410 gone") || !strings.Contains(lines[1], "can be read") {
 			t.Errorf("log = %q, want lost and back once", lines)
 		}
 	})
