@@ -46,7 +46,9 @@
 // Every write names the resource version that it is based on, so what changed
 // in between is never overwritten. But Kubernetes has no transactions: the
 // fence is read before every batch of writes and not within each, so that a
-// deposed leader's writes of one batch may still arrive. A service is several
+// deposed leader's writes of one batch may still arrive. A fence that was
+// deleted, or brought back from a backup, is made anew above the epoch that this
+// process claimed last; one that another process claimed is not known. A service is several
 // objects: it is written by adding first and removing last, and whoever reads
 // in between sees both.
 package kubernetes

@@ -25,6 +25,12 @@ type fence struct {
 	epoch int64      // 0: nothing claimed
 }
 
+func (f *fence) claimed() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.epoch
+}
+
 // The data of the ConfigMap that holds a fence.
 const (
 	fenceOwner   = "owner"
@@ -69,15 +75,19 @@ func fenceName(owner string) (string, error) {
 	return name, nil
 }
 
-// claim tries once and returns the epoch that holds then.
+// claim tries once and returns the epoch that holds then. A fence that is gone,
+// or older than the one that was claimed, is put above that, so that who was
+// deposed before stays so.
 func (s *server) claim(ctx context.Context, name string, f registry.Fence, bump bool) (int64, error) {
+	claimed := s.fence.claimed()
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	client := s.client.CoreV1().ConfigMaps(s.conf.fenceNamespace)
 	found, err := client.Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		_, err := client.Create(ctx, newFence(s.conf.fenceNamespace, name, f), metav1.CreateOptions{})
-		return 1, err
+		epoch := claimed + 1
+		_, err := client.Create(ctx, newFence(s.conf.fenceNamespace, name, epoch, f), metav1.CreateOptions{})
+		return epoch, err
 	}
 	if err != nil {
 		return 0, err
@@ -87,11 +97,12 @@ func (s *server) claim(ctx context.Context, name string, f registry.Fence, bump 
 		return 0, err
 	}
 	merged, err := mergeSources(sources, f.Sources)
+	bump = bump || epoch < claimed
 	if err != nil || !bump && len(merged) == len(sources) {
 		return epoch, err
 	}
 	if bump {
-		epoch++
+		epoch = max(epoch, claimed) + 1
 	}
 	found.Data[fenceEpoch] = strconv.FormatInt(epoch, 10)
 	found.Data[fenceSources] = joinSources(merged)
@@ -99,13 +110,13 @@ func (s *server) claim(ctx context.Context, name string, f registry.Fence, bump 
 	return epoch, err
 }
 
-func newFence(namespace, name string, f registry.Fence) *corev1.ConfigMap {
+func newFence(namespace, name string, epoch int64, f registry.Fence) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: namespace, Name: name,
 			Labels: map[string]string{kubeobject.LabelManagedBy: kubeobject.Managed},
 		},
-		Data: map[string]string{fenceOwner: f.Owner, fenceEpoch: "1", fenceSources: joinSources(f.Sources)},
+		Data: map[string]string{fenceOwner: f.Owner, fenceEpoch: strconv.FormatInt(epoch, 10), fenceSources: joinSources(f.Sources)},
 	}
 }
 
@@ -147,11 +158,11 @@ func joinSources(all []catalog.Identity) string {
 	return b.String()
 }
 
-// checkFence returns ErrFenced unless the fence still stands as it was claimed.
+// checkFence returns ErrFenced unless the fence still stands as it was claimed,
+// and ErrNoFence if nobody took over: somebody deleted it, or brought an older
+// one back.
 func (s *server) checkFence(ctx context.Context) error {
-	s.fence.mu.Lock()
-	claimed := s.fence.epoch
-	s.fence.mu.Unlock()
+	claimed := s.fence.claimed()
 	if claimed == 0 {
 		return fmt.Errorf("the fence of %q was never claimed: %w", s.owner, registry.ErrFenced)
 	}
@@ -163,12 +174,15 @@ func (s *server) checkFence(ctx context.Context) error {
 	defer cancel()
 	found, err := s.client.CoreV1().ConfigMaps(s.conf.fenceNamespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return fmt.Errorf("the fence of %q is gone: %w", s.owner, registry.ErrFenced)
+		return fmt.Errorf("read the fence of %q: %w", s.owner, registry.ErrNoFence)
 	}
 	if err != nil {
 		return fmt.Errorf("read the fence of %q: %w", s.owner, cause(err))
 	}
 	epoch, _, err := readFence(found, s.owner)
+	if err == nil && epoch < claimed {
+		return fmt.Errorf("the fence of %q went back from epoch %d to %d: %w", s.owner, claimed, epoch, registry.ErrNoFence)
+	}
 	if err != nil || epoch != claimed {
 		return fmt.Errorf("the fence of %q moved: %w", s.owner, registry.ErrFenced)
 	}
