@@ -54,12 +54,15 @@ func (f *fake) become(do func()) {
 // cutWatches ends the watches, once they are there.
 func (f *fake) cutWatches(t *testing.T) {
 	t.Helper()
-	poll(t, "three watches", func() bool {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		return f.open == 3
-	})
+	poll(t, "three watches", func() bool { return f.watches() == 3 })
 	f.endWatches()
+}
+
+// watches says how many are open.
+func (f *fake) watches() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.open
 }
 
 func (f *fake) endWatches() {

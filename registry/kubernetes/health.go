@@ -1,12 +1,14 @@
 package kubernetes
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 )
@@ -40,6 +42,17 @@ func (h *health) set(watch string, err error) {
 	if was+len(h.errs) > 0 {
 		h.feed.Connected(h.errLocked())
 	}
+}
+
+// delivered notes that a watch brought something: so the server is reached,
+// whatever became of another request.
+func (h *health) delivered() { h.set(connection, nil) }
+
+// cut reports whether the server was not reached, when last tried.
+func (h *health) cut() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.errs[connection] != nil
 }
 
 // tell repeats what is wrong after a report, which by itself says that the
@@ -87,6 +100,37 @@ func (o observer) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // WrappedRoundTripper lets the client library find the transport.
 func (o observer) WrappedRoundTripper() http.RoundTripper { return o.next }
+
+// How often a server that is not reached is asked, and for how long.
+const (
+	probeEvery   = time.Second
+	probeTimeout = 5 * time.Second
+)
+
+// probe asks the API server for nothing as long as it is not reached. Others
+// may wait for that before they ask: watches that stand, and a bridge that
+// writes nothing to what is not connected. What comes of it the observer tells.
+func (s *server) probe(ctx context.Context, h *health) {
+	tick := time.NewTicker(probeEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if h.cut() {
+			s.ask(ctx)
+		}
+	}
+}
+
+// ask wants an answer, whatever it is.
+func (s *server) ask(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	_ = s.client.Discovery().RESTClient().Get().AbsPath("/readyz").MaxRetries(0).Do(ctx).Error()
+}
 
 // heard takes up what an observer tells.
 func (s *server) heard(err error) {

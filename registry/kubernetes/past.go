@@ -14,16 +14,18 @@ import (
 // built upon, and the Watch ends, so that the next one reads all anew. What
 // this process wrote itself is none of it.
 type past struct {
-	lost func(error)
+	lost  func(error)
+	heard func() // is called whenever the server told something
 
 	mu     sync.Mutex // guards newest
 	newest uint64     // the newest resource version that was told; 0: none was
 }
 
-func (v *view) newPast() *past { return &past{lost: v.lost} }
+func (v *view) newPast() *past { return &past{lost: v.lost, heard: v.health.delivered} }
 
 // told notes that the server told something as new as version.
 func (p *past) told(version uint64) {
+	p.heard()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.newest = max(p.newest, version)

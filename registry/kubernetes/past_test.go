@@ -77,7 +77,7 @@ func TestSameServer(t *testing.T) {
 	for range 3 {
 		f.cutWatches(t)
 	}
-	poll(t, "watches go on", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return f.open == 3 })
+	poll(t, "watches go on", func() bool { return f.watches() == 3 })
 }
 
 // TestPast holds what counts as going back.
@@ -95,7 +95,7 @@ func TestPast(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var lost error
-			p := &past{lost: func(err error) { lost = err }}
+			p := &past{lost: func(err error) { lost = err }, heard: func() {}}
 			p.told(tt.told)
 			if err := p.check(tt.comes); (err != nil) != tt.lost || err != lost {
 				t.Errorf("check(%d) after %d = %v and ended by %v, want an end: %v", tt.comes, tt.told, err, lost, tt.lost)

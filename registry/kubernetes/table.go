@@ -222,6 +222,7 @@ func (s *scope[T]) Update(o any) error {
 	if !ok {
 		return fmt.Errorf("unexpected object %T", o)
 	}
+	s.past.told(versionOf(t))
 	s.table.put(t)
 	return nil
 }
@@ -232,6 +233,7 @@ func (s *scope[T]) Delete(o any) error {
 	if !ok {
 		return fmt.Errorf("unexpected object %T", o)
 	}
+	s.past.told(versionOf(t))
 	s.table.drop(nameOf(t), versionOf(t))
 	return nil
 }

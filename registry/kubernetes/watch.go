@@ -51,6 +51,7 @@ func (s *server) Watch(ctx context.Context, feed *catalog.Feed) error {
 	if err != nil {
 		return err
 	}
+	running.Go(func() { s.probe(ctx, v.health) })
 	select {
 	case <-s.reflect(ctx, v, &running):
 	case <-ctx.Done():
