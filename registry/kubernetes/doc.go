@@ -20,8 +20,18 @@
 //
 // The registry is "kubernetes:" and the UID of the namespace kube-system. A
 // client that may not list that namespace, and is given others by the option
-// namespaces, is identified by the UID of the least of these: two clients with
-// different namespaces are two registries then.
+// namespaces, is identified by the UID of the first of these by name, with a
+// warning. Then one cluster has several identities: a bridge and a DNS server
+// with other rights, or other namespaces, take it for two. The DNS server
+// cannot match a mirror with its original then, and may serve both. So grant
+// list on namespaces with the resource name kube-system to both, or to none and
+// give both the same namespaces.
+//
+// The identity is asked for before each Watch, and by each reflector before it
+// goes on after a pause. If it changed, or the server is at an older resource
+// version than it told before (its data was restored from a backup), the Watch
+// ends, and the next one reads all anew. The writes of this process count as
+// nothing told.
 //
 // # Rights
 //
@@ -38,7 +48,8 @@
 // touches is built anew and reported; changes that come together are one
 // report. The first report waits until everything was listed. While the API
 // server cannot be reached, that is reported by Feed.Connected, and the last
-// report stands. What this process wrote itself is taken from the server's
+// report stands; it is asked each second then, and what a watch delivers shows,
+// too, that it is reached. What this process wrote itself is taken from the server's
 // answer at once; older events do not override it.
 //
 // # What writing cannot hold

@@ -26,7 +26,8 @@ type server struct {
 	owner  string
 	log    *slog.Logger
 
-	refused groups // of whichever Watch is running
+	refused  groups    // of whichever Watch is running
+	doubtful sync.Once // warns of the identity
 
 	viewMu sync.RWMutex // guards view; held for reading while its feed is used
 	view   *view        // nil while no Watch runs
@@ -92,7 +93,10 @@ func (s *server) identity(ctx context.Context) (catalog.Identity, error) {
 		all, err := s.client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{FieldSelector: byName(ns)})
 		switch {
 		case apierrors.IsForbidden(err) && ns == metav1.NamespaceSystem && len(s.conf.namespaces) > 0:
+			s.doubtful.Do(func() { s.warnIdentity() })
 			continue
+		case apierrors.IsForbidden(err):
+			return "", fmt.Errorf("identify the cluster: %w: grant list on the namespace %q", cause(err), ns)
 		case err != nil:
 			return "", fmt.Errorf("identify the cluster by namespace %q: %w", ns, cause(err))
 		case len(all.Items) == 1:
@@ -100,6 +104,12 @@ func (s *server) identity(ctx context.Context) (catalog.Identity, error) {
 		}
 	}
 	return "", fmt.Errorf("identify the cluster: namespace %q is not there", metav1.NamespaceSystem)
+}
+
+// warnIdentity says that others may know this cluster by another name.
+func (s *server) warnIdentity() {
+	s.log.Warn("cluster is known by its first namespace, since kube-system may not be listed: who may list that, or is given other namespaces, takes it for another cluster",
+		"origin", s.conf.Origin(), "namespace", s.conf.namespaces[0])
 }
 
 // requestTimeout bounds one request that is no watch.
