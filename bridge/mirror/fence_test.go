@@ -1,0 +1,143 @@
+package mirror
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
+)
+
+func TestLoopFenced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newStore(t, src, plain), newStore(t, dst, "")
+		p := start(t, nil, []*Rule{rule()}, a, b)
+		defer p.stop()
+		pass(time.Second)
+		if err := b.Writer("me").Claim(t.Context(), registry.Fence{Owner: "me", Sources: []catalog.Identity{id(src)}}, true); err != nil {
+			t.Fatal(err)
+		}
+		a.set(parse(t, many(3))...)
+		pass(time.Minute)
+		wantText(t, b, webMirror)
+		calls := b.called()
+		a.remove(webRef(""))
+		pass(time.Hour)
+		wantText(t, b, webMirror)
+		wantCount(t, "calls once fenced off", b.called(), calls)
+		if st := p.loops[rule().String()].Status(); !strings.Contains(st.Blocked, "took over") || st.Settled() {
+			t.Errorf("status: %+v", st)
+		}
+		b.Link().Cut()
+		pass(time.Minute)
+		b.Link().Heal()
+		pass(time.Minute)
+		wantCount(t, "said", strings.Count(p.log.String(), `level=ERROR msg="nothing is written"`), 1)
+		wantCount(t, "said at any level", strings.Count(p.log.String(), "nothing is written"), 1)
+	})
+}
+
+// TestLoopClaimFenced holds that a claim by which somebody is found to have
+// taken over ends all writing, too.
+func TestLoopClaimFenced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newStore(t, src, plain), newStore(t, dst, "")
+		b.refusing(registry.ErrFenced)
+		p := start(t, nil, []*Rule{rule()}, a, b)
+		defer p.stop()
+		pass(time.Second)
+		b.refusing(nil)
+		a.set(parse(t, many(3))...)
+		pass(time.Hour)
+		wantText(t, b, "")
+		wantCount(t, "claims", b.claimed(), 1)
+		if st := p.loops[rule().String()].Status(); !strings.Contains(st.Blocked, "took over") {
+			t.Errorf("status: %+v", st)
+		}
+	})
+}
+
+// TestLoopFenceGone holds that a fence which somebody deleted is claimed anew,
+// ever more slowly if it goes again and again.
+func TestLoopFenceGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newStore(t, src, plain), newStore(t, dst, "")
+		p := start(t, nil, []*Rule{rule()}, a, b)
+		defer p.stop()
+		pass(time.Second)
+		claims := b.claimed()
+		b.failing(func(catalog.Ref) error {
+			if b.claimed() == claims {
+				return fmt.Errorf("put: %w", registry.ErrNoFence)
+			}
+			return nil
+		})
+		a.set(parse(t, strings.ReplaceAll(plain, "10.1.0.1", "10.1.0.7"))...)
+		pass(time.Second)
+		wantText(t, b, strings.ReplaceAll(webMirror, "10.1.0.1", "10.1.0.7"))
+		wantCount(t, "claims", b.claimed()-claims, 1)
+		if st := p.loops[rule().String()].Status(); !st.Settled() {
+			t.Errorf("status: %+v", st)
+		}
+
+		b.failing(func(catalog.Ref) error { return registry.ErrNoFence })
+		claims = b.claimed()
+		a.remove(webRef(""))
+		pass(time.Hour)
+		if n := b.claimed() - claims; n < 100 || n > 150 {
+			t.Errorf("%d claims in an hour, want about one in %s", n, lastRetry)
+		}
+		if st := p.loops[rule().String()].Status(); len(st.Failed) != 1 || st.Blocked != "" {
+			t.Errorf("status: %+v", st)
+		}
+	})
+}
+
+func TestLoopForeignFence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newStore(t, src, plain), newStore(t, dst, "")
+		if err := b.Writer("me").Claim(t.Context(), registry.Fence{Owner: "me", Sources: []catalog.Identity{"id:kubernetes/another"}}, false); err != nil {
+			t.Fatal(err)
+		}
+		p := start(t, nil, []*Rule{rule()}, a, b)
+		defer p.stop()
+		pass(time.Minute)
+		wantText(t, b, "")
+		wantCount(t, "calls", b.called(), 0)
+		if st := p.loops[rule().String()].Status(); !strings.Contains(st.Blocked, "in use for other sources") {
+			t.Errorf("status: %+v", st)
+		}
+	})
+}
+
+// TestLoopClaimFails holds that a claim which failed is tried again, and
+// forgotten once there is nothing to write.
+func TestLoopClaimFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newStore(t, src, plain), newStore(t, dst, "")
+		b.refusing(errors.New("out of ink"))
+		p := start(t, nil, []*Rule{rule()}, a, b)
+		defer p.stop()
+		l := p.loops[rule().String()]
+		pass(time.Minute)
+		if st := l.Status(); !strings.Contains(st.Blocked, "out of ink") || b.called() > 0 {
+			t.Errorf("status: %+v, %d calls", st, b.called())
+		}
+		a.remove(webRef(""))
+		pass(time.Second)
+		if st := l.Status(); !st.Settled() {
+			t.Errorf("with nothing to write: %+v", st)
+		}
+		b.refusing(nil)
+		a.set(parse(t, plain)...)
+		pass(time.Second)
+		wantText(t, b, webMirror)
+		if st := l.Status(); !st.Settled() {
+			t.Errorf("once claimed: %+v", st)
+		}
+	})
+}
