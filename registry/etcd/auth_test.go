@@ -16,6 +16,7 @@ import (
 
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/integration/servers"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // TestAccess holds that a user with no more than the zone and the bridges' own
@@ -51,6 +52,9 @@ func TestAccess(t *testing.T) {
 	w := watch(t, open())
 	w.synced(t)
 	claimed(t, w.etcd)
+	claims := open()
+	defer claims.Close()
+	claimed(t, claims)
 	var all []*catalog.Service
 	for _, name := range []string{"w1", "w2", "x", "w3"} {
 		all = append(all, mirror("prod", name, 2))
@@ -69,6 +73,10 @@ func TestAccess(t *testing.T) {
 	if r := w.Put(ctx, []*catalog.Service{mirror("prod", "w4", 1)}); r[0].Err == nil || strings.Contains(r[0].Err.Error(), "hunter") {
 		t.Errorf("Put by an old password = %v", r[0].Err)
 	}
+	fence := registry.Fence{Owner: "prod", Sources: []catalog.Identity{"x:1"}}
+	if err := claims.Claim(ctx, fence, true); err == nil || strings.Contains(err.Error(), "hunter") {
+		t.Errorf("Claim by an old password = %v", err)
+	}
 	other := open()
 	err = other.Watch(ctx, catalog.New(catalog.Policy{}).Feed("etcd/x"))
 	if err == nil || !strings.Contains(err.Error(), "authentication failed") || strings.Contains(err.Error(), "hunter3") {
@@ -79,6 +87,9 @@ func TestAccess(t *testing.T) {
 	}
 	if r := w.Put(ctx, []*catalog.Service{mirror("prod", "w5", 1)}); r[0].Err != nil {
 		t.Errorf("Put by the new password = %v", r[0].Err)
+	}
+	if err := claims.Claim(ctx, fence, true); err != nil {
+		t.Errorf("Claim by the new password = %v", err)
 	}
 }
 

@@ -85,6 +85,9 @@ func (e *etcd) Claim(ctx context.Context, f registry.Fence, bump bool) error {
 	defer cancel()
 	for {
 		claimed, err := claim(ctx, client, fenceKey(e.layout, e.owner), f.Sources, bump)
+		if unauthenticated(err) {
+			e.dropClient(client)
+		}
 		if err != nil {
 			return fmt.Errorf("etcd %q: claim the fence of %q: %w", e.config.name, f.Owner, err)
 		}

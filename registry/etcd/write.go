@@ -256,7 +256,7 @@ func (w *writing) around(ctx context.Context, p part, found []item, why error) (
 // failed decides what an error of a transaction means for its parts.
 func (w *writing) failed(ctx context.Context, batch []part, err error) (revision int64) {
 	code := codeOf(err)
-	if errors.Is(err, rpctypes.ErrAuthFailed) {
+	if unauthenticated(err) {
 		code = codes.Unauthenticated
 	}
 	switch code {
@@ -282,6 +282,11 @@ func (w *writing) fail(batch []part, err error) {
 	for _, p := range batch {
 		w.results[p.index].Err = err
 	}
+}
+
+// unauthenticated reports whether the server no longer takes the password.
+func unauthenticated(err error) bool {
+	return codeOf(err) == codes.Unauthenticated || errors.Is(err, rpctypes.ErrAuthFailed)
 }
 
 func codeOf(err error) codes.Code {
