@@ -37,7 +37,7 @@ as a registry that could not be read in time or rules that may not write.`,
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), limit)
 			defer cancel()
-			plans, err := readPlans(ctx, file, logger(cmd.ErrOrStderr(), false, slog.LevelError))
+			plans, err := readPlans(ctx, file, logger(cmd.ErrOrStderr(), false, slog.LevelWarn))
 			if err != nil {
 				return err
 			}

@@ -72,9 +72,10 @@ func finding(action string, f mirror.Finding) line {
 // printText prints the rules with something to say, and a last line that sums up.
 func printText(w io.Writer, plans []*mirror.Plan) error {
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	puts, deletes, held := 0, 0, 0
+	puts, deletes, held, not := 0, 0, 0, 0
 	for _, p := range plans {
 		puts, deletes, held = puts+len(p.Puts), deletes+len(p.Deletes), held+len(p.Held)
+		not += len(p.Taken) + len(p.Refused)
 		all := lines(p)
 		if len(all) == 0 && p.Blocked == "" {
 			continue
@@ -91,10 +92,13 @@ func printText(w io.Writer, plans []*mirror.Plan) error {
 			fmt.Fprintf(table, "  %s %s\t%s\t%s\n", l.sign(), l.Target, l.Original, why)
 		}
 	}
-	if puts+deletes+held == 0 {
-		fmt.Fprintln(table, "nothing to do")
-	} else {
+	switch {
+	case puts+deletes+held > 0:
 		fmt.Fprintf(table, "%d to put, %d to delete, %d held\n", puts, deletes, held)
+	case not > 0:
+		fmt.Fprintf(table, "nothing to do; %d not mirrored\n", not)
+	default:
+		fmt.Fprintln(table, "nothing to do")
 	}
 	return table.Flush()
 }

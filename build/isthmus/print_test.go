@@ -75,7 +75,7 @@ func TestPrintText(t *testing.T) {
 		{"nothing", "", "", "nothing to do\n"},
 		{"taken only", "service shop/native Headless", "service consul/native Headless", `kubernetes/prod -> consul/dc1: 0 as they should be
   ! consul/native  shop/native  taken: a native service has the name
-nothing to do
+nothing to do; 1 not mirrored
 `},
 	} {
 		var got bytes.Buffer
