@@ -80,7 +80,8 @@ func loadCA(conf *tls.Config, file string) error {
 	return nil
 }
 
-// secret returns the token; a file is read each time, since tokens change.
+// secret returns the token, "" if none is configured; a file is read each
+// time, since tokens change.
 func (c *client) secret() (string, error) {
 	if c.tokenFile == "" {
 		return string(c.token), nil
@@ -89,7 +90,11 @@ func (c *client) secret() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("consul: read token_file: %w", err)
 	}
-	return strings.TrimSpace(string(text)), nil
+	token := strings.TrimSpace(string(text))
+	if token == "" { // as while a program writes it anew: nothing is asked without the token that was meant
+		return "", fmt.Errorf("consul: token_file %q holds no token", c.tokenFile)
+	}
+	return token, nil
 }
 
 // statusError is an answer other than the one hoped for.
@@ -100,10 +105,6 @@ type statusError struct {
 
 // Error returns the code and the first line of what Consul said.
 func (e *statusError) Error() string { return fmt.Sprintf("status %d: %s", e.code, e.text) }
-
-// errFiltered says that access rules left something out of an answer, so
-// that what it lacks may well exist.
-var errFiltered = errors.New("access rules left something out: the token must be able to read all services and nodes")
 
 // get reads path into out (nil: throws the answer away) and returns its index.
 // With wait, it blocks until the index is above index or wait is over.

@@ -45,8 +45,23 @@
 // rounds are kept apart by a millisecond for each such name: at most a
 // thousand questions a second, whatever happens in Consul.
 //
-// An answer that access rules left things out of is an error, never an
-// absence: the token needs to read all services and nodes.
+// # Access rules
+//
+// An answer that access rules left something out of is an error, never an
+// absence: it ends the watch, and the last report stands. The token needs to
+// read all services and nodes. This is how such an answer is known:
+//
+//	Consul says so                     with a token it always does
+//	a list of services lacks "consul"  which every server registers
+//	no token is configured             Consul does not say so then, and is asked after each round,
+//	                                   before anything is reported, whether everybody may read all
+//	the token file is empty            nothing is asked: a program is writing it, and Consul would
+//	                                   take the question for one without a token
+//
+// Without a token, rights are judged by the agent that is asked: where access
+// rules are on for the servers only, or a client agent still holds old ones
+// (30 seconds unless it is told otherwise), it errs; give it a token there. When
+// the token is another than it was, everything is read again.
 //
 // # Writing
 //

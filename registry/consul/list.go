@@ -44,6 +44,11 @@ func (w *watch) list(ctx context.Context) (listing, error) {
 	if err := group.Wait(); err != nil {
 		return l, err
 	}
+	for _, list := range []map[string][]string{all, natives} {
+		if err := whole(list); err != nil {
+			return l, err
+		}
+	}
 	l.names, l.natives = keyNames(all), keyNames(natives)
 	for _, n := range nodes {
 		l.nodes[n.Node] = true

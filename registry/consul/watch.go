@@ -99,6 +99,7 @@ type watch struct {
 	relist atomic.Bool // an index went backwards: what is known may be wrong
 
 	// Of the goroutine that runs rounds.
+	token string // that what is known was read with
 	last  listing
 	nodes map[string]uint64 // indexes of owners' nodes
 	took  time.Duration     // by the last round
@@ -180,7 +181,10 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // load reads everything and reports it as the whole truth.
-func (w *watch) load(ctx context.Context) error {
+func (w *watch) load(ctx context.Context) (err error) {
+	if w.token, err = w.client.secret(); err != nil {
+		return err
+	}
 	l, err := w.list(ctx)
 	if err != nil {
 		return err
@@ -190,7 +194,7 @@ func (w *watch) load(ctx context.Context) error {
 		return err
 	}
 	all := map[string]answer{}
-	for todo := keys(l.names); len(todo) > 0; {
+	for todo := keys(l.names); ; {
 		read, err := w.read(ctx, todo)
 		if err != nil {
 			return err
@@ -198,13 +202,9 @@ func (w *watch) load(ctx context.Context) error {
 		for _, a := range read {
 			all[a.name] = a
 		}
-		todo = nil
-		if len(all) > 0 {
-			todo = w.view.replace(all)
+		if todo = w.view.replace(all); len(todo) == 0 {
+			break
 		}
-	}
-	if len(all) == 0 {
-		w.view.replace(all)
 	}
 	w.last, w.nodes = l, nodes
 	return nil
@@ -212,7 +212,11 @@ func (w *watch) load(ctx context.Context) error {
 
 // round reads and reports what changed since the last one.
 func (w *watch) round(ctx context.Context) error {
-	if w.relist.Swap(false) {
+	token, err := w.client.secret()
+	if err != nil {
+		return err
+	}
+	if w.relist.Swap(false) || token != w.token {
 		return w.load(ctx)
 	}
 	dirty := w.view.takeDirty()
@@ -318,7 +322,7 @@ func (w *watch) indexes(ctx context.Context, all []string, path, filter string) 
 	return out, err
 }
 
-// read reads names completely.
+// read reads names completely; it is the last to be asked before a report.
 func (w *watch) read(ctx context.Context, names []string) ([]answer, error) {
 	var mu sync.Mutex // guards all
 	var all []answer
@@ -334,7 +338,10 @@ func (w *watch) read(ctx context.Context, names []string) ([]answer, error) {
 		all = append(all, a)
 		return nil
 	})
-	return all, err
+	if err != nil {
+		return nil, err
+	}
+	return all, w.client.seesAll(ctx)
 }
 
 // each calls do for all names, several at a time, until one fails.

@@ -161,6 +161,7 @@ func TestBadAnswers(t *testing.T) {
 	}{
 		{"filtered list", "/v1/catalog/services", header("X-Consul-Results-Filtered-By-ACLs", "true"), "access rules"},
 		{"filtered service", "/v1/health/service/", header("X-Consul-Results-Filtered-By-ACLs", "true"), "access rules"},
+		{"list without Consul itself", "/v1/catalog/services", code(200, "{}"), "access rules"},
 		{"too many", "/v1/catalog/services", code(429, "rate limit"), "429"},
 		{"no leader", "/v1/health/service/", code(500, "No cluster leader"), "No cluster leader"},
 		{"unavailable", "/v1/health/state/any", code(503, ""), "503"},
