@@ -109,7 +109,7 @@ func (s *server) identity(ctx context.Context) (catalog.Identity, error) {
 // warnIdentity says that others may know this cluster by another name.
 func (s *server) warnIdentity() {
 	s.log.Warn("cluster is known by its first namespace, since kube-system may not be listed: who may list that, or is given other namespaces, takes it for another cluster",
-		"origin", s.conf.Origin(), "namespace", s.conf.namespaces[0])
+		"namespace", s.conf.namespaces[0])
 }
 
 // requestTimeout bounds one request that is no watch.
