@@ -42,7 +42,7 @@ func (c *consul) Claim(ctx context.Context, f registry.Fence, bump bool) error {
 	if err != nil {
 		return err
 	}
-	c.pen.fence, c.pen.nodes, c.pen.limit = next, nodes, maxOps
+	c.pen.fence, c.pen.lost, c.pen.nodes, c.pen.limit = next, nil, nodes, maxOps
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package consul
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -143,7 +144,7 @@ func (c *consul) mayWrite(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	if c.pen.fence == nil {
-		return fmt.Errorf("no fence claimed: %w", registry.ErrFenced)
+		return cmp.Or(c.pen.lost, fmt.Errorf("no fence claimed: %w", registry.ErrFenced))
 	}
 	return nil
 }
@@ -232,7 +233,7 @@ func (c *consul) refused(ctx context.Context, b *batch, errs api.TxnErrors) (fat
 	for _, e := range errs {
 		switch node, isNode := b.nodes[e.OpIndex]; {
 		case e.OpIndex == 0:
-			return c.fenced(b, e.What)
+			return c.fenced(ctx, b, e.What)
 		case isNode:
 			if err := c.adopt(ctx, node, e.What); err != nil {
 				b.fail(err)
@@ -267,11 +268,17 @@ func refusal(what string) error {
 	return fmt.Errorf("%s: %w", what, registry.ErrInvalid)
 }
 
-func (c *consul) fenced(b *batch, what string) error {
+// fenced gives up the batch, and all writing until a new claim if the fence
+// is not what was claimed: gone, or moved by somebody else.
+func (c *consul) fenced(ctx context.Context, b *batch, what string) error {
 	err := refusal(what)
 	if errors.Is(err, registry.ErrConflict) {
-		c.pen.fence = nil
-		err = fmt.Errorf("%s: %w", what, registry.ErrFenced)
+		reason := registry.ErrFenced
+		if n, readErr := c.client.node(ctx, c.pen.fence.Node); readErr == nil && n == nil {
+			reason = registry.ErrNoFence
+		}
+		err = fmt.Errorf("%s: %w", what, reason)
+		c.pen.fence, c.pen.lost = nil, err
 	}
 	b.fail(err)
 	return err

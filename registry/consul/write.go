@@ -17,6 +17,7 @@ import (
 type pen struct {
 	mu    sync.Mutex      // held while something is written; guards what follows
 	fence *api.Node       // nil: not claimed, or lost
+	lost  error           // why it is not claimed any more
 	nodes map[string]bool // of the owner, that stand
 	limit int             // of operations in a transaction
 }

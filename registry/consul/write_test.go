@@ -110,7 +110,7 @@ func TestFenceRefusesDeposed(t *testing.T) {
 		t.Fatal(err)
 	}
 	late := mirror("led", "late", 1)
-	if err := putOne(t, a, late); !errors.Is(err, registry.ErrFenced) || len(entries(t, "late")) > 0 {
+	if err := putOne(t, a, late); !errors.Is(err, registry.ErrFenced) || errors.Is(err, registry.ErrNoFence) || len(entries(t, "late")) > 0 {
 		t.Errorf("a deposed writer's Put = %v", err)
 	}
 	mustPut(t, b, late)
@@ -118,6 +118,26 @@ func TestFenceRefusesDeposed(t *testing.T) {
 	if err := a.Claim(t.Context(), foreign, true); !errors.Is(err, registry.ErrForeignFence) {
 		t.Errorf("Claim for other sources = %v", err)
 	}
+}
+
+// A fence that somebody removed is no sign of another writer.
+func TestFenceGone(t *testing.T) {
+	empty(t)
+	c := open(t, "gone")
+	claim(t, c)
+	s := mirror("gone", "web", 1)
+	mustPut(t, c, s)
+	call(t, "PUT", "/v1/catalog/deregister", api.CatalogDeregistration{Node: "gone-fence"}, nil)
+	for range 2 {
+		if err := putOne(t, c, mirror("gone", "late", 1)); !errors.Is(err, registry.ErrNoFence) || len(entries(t, "late")) > 0 {
+			t.Errorf("Put without the fence = %v", err)
+		}
+	}
+	if r := c.Delete(t.Context(), []*catalog.Service{s}); !errors.Is(r[0].Err, registry.ErrNoFence) || len(entries(t, "web")) == 0 {
+		t.Errorf("Delete without the fence = %v", r[0].Err)
+	}
+	claim(t, c)
+	mustPut(t, c, mirror("gone", "late", 1))
 }
 
 // Of a batch, what is in conflict and what is refused fails alone.
