@@ -18,6 +18,7 @@ type found struct {
 	services []*catalog.Service // the native one and a mirror for each owner, in order of owners
 	refused  map[string]error   // by record: "NODE/ID", or the name itself
 	records  []record           // instances on nodes of owners
+	there    bool               // Consul has instances under the name, though they may all be none of ours to show
 }
 
 // record is one instance on an owner's node, as lists of such a node show it.
@@ -29,6 +30,7 @@ type record struct {
 // group is what becomes one service.
 type group struct {
 	owner     string
+	own       bool          // the owner is who reads
 	mark      *catalog.Mark // nil: native, or no record with a good mark yet
 	format    int           // newest of all marks
 	endpoints []catalog.Endpoint
@@ -39,7 +41,7 @@ type group struct {
 // decode reads all instances that Consul has under one name, whatever its
 // case. It is pure; a bad instance is refused and harms no other.
 func (l layout) decode(name string, entries []*api.ServiceEntry) found {
-	f := found{refused: map[string]error{}}
+	f := found{refused: map[string]error{}, there: len(entries) > 0}
 	key := catalog.Key{Namespace: l.namespace, Name: strings.ToLower(name)}
 	if err := checkName(key.Name); err != nil {
 		f.refused[name] = err
@@ -47,7 +49,7 @@ func (l layout) decode(name string, entries []*api.ServiceEntry) found {
 	}
 	groups := map[string]*group{}
 	for _, e := range inOrder(entries) {
-		f.add(groups, key, e)
+		l.add(&f, groups, key, e)
 	}
 	for _, g := range groups {
 		if s := g.service(key); s != nil {
@@ -74,7 +76,7 @@ func inOrder(entries []*api.ServiceEntry) []*api.ServiceEntry {
 }
 
 // add puts one instance into its group, or refuses it.
-func (f *found) add(groups map[string]*group, key catalog.Key, e *api.ServiceEntry) {
+func (l layout) add(f *found, groups map[string]*group, key catalog.Key, e *api.ServiceEntry) {
 	if owner := e.Node.Meta[metaOwner]; owner != "" {
 		f.records = append(f.records, record{owner, e.Node.Node, e.Service.ID, key.Name, e.Service.ModifyIndex})
 	}
@@ -85,7 +87,7 @@ func (f *found) add(groups map[string]*group, key catalog.Key, e *api.ServiceEnt
 	}
 	g := groups[owner]
 	if g == nil {
-		g = &group{owner: owner, ids: map[string]bool{}}
+		g = &group{owner: owner, own: owner != "" && owner == l.owner, ids: map[string]bool{}}
 		groups[owner] = g
 	}
 	if g.isMirror() {
@@ -116,7 +118,7 @@ func (g *group) take(mark *catalog.Mark, markErr error, e *api.ServiceEntry) err
 		return fmt.Errorf("a mirror of %q in %q, but its siblings are of %q in %q: %w",
 			mark.Key, mark.Of, g.mark.Key, g.mark.Of, registry.ErrInvalid)
 	}
-	ep, err := decodeEndpoint(e, g.isMirror())
+	ep, err := decodeEndpoint(e, g.isMirror(), g.own)
 	if err != nil {
 		return err
 	}
@@ -170,12 +172,12 @@ func portsOf(all []catalog.Endpoint) []catalog.Port {
 	return ports
 }
 
-func decodeEndpoint(e *api.ServiceEntry, mirror bool) (catalog.Endpoint, error) {
+func decodeEndpoint(e *api.ServiceEntry, mirror, own bool) (catalog.Endpoint, error) {
 	host := catalog.ParseHost(cmp.Or(e.Service.Address, e.Node.Address))
 	if err := checkHost(host); err != nil {
 		return catalog.Endpoint{}, err
 	}
-	ready, weight := health(e)
+	ready, weight := health(e, own)
 	ep := catalog.Endpoint{
 		ID: recordName(e), Host: host, Ready: ready, Serving: ready, Weight: weight,
 		Tags: tags(e.Service.Tags),
@@ -199,11 +201,15 @@ func decodeEndpoint(e *api.ServiceEntry, mirror bool) (catalog.Endpoint, error) 
 //	any check critical               not ready
 //	any check a warning              ready, weight for warnings
 //	all pass, or none                ready
-func health(e *api.ServiceEntry) (ready bool, weight int) {
+//
+// Of a mirror of one's own only the check that was written with it counts:
+// what others say of it is theirs, and no write could make it equal to what
+// is wanted.
+func health(e *api.ServiceEntry, own bool) (ready bool, weight int) {
 	ready, weight = true, e.Service.Weights.Passing
 	for _, c := range e.Checks {
 		switch {
-		case c == nil:
+		case c == nil, own && c.CheckID != checkID(e.Service.ID):
 		case c.CheckID == api.NodeMaint || strings.HasPrefix(c.CheckID, api.ServiceMaintPrefix):
 			ready = false
 		case c.Status == api.HealthPassing:

@@ -14,7 +14,8 @@
 // # Health
 //
 // An instance is ready unless a check of it or of its node is critical, or it
-// is in maintenance. A mirror's instance has one check, passing or critical.
+// is in maintenance. A mirror's instance has one check, passing or critical;
+// maintenance and checks that others add count for all readers but its writer.
 //
 // # What cannot be held
 //

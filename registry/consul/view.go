@@ -149,7 +149,7 @@ func (v *view) keepLocked(name string, s seen) {
 	for _, r := range v.names[name].records {
 		delete(v.records[r.node], r.id)
 	}
-	if s.services == nil && len(s.refused) == 0 && len(s.records) == 0 {
+	if !s.there && s.services == nil && len(s.refused) == 0 && len(s.records) == 0 {
 		delete(v.names, name)
 	} else {
 		v.names[name] = s

@@ -89,13 +89,41 @@ func TestSeesWhatOthersDoToMirrors(t *testing.T) {
 	node := w.layout.node("own", "seen")
 	call(t, "PUT", "/v1/catalog/register", api.CatalogRegistration{Node: node, SkipNodeUpdate: true,
 		Check: &api.AgentCheck{Node: node, CheckID: "_node_maintenance", Name: "m", Status: "critical"}}, nil)
-	for _, c := range []*catalog.Catalog{cat, watcher} {
-		wait(t, c, "maintenance", func(s *catalog.Snapshot) bool { return get(s, "seen", "own").ReadyEndpoints() == 0 })
-	}
+	wait(t, watcher, "maintenance", func(s *catalog.Snapshot) bool { return get(s, "seen", "own").ReadyEndpoints() == 0 })
 	call(t, "PUT", "/v1/catalog/deregister", api.CatalogDeregistration{Node: node}, nil)
 	for _, c := range []*catalog.Catalog{cat, watcher} {
 		wait(t, c, "absence", func(s *catalog.Snapshot) bool { return get(s, "seen", "own") == nil })
 	}
+}
+
+// A name that holds no service, as sidecars of a mesh, is read once.
+func TestSidecarsAreReadOnce(t *testing.T) {
+	empty(t)
+	var reads atomic.Int64
+	at := through(t, func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/v1/health/service/web-sidecar-proxy" && !r.URL.Query().Has("filter") {
+			reads.Add(1)
+		}
+		return false
+	})
+	call(t, "PUT", "/v1/catalog/register", api.CatalogRegistration{Node: "vm", Address: "10.255.0.1",
+		Service: &api.AgentService{Kind: api.ServiceKindConnectProxy, Service: "web-sidecar-proxy", Port: 1,
+			Proxy: &api.AgentServiceConnectProxyConfig{DestinationServiceName: "web"}}}, nil)
+	r, err := configure(t, at).Reader(quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cat := watching(t, r)
+	for _, name := range []string{"a", "b", "c"} { // each takes a round
+		register(t, "vm", name, name, "10.2.0.1", 80, "passing")
+		wait(t, cat, name, func(s *catalog.Snapshot) bool { return get(s, name, "") != nil })
+	}
+	if n := reads.Load(); n != 1 {
+		t.Errorf("read %d times, want 1", n)
+	}
+	deregister(t, "vm", "web-sidecar-proxy")
+	register(t, "vm", "web", "web-sidecar-proxy", "10.2.0.1", 80, "passing")
+	wait(t, cat, "a service of that name", func(s *catalog.Snapshot) bool { return get(s, "web-sidecar-proxy", "") != nil })
 }
 
 // A native instance under the name of a mirror shows, however many mirrors there are.

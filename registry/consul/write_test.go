@@ -140,6 +140,39 @@ func TestFenceGone(t *testing.T) {
 	mustPut(t, c, mirror("gone", "late", 1))
 }
 
+// Maintenance of a mirror is for those who read it: to its writer it differs
+// in nothing that it could write.
+func TestMaintenanceOfMirror(t *testing.T) {
+	empty(t)
+	c := open(t, "maint")
+	claim(t, c)
+	cat, watcher := watching(t, c), watching(t, open(t, "reader"))
+	s := mirror("maint", "web", 2)
+	mustPut(t, c, s)
+	e := entries(t, "web")[0]
+	call(t, "PUT", "/v1/catalog/register", api.CatalogRegistration{Node: e.Node.Node, SkipNodeUpdate: true,
+		Check: &api.AgentCheck{Node: e.Node.Node, CheckID: "_service_maintenance:" + e.Service.ID, ServiceID: e.Service.ID, Name: "m", Status: "critical"}}, nil)
+	wait(t, watcher, "maintenance", func(s *catalog.Snapshot) bool {
+		web := get(s, "web", "maint")
+		return web != nil && web.ReadyEndpoints() == 1
+	})
+	register(t, "vm", "later", "later", "10.2.0.1", 80, "passing")
+	snap := wait(t, cat, "what came later", func(s *catalog.Snapshot) bool { return get(s, "later", "") != nil })
+	want, err := c.Canon(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := get(snap, "web", "maint")
+	if got == nil || !got.Same(want) {
+		t.Errorf("its writer reads\n%s\nwant\n%s", text(got), want.Text())
+	}
+	before := stamp(t)
+	mustPut(t, c, s)
+	if stamp(t) != before {
+		t.Error("a Put of what stands wrote")
+	}
+}
+
 // Of a batch, what is in conflict and what is refused fails alone.
 func TestBadOnesFailAlone(t *testing.T) {
 	empty(t)
