@@ -14,6 +14,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -28,6 +29,9 @@ type client struct {
 	token      secret
 	tokenFile  string
 	http       *http.Client
+
+	mu             sync.Mutex // guards what follows
+	least, leastOf string     // a server's id that stands for its datacenter, which has no authority
 }
 
 // answerTimeout bounds every request that does not block.

@@ -77,5 +77,9 @@
 //
 // The identity of a datacenter is its name with the id that its certificate
 // authority gave the cluster, which any token may read and which outlives
-// every server; without an authority, the least id of its servers.
+// every server; without an authority, the least id of its servers when it was
+// first asked. Nothing that a reader may see is steadier then: while the
+// process runs that id stays, but a restart after that server was replaced
+// finds another registry. So leave the authority on (connect, which is
+// Consul's default).
 package consul

@@ -12,7 +12,10 @@ import (
 	"github.com/isthmus-dns/isthmus/catalog"
 )
 
-// identity returns what the datacenter says it is.
+// identity returns what the datacenter says it is. Without a certificate
+// authority that is the least server, which changes when that server is
+// replaced: the first one learned stays, as long as the datacenter has the
+// same name.
 func (c *client) identity(ctx context.Context) (catalog.Identity, error) {
 	var servers []*api.ServiceEntry
 	if _, err := c.get(ctx, "/v1/health/service/consul", nil, &servers); err != nil {
@@ -31,8 +34,13 @@ func (c *client) identity(ctx context.Context) (catalog.Identity, error) {
 	if err != nil {
 		return "", err
 	}
-	if cluster == "" {
-		cluster = least
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if cluster == "" && (c.least == "" || c.leastOf != datacenter) {
+		c.least, c.leastOf = least, datacenter
+	}
+	if c.least != "" && c.leastOf == datacenter { // an authority that is new makes no other registry of this one
+		cluster = c.least
 	}
 	return catalog.Identity(fmt.Sprintf("consul:%s:%s", datacenter, cluster)), nil
 }

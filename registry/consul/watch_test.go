@@ -293,6 +293,39 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// Without a certificate authority the servers stand for the datacenter, and
+// one that is replaced makes no other registry of it.
+func TestIdentityWithoutAuthority(t *testing.T) {
+	var answer atomic.Pointer[string]
+	say := func(dc, id string) {
+		text := fmt.Sprintf(`[{"Node": {"ID": %q, "Datacenter": %q}}]`, id, dc)
+		answer.Store(&text)
+	}
+	roots := code(500, "Connect must be enabled in order to use this endpoint")
+	at := through(t, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/v1/connect/ca/roots" {
+			return roots(w)
+		}
+		return code(200, *answer.Load())(w)
+	})
+	r, err := configure(t, at).Reader(quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ dc, id, want string }{
+		{"dc1", "b", "consul:dc1:b"},
+		{"dc1", "a", "consul:dc1:b"},
+		{"dc1", "c", "consul:dc1:b"},
+		{"dc2", "d", "consul:dc2:d"},
+	} {
+		say(tt.dc, tt.id)
+		got, err := r.(*consul).client.identity(t.Context())
+		if err != nil || string(got) != tt.want {
+			t.Errorf("identity with server %q in %q = %q, %v, want %q", tt.id, tt.dc, got, err, tt.want)
+		}
+	}
+}
+
 // A Watch leaves no goroutine behind.
 func TestWatchEnds(t *testing.T) {
 	c := open(t, "reader")
