@@ -3,35 +3,27 @@ package servers_test
 import (
 	"bufio"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/isthmus-dns/isthmus/integration/servers"
 )
 
-func linux() bool { return runtime.GOOS == "linux" }
-
-func atoi(tb testing.TB, s string) int {
-	tb.Helper()
-	n, err := strconv.Atoi(s)
-	if err != nil {
-		tb.Fatal(err)
+// The processes must not outlive a program that is killed. The program here is this test once more.
+func TestServersDieWithTheirParent(t *testing.T) {
+	if os.Getenv("SERVERS_TEST_PARENT") != "" {
+		beParent(t)
 	}
-	return n
-}
-
-func answers(url string) bool {
-	c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
-	if err != nil {
-		return false
+	parent, endpoint := startParent(t)
+	send(t, "GET", endpoint+"/health", "")
+	if err := parent.Process.Kill(); err != nil {
+		t.Fatal(err)
 	}
-	c.Close()
-	return true
+	parent.Wait()
+	eventually(t, "etcd is gone with its parent", func() bool { return !answers(endpoint) })
 }
 
 // beParent starts an etcd, says where, and waits to be killed. Threads come and go meanwhile, as they do in real programs.
