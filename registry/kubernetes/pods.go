@@ -1,14 +1,11 @@
 package kubernetes
 
 import (
-	"context"
 	"fmt"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/isthmus-dns/isthmus/catalog"
@@ -38,19 +35,9 @@ func (s *server) podSources(v *view, listed func() func()) []source {
 }
 
 func (s *server) pods(ns string) source {
-	client := s.client.CoreV1().Pods(ns)
-	return source{
-		name:     in("pods", ns),
-		expected: &corev1.Pod{},
-		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			o.LabelSelector, o.FieldSelector = s.conf.labels, notEnded
-			return client.List(ctx, o)
-		},
-		watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			o.LabelSelector, o.FieldSelector = s.conf.labels, notEnded
-			return client.Watch(ctx, o)
-		},
-	}
+	return selected(in("pods", ns), &corev1.Pod{}, s.client.CoreV1().Pods(ns), func(o *metav1.ListOptions) {
+		o.LabelSelector, o.FieldSelector = s.conf.labels, notEnded
+	})
 }
 
 // podTable is what one reflector tells of pods. Nobody here writes pods, so

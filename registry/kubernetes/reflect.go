@@ -80,48 +80,37 @@ func (s *server) sources(v *view, ns string, listed func() func()) []source {
 }
 
 func (s *server) services(ns string) source {
-	client := s.client.CoreV1().Services(ns)
-	return source{
-		name:     in("services", ns),
-		expected: &corev1.Service{},
-		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			o.LabelSelector = s.conf.labels
-			return client.List(ctx, o)
-		},
-		watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			o.LabelSelector = s.conf.labels
-			return client.Watch(ctx, o)
-		},
-	}
+	return selected(in("services", ns), &corev1.Service{}, s.client.CoreV1().Services(ns), func(o *metav1.ListOptions) {
+		o.LabelSelector = s.conf.labels
+	})
 }
 
 func (s *server) slices(ns string) source {
-	client := s.client.DiscoveryV1().EndpointSlices(ns)
-	return source{
-		name:     in("endpointslices", ns),
-		expected: &discoveryv1.EndpointSlice{},
-		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			o.LabelSelector = s.conf.labels
-			return client.List(ctx, o)
-		},
-		watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			o.LabelSelector = s.conf.labels
-			return client.Watch(ctx, o)
-		},
-	}
+	return selected(in("endpointslices", ns), &discoveryv1.EndpointSlice{}, s.client.DiscoveryV1().EndpointSlices(ns), func(o *metav1.ListOptions) {
+		o.LabelSelector = s.conf.labels
+	})
 }
 
 func (s *server) namespace(ns string) source {
-	client := s.client.CoreV1().Namespaces()
-	narrow := func(o *metav1.ListOptions) {
+	return selected(in("namespaces", ns), &corev1.Namespace{}, s.client.CoreV1().Namespaces(), func(o *metav1.ListOptions) {
 		o.LabelSelector = s.conf.namespaceLabels
 		if ns != "" {
 			o.FieldSelector = byName(ns)
 		}
-	}
+	})
+}
+
+// lister is what client-go's clients of every resource have; L is its list.
+type lister[L runtime.Object] interface {
+	List(context.Context, metav1.ListOptions) (L, error)
+	Watch(context.Context, metav1.ListOptions) (watch.Interface, error)
+}
+
+// selected is the source of those objects of client that narrow selects.
+func selected[L runtime.Object](name string, expected runtime.Object, client lister[L], narrow func(*metav1.ListOptions)) source {
 	return source{
-		name:     in("namespaces", ns),
-		expected: &corev1.Namespace{},
+		name:     name,
+		expected: expected,
 		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			narrow(&o)
 			return client.List(ctx, o)
