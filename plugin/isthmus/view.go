@@ -128,7 +128,9 @@ func isName(alias string) bool {
 	return ok && alias != ""
 }
 
-// ready returns the endpoints that are answered.
+// ready returns the endpoints that are answered: those that are ready or,
+// where none is, those that terminate and still serve, which is where traffic
+// to the virtual address goes then. Nothing else decides this.
 func (c *config) ready(svc *catalog.Service) []*catalog.Endpoint {
 	if c.noEndpoints || svc.Type == catalog.ExternalName {
 		return nil
@@ -137,6 +139,14 @@ func (c *config) ready(svc *catalog.Service) []*catalog.Endpoint {
 	for i := range svc.Endpoints {
 		if svc.Endpoints[i].Ready {
 			all = append(all, &svc.Endpoints[i])
+		}
+	}
+	if len(all) > 0 {
+		return all
+	}
+	for i := range svc.Endpoints {
+		if e := &svc.Endpoints[i]; e.Serving && e.Terminating {
+			all = append(all, e)
 		}
 	}
 	return all
@@ -222,9 +232,9 @@ func (v *view) countNet(p netip.Prefix, by int) {
 	}
 }
 
-// hasEndpoint reports whether a is the address of a ready endpoint.
-func (e *entry) hasEndpoint(a netip.Addr) bool {
-	return slices.ContainsFunc(e.svc.Endpoints, func(ep catalog.Endpoint) bool { return ep.Ready && ep.Host.Addr == a })
+// hasEndpoint reports whether a is the address of an endpoint that e answers.
+func (v *view) hasEndpoint(e *entry, a netip.Addr) bool {
+	return slices.ContainsFunc(v.conf.ready(e.svc), func(ep *catalog.Endpoint) bool { return ep.Host.Addr == a })
 }
 
 // views publishes the newest view.

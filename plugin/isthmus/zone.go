@@ -91,7 +91,7 @@ func (v *view) nameservers(z zone) []nameserver {
 		keys, _ := v.byAddr.Get(local)
 		for _, k := range keys {
 			e, _ := v.entries.Get(k)
-			if e != nil && e.hasEndpoint(local) {
+			if e != nil && v.hasEndpoint(e, local) {
 				all = append(all, v.serversOf(e, z)...)
 			}
 		}
@@ -108,8 +108,8 @@ func (v *view) serversOf(e *entry, z zone) []nameserver {
 		return []nameserver{{name, e.svc.Addrs}}
 	}
 	var all []nameserver
-	for i := range e.svc.Endpoints {
-		if ep := &e.svc.Endpoints[i]; ep.Ready && ep.Host.Addr.IsValid() {
+	for _, ep := range v.conf.ready(e.svc) {
+		if ep.Host.Addr.IsValid() {
 			all = append(all, nameserver{v.conf.hostOf(ep) + "." + name, []netip.Addr{ep.Host.Addr}})
 		}
 	}
