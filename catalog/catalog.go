@@ -34,7 +34,7 @@ func (c *Catalog) Feed(o Origin) *Feed {
 		}
 		return !known
 	})
-	return &Feed{catalog: c, origin: o}
+	return &Feed{origin: o, to: []*Catalog{c}}
 }
 
 // change publishes a copy of the newest snapshot after edit worked on it,
@@ -56,21 +56,23 @@ func (c *Catalog) change(edit func(*Snapshot) bool) {
 // Replace reports the whole truth, Update what changed since; both say that
 // the origin can be read now. Only Replace marks the origin synced. Services
 // handed over belong to the catalog from then on; their Origin is set by the
-// feed, so they must not be shared with another feed.
+// feed, so they must not be shared with another feed. A feed may report to
+// several catalogs: see Join.
 type Feed struct {
-	catalog *Catalog
-	origin  Origin
+	origin Origin
+	mu     sync.Mutex // guards to, and keeps the catalogs at the same report
+	to     []*Catalog // at least one
 }
 
 // Origin returns the origin that the feed reports for.
 func (f *Feed) Origin() Origin { return f.origin }
 
 // State returns what the catalog knows of the origin now.
-func (f *Feed) State() State { return f.catalog.Snapshot().State(f.origin) }
+func (f *Feed) State() State { return f.first().Snapshot().State(f.origin) }
 
 // Changed returns a channel that is closed once anything in the catalog is
 // newer than now.
-func (f *Feed) Changed() <-chan struct{} { return f.catalog.Snapshot().Changed() }
+func (f *Feed) Changed() <-chan struct{} { return f.first().Snapshot().Changed() }
 
 // Replace reports everything that the origin holds now: whatever is not in all
 // is gone. Of several services with one Ref the last counts.
@@ -201,11 +203,15 @@ func (f *Feed) Refuse(record string, err error) (news bool) {
 }
 
 func (f *Feed) edit(do func(*Snapshot, *origin) bool) {
-	f.catalog.change(func(s *Snapshot) bool {
-		o := s.origins[f.origin].clone()
-		s.putOrigin(o)
-		return do(s, o)
-	})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.to {
+		c.change(func(s *Snapshot) bool {
+			o := s.origins[f.origin].clone()
+			s.putOrigin(o)
+			return do(s, o)
+		})
+	}
 }
 
 // heard notes that the origin answered just now.

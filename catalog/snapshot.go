@@ -113,9 +113,12 @@ func (o *origin) refuse(record string, err error) (news bool) {
 	return true
 }
 
-// put adds or replaces a service of o.
+// put adds or replaces a service of o. One that stands in another catalog is
+// not written to.
 func (s *Snapshot) put(o *origin, svc *Service) {
-	svc.Origin = o.state.Origin
+	if svc.Origin != o.state.Origin {
+		svc.Origin = o.state.Origin
+	}
 	ref := svc.Ref()
 	if old, ok := o.services.Get(ref); ok {
 		s.unlist(old)

@@ -32,13 +32,14 @@ func (s source) labels() [3]string {
 }
 
 // collector reads the metrics of all blocks from their newest views, when it
-// is asked for them. There is one in a prometheus registry, and a reload puts
-// the new block's source in the old one's place.
+// is asked for them. There is one in a prometheus registry. Of several sources
+// in one place the last one counts: during a reload the new block's, and if
+// that fails the old one's again.
 type collector struct {
 	descs []metric
 
 	mu      sync.Mutex // guards sources
-	sources map[[3]string]source
+	sources map[[3]string][]source
 }
 
 // metric is one number of an origin.
@@ -52,7 +53,7 @@ func newCollector() *collector {
 		return prometheus.NewDesc(prometheus.BuildFQName(plugin.Namespace, name, metric), help, []string{"server", "zone", "view", "origin"}, nil)
 	}
 	return &collector{
-		sources: make(map[[3]string]source),
+		sources: make(map[[3]string][]source),
 		descs: []metric{
 			{desc("services", "Services that the origin holds."), func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return float64(s.Services), true }},
 			{desc("endpoints", "Endpoints that the origin holds."), endpoints},
@@ -96,8 +97,8 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	c.mu.Lock()
 	sources := maps.Clone(c.sources)
 	c.mu.Unlock()
-	for labels, src := range sources {
-		snap := src.views.newest.Load().snap
+	for labels, all := range sources {
+		snap := all[len(all)-1].views.newest.Load().snap
 		for _, s := range snap.Origins() {
 			for _, m := range c.descs {
 				if v, known := m.value(s, snap); known {
@@ -111,34 +112,29 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 func (c *collector) add(s source) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sources[s.labels()] = s
+	c.sources[s.labels()] = append(slices.Clip(c.sources[s.labels()]), s)
 }
 
-// remove leaves the source of a newer block in the same place alone.
 func (c *collector) remove(s source) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.sources[s.labels()] == s {
+	rest := slices.DeleteFunc(slices.Clone(c.sources[s.labels()]), func(x source) bool { return x == s })
+	if len(rest) > 0 {
+		c.sources[s.labels()] = rest
+	} else {
 		delete(c.sources, s.labels())
 	}
 }
 
-// exportMetrics registers s with reg while the server of c runs.
-func exportMetrics(c *caddy.Controller, reg prometheus.Registerer, s source) {
-	var to *collector
+// exportMetrics registers s, what is known of p, with reg while p runs.
+func exportMetrics(c *caddy.Controller, p *process, reg prometheus.Registerer, s source) {
 	c.OnStartup(func() error {
-		var err error
-		to, err = register(reg)
+		to, err := register(reg)
 		if err != nil {
 			return plugin.Error(name, err)
 		}
 		to.add(s)
-		return nil
-	})
-	c.OnShutdown(func() error {
-		if to != nil {
-			to.remove(s)
-		}
+		p.atStop = append(p.atStop, func() { to.remove(s) })
 		return nil
 	})
 }

@@ -29,8 +29,9 @@ type config struct {
 	trust          []string
 	require        []catalog.Origin
 	registries     []registry.Config
-	search         []string     // the host's search path, for autopath
-	locals         []netip.Addr // addresses that the server is reached at; known once it starts
+	stanzas        map[catalog.Origin]stanza.Stanza // what the registries were read from
+	search         []string                         // the host's search path, for autopath
+	locals         []netip.Addr                     // addresses that the server is reached at; known once it starts
 }
 
 const (
@@ -168,7 +169,7 @@ type parser struct {
 // up environment variables.
 func parse(s stanza.Stanza, keys []string, types []registry.Type, env func(string) string) (*config, error) {
 	p := parser{
-		conf:   &config{naming: naming{ttl: defaultTTL}, startupTimeout: defaultStartupTimeout},
+		conf:   &config{naming: naming{ttl: defaultTTL}, startupTimeout: defaultStartupTimeout, stanzas: map[catalog.Origin]stanza.Stanza{}},
 		types:  types,
 		env:    env,
 		within: s,
@@ -226,6 +227,7 @@ func (p *parser) open(t registry.Type, s stanza.Stanza) error {
 		}
 	}
 	p.conf.registries = append(p.conf.registries, r)
+	p.conf.stanzas[r.Origin()] = s
 	return nil
 }
 

@@ -3,33 +3,37 @@ package isthmus
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/isthmus-dns/isthmus/catalog"
-	"github.com/isthmus-dns/isthmus/registry"
 )
 
-// process is all that runs behind one block of the Corefile: a watcher for
-// each registry, and the one that makes views of what they report. It owns
-// their goroutines; start and stop are called once each, in this order.
+// process is all that runs behind one block of the Corefile: the watches of its
+// registries, some of them shared with other blocks, and the one that makes
+// views of what they report. It owns its goroutines; start is called once, and
+// stop after it, any number of times.
 type process struct {
 	conf    *config
 	catalog *catalog.Catalog
 	views   *views
 	log     *slog.Logger
-	notify  notifier // nil: nobody is told of changes; set before start
+	notify  notifier          // nil: nobody is told of changes; set before start
+	kin     func() []*process // all that run already; set before start
 
-	opened  []registry.Registry
+	watches []*watch
 	cancel  context.CancelFunc
 	running sync.WaitGroup
+	stop    func() error // ends everything that start began, and waits for it
+	atStop  []func()     // called once, when stop is
 }
 
 func newProcess(conf *config, log *slog.Logger) *process {
-	p := &process{conf: conf, catalog: catalog.New(conf.policy()), views: new(views), log: log}
+	p := &process{conf: conf, catalog: catalog.New(conf.policy()), views: new(views), log: log, cancel: func() {}}
+	p.kin = func() []*process { return nil }
+	p.stop = sync.OnceValue(p.end)
 	p.views.newest.Store(newView(conf, p.catalog.Snapshot(), time.Now()))
 	return p
 }
@@ -38,26 +42,37 @@ func newProcess(conf *config, log *slog.Logger) *process {
 // ready with are synced, at most for the startup time-out. A registry that
 // cannot be reached is no error; one that cannot be opened is.
 func (p *process) start() error {
-	for _, conf := range p.conf.registries {
-		r, err := conf.Reader(p.log.With("origin", conf.Origin()))
-		if err != nil {
-			return errors.Join(fmt.Errorf("open %q: %w", conf.Origin(), err), p.close())
-		}
-		p.opened = append(p.opened, r)
+	if err := p.open(); err != nil {
+		return errors.Join(err, p.stop())
 	}
+	p.views.newest.Store(p.firstView(time.Now()))
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
 	p.running.Go(func() { p.views.follow(ctx, p.catalog) })
 	if p.notify != nil {
 		p.running.Go(func() { p.views.notify(ctx, p.notify, p.log) })
 	}
-	for i, r := range p.opened {
-		origin := p.conf.registries[i].Origin()
-		feed := p.catalog.Feed(origin)
-		p.running.Go(func() { registry.Supervise(ctx, r, feed, p.log) })
+	for _, w := range p.watches {
+		w.begin()
 	}
 	p.awaitSync(ctx)
 	return nil
+}
+
+// firstView returns the view of what is known at the start. Its serial is none
+// that a block which runs already has given to something else.
+func (p *process) firstView(now time.Time) *view {
+	v := newView(p.conf, p.catalog.Snapshot(), now)
+	var last serial
+	for _, other := range p.kin() {
+		if s := other.views.newest.Load().serial; s.number > last.number {
+			last = s
+		}
+	}
+	if last.number >= v.serial.number {
+		v.setSerial(last.changed(now))
+	}
+	return v
 }
 
 func (p *process) awaitSync(ctx context.Context) {
@@ -68,24 +83,13 @@ func (p *process) awaitSync(ctx context.Context) {
 	}
 }
 
-// stop ends everything that start began, and waits for it.
-func (p *process) stop() error {
-	if p.cancel != nil {
-		p.cancel()
+func (p *process) end() error {
+	for _, f := range p.atStop {
+		f()
 	}
+	p.cancel()
 	p.running.Wait()
 	return p.close()
-}
-
-func (p *process) close() error {
-	var errs []error
-	for i, r := range p.opened {
-		if err := r.Close(); err != nil {
-			errs = append(errs, fmt.Errorf("close %q: %w", p.conf.registries[i].Origin(), err))
-		}
-	}
-	p.opened = nil
-	return errors.Join(errs...)
 }
 
 // ready reports whether every origin that the server waits for is synced.

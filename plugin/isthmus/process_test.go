@@ -88,8 +88,10 @@ func TestStartOpensAllOrNone(t *testing.T) {
 	if want := `open "consul/dc1": read file: no such file`; err == nil || err.Error() != want {
 		t.Errorf("start() = %v, want %s", err, want)
 	}
-	if len(p.opened) > 0 {
-		t.Error("a registry was left open")
+	for _, w := range p.watches {
+		if w.users > 0 {
+			t.Errorf("%q was left open", w.feed.Origin())
+		}
 	}
 }
 

@@ -47,20 +47,21 @@ func setupWith(c *caddy.Controller, types []registry.Type, env func(string) stri
 	}
 	conf.search = searchOf("/etc/resolv.conf")
 	log := slog.New(newLogHandler(clog.NewWithPlugin(name)))
-	p := newProcess(conf, log)
+	p, all := newProcess(conf, log), blocksOf(c)
+	p.kin = processes
 	server := dnsserver.GetConfig(c)
 	c.OnStartup(func() error {
 		conf.locals = localAddrs(server.ListenHosts)
 		if t, is := server.Handler("transfer").(*transfer.Transfer); is {
 			p.notify = t
 		}
-		if err := p.start(); err != nil {
+		if err := all.start(p); err != nil {
 			return plugin.Error(name, err)
 		}
 		return nil
 	})
-	c.OnShutdown(p.stop)
-	exportMetrics(c, prometheus.DefaultRegisterer, source{zone: conf.zones[conf.zones.primary()].name, server: server, views: p.views})
+	c.OnShutdown(func() error { return p.stop() })
+	exportMetrics(c, p, prometheus.DefaultRegisterer, source{zone: conf.zones[conf.zones.primary()].name, server: server, views: p.views})
 	server.AddPlugin(func(next plugin.Handler) plugin.Handler {
 		return &Isthmus{Next: next, conf: conf, views: p.views, up: upstream.New()}
 	})

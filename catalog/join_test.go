@@ -1,0 +1,131 @@
+package catalog
+
+import (
+	"errors"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// holds is all that a snapshot knows of one origin, as text and values.
+type holds struct {
+	Text       string
+	Namespaces []string
+	Pods       []*Pod
+	Refused    map[string]string
+	State      State
+}
+
+func holdsOf(t *testing.T, c *Catalog, o Origin) holds {
+	t.Helper()
+	s := c.Snapshot()
+	var text strings.Builder
+	if err := WriteText(&text, slices.Collect(s.From(o))); err != nil {
+		t.Fatal(err)
+	}
+	h := holds{Text: text.String(), Refused: map[string]string{}, State: s.State(o)}
+	h.State.News, h.State.Since = time.Time{}, time.Time{} // each catalog has its own clock
+	for _, ns := range []string{"shop", "spare"} {
+		if s.HoldsNamespace(o, ns) {
+			h.Namespaces = append(h.Namespaces, ns)
+		}
+	}
+	h.Pods = s.Pods(netip.MustParseAddr("10.1.0.1"))
+	for record, err := range s.Refused(o) {
+		h.Refused[record] = err.Error()
+	}
+	return h
+}
+
+func sameHolds(t *testing.T, what string, a, b *Catalog) {
+	t.Helper()
+	same := cmp.Comparer(func(x, y error) bool { return errors.Is(x, y) })
+	addr := cmp.Comparer(func(x, y netip.Addr) bool { return x == y })
+	if diff := cmp.Diff(holdsOf(t, a, "kubernetes/a"), holdsOf(t, b, "kubernetes/a"), same, addr); diff != "" {
+		t.Errorf("%s: the catalogs differ (-first +joined):\n%s", what, diff)
+	}
+}
+
+// TestJoin holds that a catalog which joins a feed knows at once what the first
+// one does, in place of what it had, follows it, and no longer once it left.
+func TestJoin(t *testing.T) {
+	first := New(Policy{Origins: []OriginPolicy{{Origin: "kubernetes/a", Speaks: true}}})
+	feed := first.Feed("kubernetes/a")
+	feed.Identify("42")
+	feed.ReplaceNamespaces([]string{"shop"})
+	feed.ReplacePods([]*Pod{{Key: Key{"shop", "p"}, Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.1")}}})
+	feed.Replace(services(t, full))
+	feed.Refuse("shop/bad", errors.ErrUnsupported)
+
+	second := New(Policy{Origins: []OriginPolicy{{Origin: "consul/b"}, {Origin: "kubernetes/a", Speaks: true}}, Merge: Union})
+	own := second.Feed("kubernetes/a")
+	own.ReplaceNamespaces([]string{"spare"})
+	own.Replace(services(t, "service spare/old ClusterIP\n"))
+	before := second.Snapshot()
+	feed.Join(second)
+	feed.Join(second) // once is enough
+	sameHolds(t, "after joining", first, second)
+	if svc := second.Snapshot().Lookup(Key{"shop", "x"}); svc == nil {
+		t.Error("a service does not answer in the catalog that joined")
+	}
+	changed := second.Snapshot().Since(before)
+	slices.SortFunc(changed, Key.Compare)
+	if diff := cmp.Diff([]Key{{"shop", "web"}, {"shop", "x"}, {"spare", "old"}}, changed); diff != "" {
+		t.Errorf("Since (-want +got):\n%s", diff)
+	}
+
+	feed.UpdateNamespaces([]string{"spare"}, nil)
+	feed.UpdatePods(nil, []Key{{"shop", "p"}})
+	feed.Update(services(t, "service spare/new ClusterIP\n"), []Ref{{Key: Key{"shop", "x"}}})
+	feed.Connected(errors.ErrUnsupported)
+	sameHolds(t, "after changes", first, second)
+
+	waiting := feed.Changed()
+	feed.Leave(first)
+	select {
+	case <-waiting:
+	default:
+		t.Error("who waits for news of the feed waits for a catalog that left")
+	}
+	stands := first.Snapshot()
+	feed.Connected(nil)
+	feed.Update(nil, []Ref{{Key: Key{"spare", "new"}}})
+	if first.Snapshot() != stands {
+		t.Error("a catalog that left is told of changes")
+	}
+	if !feed.State().Connected || second.Snapshot().Lookup(Key{"spare", "new"}) != nil {
+		t.Error("the catalog that stayed is not told of changes")
+	}
+	feed.Leave(second) // the last one stays
+	feed.Update(services(t, "service spare/last ClusterIP\n"), nil)
+	if second.Snapshot().Lookup(Key{"spare", "last"}) == nil {
+		t.Error("the last catalog left its feed")
+	}
+}
+
+// TestJoinShares holds that services are shared and not written to again:
+// under the race detector a write would be found.
+func TestJoinShares(t *testing.T) {
+	first, second := New(Policy{}), New(Policy{})
+	feed := first.Feed("consul/a")
+	feed.Replace(services(t, full))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for svc := range first.Snapshot().From("consul/a") {
+			_ = svc.Origin
+		}
+	}()
+	feed.Join(second)
+	<-done
+	a := maps.Collect(first.Snapshot().keys.All())
+	b := maps.Collect(second.Snapshot().keys.All())
+	if len(a) != 2 || !maps.EqualFunc(a, b, func(x, y []*Service) bool { return slices.Equal(x, y) }) {
+		t.Error("the catalogs hold different services")
+	}
+}
