@@ -39,6 +39,7 @@ func layers() []layer {
 		{"build/demo", []string{""}, nil, "the demo is everything in one process"},
 		{"build", nil, nil, "tests of the repository itself"},
 		{"integration/servers", []string{"integration/servers/"}, []string{"."}, "real servers, started from outside: standard library only"},
+		{"integration/bench", []string{"integration/", "registry/registrytest/proxy"}, nil, "black box: the programs, measured; what cuts connections for tests does so here"},
 		{"integration", []string{"integration/"}, nil, "black box: the programs against real servers"},
 	}
 	for _, r := range registries {

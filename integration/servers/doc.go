@@ -8,6 +8,7 @@
 //
 //	program                  version is pinned in        needs
 //	etcd, etcdctl            modules/etcd/go.mod         -
+//	coredns                  modules/coredns/go.mod      -
 //	consul                   modules/consul/go.mod       -
 //	kube-apiserver           modules/kubernetes/go.mod   etcd, which is started with it
 //	kube-controller-manager  modules/kubernetes/go.mod   kube-apiserver

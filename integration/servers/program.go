@@ -13,13 +13,14 @@ const (
 	EtcdServer        Program = "etcd"
 	Etcdctl           Program = "etcdctl"
 	ConsulAgent       Program = "consul"
+	CoreDNS           Program = "coredns" // the stock one, which ours is measured against
 	APIServer         Program = "kube-apiserver"
 	ControllerManager Program = "kube-controller-manager"
 )
 
 // Programs returns every program, the quickest to build first.
 func Programs() []Program {
-	return []Program{EtcdServer, Etcdctl, ConsulAgent, APIServer, ControllerManager}
+	return []Program{EtcdServer, Etcdctl, CoreDNS, ConsulAgent, APIServer, ControllerManager}
 }
 
 // source tells where a program comes from.
@@ -36,6 +37,8 @@ func (p Program) source() (source, error) {
 		return source{"etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3", 1}, nil
 	case Etcdctl:
 		return source{"etcd", "go.etcd.io/etcd/etcdctl/v3", "go.etcd.io/etcd/etcdctl/v3", 1}, nil
+	case CoreDNS:
+		return source{"coredns", "github.com/coredns/coredns", "github.com/coredns/coredns", 3}, nil
 	case ConsulAgent:
 		return source{"consul", "github.com/hashicorp/consul", "github.com/hashicorp/consul", 5}, nil
 	case APIServer:

@@ -1,6 +1,6 @@
 // Command servers builds the servers that tests and demo use, and runs one for people to try things on.
 //
-//	servers build [PROGRAM...]                 build those named, or all: etcd etcdctl consul kube-apiserver kube-controller-manager
+//	servers build [PROGRAM...]                 build those named, or all: etcd etcdctl coredns consul kube-apiserver kube-controller-manager
 //	servers start etcd|consul|kubernetes       run one until interrupted, and say how to reach it
 //
 // It must run inside the source tree. Built programs are kept in the user's cache folder.
