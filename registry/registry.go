@@ -47,7 +47,9 @@ type Writer interface {
 	// added and none is taken away, since one that is down at start has no
 	// identity yet; a fence that names them all already is left untouched
 	// unless bump is set, so that a restart writes nothing. Claim may be called
-	// again, with more sources. Put and Delete before the first return ErrFenced.
+	// again, with more sources; without bump it returns ErrFenced if a newer
+	// writer moved the fence since this one claimed it: to learn of a source is
+	// no reason to take over. Put and Delete before the first return ErrFenced.
 	Claim(ctx context.Context, f Fence, bump bool) error
 	// Put writes services, all with a Mark of this Writer's owner, and Delete
 	// removes them. Both return one Result per service, in order, after

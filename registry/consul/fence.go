@@ -29,7 +29,10 @@ func (c *consul) Claim(ctx context.Context, f registry.Fence, bump bool) error {
 	if err != nil {
 		return err
 	}
-	next, write, err := nextFence(f, old, bump)
+	if old != nil && c.pen.epoch != 0 && epochOf(old) > c.pen.epoch && !bump {
+		return fmt.Errorf("the fence of %q is at epoch %d, after %d: %w", f.Owner, epochOf(old), c.pen.epoch, registry.ErrFenced)
+	}
+	next, write, err := nextFence(f, old, c.pen.epoch, bump)
 	if err != nil {
 		return err
 	}
@@ -42,13 +45,14 @@ func (c *consul) Claim(ctx context.Context, f registry.Fence, bump bool) error {
 	if err != nil {
 		return err
 	}
-	c.pen.fence, c.pen.lost, c.pen.nodes, c.pen.limit = next, nil, nodes, maxOps
+	c.pen.fence, c.pen.lost, c.pen.epoch, c.pen.nodes, c.pen.limit = next, nil, epochOf(next), nodes, maxOps
 	return nil
 }
 
 // nextFence returns the fence as f wants it, and whether that differs from
-// the one that stands, if any.
-func nextFence(f registry.Fence, old *api.Node, bump bool) (next *api.Node, write bool, err error) {
+// the one that stands, if any. One that is new, or older than the epoch last
+// claimed, is put above that, so that who was deposed before stays so.
+func nextFence(f registry.Fence, old *api.Node, last uint64, bump bool) (next *api.Node, write bool, err error) {
 	next = &api.Node{Node: f.Owner + "-fence", Address: nodeAddress, Meta: nodeMeta(f.Owner)}
 	var sources []catalog.Identity
 	epoch := uint64(0)
@@ -58,15 +62,16 @@ func nextFence(f registry.Fence, old *api.Node, bump bool) (next *api.Node, writ
 		}
 		next.ModifyIndex, next.Address = old.ModifyIndex, old.Address
 		sources = fenceSources(old.Meta)
-		epoch, _ = strconv.ParseUint(old.Meta[metaEpoch], 10, 64) // a damaged one begins anew; the index is what fences
+		epoch = epochOf(old)
 	}
 	if len(sources) > 0 && !slices.ContainsFunc(f.Sources, func(id catalog.Identity) bool { return slices.Contains(sources, id) }) {
 		return nil, false, fmt.Errorf("the fence of %q names %q: %w", f.Owner, sources, registry.ErrForeignFence)
 	}
 	all := slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(sources), f.Sources...))))
-	write = old == nil || bump || len(all) != len(sources)
-	if write {
-		epoch++
+	bump = bump || old == nil || epoch < last
+	write = bump || len(all) != len(sources)
+	if bump {
+		epoch = max(epoch, last) + 1
 	}
 	next.Meta[metaEpoch] = strconv.FormatUint(epoch, 10)
 	for i, id := range all {
@@ -79,6 +84,12 @@ func nextFence(f registry.Fence, old *api.Node, bump bool) (next *api.Node, writ
 		next.Meta = old.Meta // to the letter, so that comparing it changes nothing
 	}
 	return next, write, nil
+}
+
+// epochOf returns the epoch of a fence; a damaged one begins anew.
+func epochOf(n *api.Node) uint64 {
+	epoch, _ := strconv.ParseUint(n.Meta[metaEpoch], 10, 64)
+	return epoch
 }
 
 func fenceSources(meta map[string]string) []catalog.Identity {

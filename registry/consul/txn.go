@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/consul/api"
@@ -273,15 +274,40 @@ func refusal(what string) error {
 func (c *consul) fenced(ctx context.Context, b *batch, what string) error {
 	err := refusal(what)
 	if errors.Is(err, registry.ErrConflict) {
-		reason := registry.ErrFenced
-		if n, readErr := c.client.node(ctx, c.pen.fence.Node); readErr == nil && n == nil {
-			reason = registry.ErrNoFence
+		err = fmt.Errorf("%s: %w", what, c.lostFence(ctx))
+		if !errors.Is(err, registry.ErrConflict) {
+			c.pen.fence, c.pen.lost = nil, err
 		}
-		err = fmt.Errorf("%s: %w", what, reason)
-		c.pen.fence, c.pen.lost = nil, err
 	}
 	b.fail(err)
 	return err
+}
+
+// lostFence returns what became of the fence: gone, moved, or only given more
+// sources, by which the next write goes.
+func (c *consul) lostFence(ctx context.Context) error {
+	n, err := c.client.node(ctx, c.pen.fence.Node)
+	switch {
+	case err != nil:
+		return registry.ErrFenced
+	case n == nil:
+		return registry.ErrNoFence
+	case n.Meta[metaOwner] != c.layout.owner || epochOf(n) != c.pen.epoch || !namesAll(n, c.pen.fence):
+		return registry.ErrFenced
+	}
+	c.pen.fence = n
+	return registry.ErrConflict
+}
+
+// namesAll reports whether fence names the sources that old does.
+func namesAll(fence, old *api.Node) bool {
+	named := fenceSources(fence.Meta)
+	for _, id := range fenceSources(old.Meta) {
+		if !slices.Contains(named, id) {
+			return false
+		}
+	}
+	return true
 }
 
 // adopt takes a node that could not be made for one of ours, if it is.

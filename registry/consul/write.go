@@ -18,6 +18,7 @@ type pen struct {
 	mu    sync.Mutex      // held while something is written; guards what follows
 	fence *api.Node       // nil: not claimed, or lost
 	lost  error           // why it is not claimed any more
+	epoch uint64          // of the fence as last claimed; 0: never
 	nodes map[string]bool // of the owner, that stand
 	limit int             // of operations in a transaction
 }

@@ -81,10 +81,11 @@ func (e *etcd) Claim(ctx context.Context, f registry.Fence, bump bool) error {
 	}
 	e.claiming.Lock()
 	defer e.claiming.Unlock()
+	last := e.claimedFence()
 	ctx, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
 	for {
-		claimed, err := claim(ctx, client, fenceKey(e.layout, e.owner), f.Sources, bump)
+		claimed, err := claim(ctx, client, fenceKey(e.layout, e.owner), last, f.Sources, bump)
 		if unauthenticated(err) {
 			e.dropClient(client)
 		}
@@ -98,8 +99,9 @@ func (e *etcd) Claim(ctx context.Context, f registry.Fence, bump bool) error {
 	}
 }
 
-// claim tries once; nil, nil means that another writer was quicker.
-func claim(ctx context.Context, client *clientv3.Client, key string, sources []catalog.Identity, bump bool) (*fence, error) {
+// claim tries once; nil, nil means that another writer was quicker. Who claims
+// had the fence as last; nil: never.
+func claim(ctx context.Context, client *clientv3.Client, key string, last *fence, sources []catalog.Identity, bump bool) (*fence, error) {
 	resp, err := client.Get(ctx, key)
 	if err != nil {
 		return nil, err
@@ -107,6 +109,11 @@ func claim(ctx context.Context, client *clientv3.Client, key string, sources []c
 	there := &fence{key: key}
 	if len(resp.Kvs) == 1 {
 		there = fenceOf(resp.Kvs[0])
+		if last != nil && !bump {
+			if _, err := last.now(resp.Kvs); err != nil {
+				return nil, err
+			}
+		}
 	}
 	want, err := next(there.value, sources, bump)
 	if err != nil || want == there.value {

@@ -96,6 +96,9 @@ func (s *server) claim(ctx context.Context, name string, f registry.Fence, bump 
 	if err != nil {
 		return 0, err
 	}
+	if claimed != 0 && epoch > claimed && !bump {
+		return 0, fmt.Errorf("it is at epoch %d, after %d: %w", epoch, claimed, registry.ErrFenced)
+	}
 	merged, err := mergeSources(sources, f.Sources)
 	bump = bump || epoch < claimed
 	if err != nil || !bump && len(merged) == len(sources) {

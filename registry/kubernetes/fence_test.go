@@ -22,11 +22,11 @@ func TestFence(t *testing.T) {
 		name    string
 		epoch   int64 // then; 0: the fence is deleted
 		gone    bool  // rather than moved
-		renewed int64 // epoch after the claim
+		renewed int64 // epoch after the claim, which is refused if the fence moved
 	}{
 		{"deleted", 0, true, claimed + 1},
 		{"an older one brought back", claimed - 1, true, claimed + 1},
-		{"moved by a newer writer", claimed + 1, false, claimed + 1},
+		{"moved by a newer writer", claimed + 1, false, claimed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			client := clientfake.NewClientset()
@@ -42,10 +42,10 @@ func TestFence(t *testing.T) {
 					t.Errorf("%s = %v, want %v: %v", what, err, registry.ErrNoFence, tt.gone)
 				}
 			}
-			if err := s.Claim(t.Context(), prodFence(), false); err != nil || s.fence.claimed() != tt.renewed {
+			if err := s.Claim(t.Context(), prodFence(), false); errors.Is(err, registry.ErrFenced) == tt.gone || s.fence.claimed() != tt.renewed {
 				t.Errorf("Claim = %v at epoch %d, want epoch %d", err, s.fence.claimed(), tt.renewed)
 			}
-			if err := s.checkFence(t.Context()); err != nil {
+			if err := s.checkFence(t.Context()); (err == nil) != tt.gone {
 				t.Errorf("after Claim: %v", err)
 			}
 		})

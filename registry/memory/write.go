@@ -39,7 +39,10 @@ func check(s *catalog.Service) error {
 
 // Claim makes the owner's fence this Writer's.
 func (c *client) Claim(ctx context.Context, f registry.Fence, bump bool) error {
-	epoch, err := c.server.claim(ctx, f, bump)
+	c.mu.Lock()
+	last := c.epoch
+	c.mu.Unlock()
+	epoch, err := c.server.claim(ctx, f, bump, last)
 	if err != nil {
 		return fmt.Errorf("memory: claim the fence of %q: %w", f.Owner, err)
 	}
@@ -49,17 +52,21 @@ func (c *client) Claim(ctx context.Context, f registry.Fence, bump bool) error {
 	return nil
 }
 
-func (s *Server) claim(ctx context.Context, f registry.Fence, bump bool) (int, error) {
+func (s *Server) claim(ctx context.Context, f registry.Fence, bump bool, last int) (int, error) {
 	if err := s.reach(ctx); err != nil {
 		return 0, err
 	}
 	defer s.mu.Unlock()
-	return s.claimLocked(f, bump)
+	return s.claimLocked(f, bump, last)
 }
 
-// claimLocked returns the epoch of the fence after it was claimed.
-func (s *Server) claimLocked(f registry.Fence, bump bool) (int, error) {
+// claimLocked returns the epoch of the fence after it was claimed. Who claims
+// had it at the epoch last; 0: never.
+func (s *Server) claimLocked(f registry.Fence, bump bool, last int) (int, error) {
 	is, known := s.fences[f.Owner]
+	if last != 0 && known && is.epoch != last && !bump {
+		return 0, registry.ErrFenced
+	}
 	ours := func(id catalog.Identity) bool { return slices.Contains(f.Sources, id) }
 	if known && len(is.sources) > 0 && !slices.ContainsFunc(is.sources, ours) {
 		return 0, registry.ErrForeignFence

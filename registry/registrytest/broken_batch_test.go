@@ -43,8 +43,12 @@ func fenceBreakages() []breakage {
 			}},
 		{name: "a foreign fence is taken for ours", reds: []string{"a fence of other sources is foreign"},
 			claim: claiming(func(_ *brokenClient, f *registry.Fence, _ *bool) { f.Sources = append(f.Sources, source) })},
-		{name: "a claim always writes", reds: []string{"a claim that changes nothing writes nothing", "a restart writes nothing"},
+		{name: "a claim always writes", reds: []string{
+			"a claim that changes nothing writes nothing", "a restart writes nothing",
+			"who was deposed takes nothing over by naming sources"},
 			claim: claiming(func(_ *brokenClient, _ *registry.Fence, bump *bool) { *bump = true })},
+		{name: "a first claim always takes over", reds: []string{"sources that another adds depose nobody", "a restart writes nothing"},
+			claim: claiming(func(c *brokenClient, _ *registry.Fence, bump *bool) { *bump = *bump || c.claims == 1 })},
 		{name: "all owners have one fence", reds: []string{"owners claim apart from each other"},
 			claim: claiming(func(_ *brokenClient, f *registry.Fence, _ *bool) { f.Owner = owner })},
 		{name: "a fence is a service", reds: []string{"a fence is no service"},

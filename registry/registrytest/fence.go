@@ -39,6 +39,22 @@ func fenceCases() []Case {
 			old.mustPut(mirror(owner, p.Key(t, "shop", "web"), 1))
 			wantErr(t, "Put of the other", w.put(mirror(owner, p.Key(t, "shop", "db"), 1)).Err, registry.ErrFenced)
 		}, Fencing),
+		writing("who was deposed takes nothing over by naming sources", func(t T, p Writable) {
+			old := claimed(t, p, owner)
+			w := claimed(t, p, owner)
+			untouched(t, p, func() {
+				wantErr(t, "Claim of more sources", old.claim(false, source, "source:2"), registry.ErrFenced)
+				wantErr(t, "Claim of the same", old.claim(false, source), registry.ErrFenced)
+				wantErr(t, "Put", old.put(mirror(owner, p.Key(t, "shop", "db"), 1)).Err, registry.ErrFenced)
+			})
+			w.mustPut(mirror(owner, p.Key(t, "shop", "web"), 1))
+		}, Fencing),
+		writing("sources that another adds depose nobody", func(t T, p Writable) {
+			w := claimed(t, p, owner)
+			open(t, p, owner).mustClaim(false, source, "source:2")
+			w.mustClaim(false, source, "source:3")
+			w.mustPut(mirror(owner, p.Key(t, "shop", "web"), 1))
+		}),
 		writing("a fence of other sources is foreign", func(t T, p Writable) {
 			claimed(t, p, owner)
 			w := open(t, p, owner)
