@@ -28,11 +28,12 @@ import (
 
 // TestServer holds what needs a real API server, which all of it shares.
 func TestServer(t *testing.T) {
-	s := &shared{Kubernetes: serverstest.Kubernetes(t)}
+	s := &shared{Kubernetes: serverstest.Kubernetes(t, servers.KubernetesOptions{Users: []servers.User{{Name: "isthmus-role"}}})}
 	s.client = rawClient(t, s.Kubeconfig())
 	t.Run("Kinds", s.testKinds)
 	t.Run("StockRole", s.testStockRole)
 	t.Run("Namespaces", s.testNamespaces)
+	t.Run("Role", s.testRole)
 	t.Run("Pods", s.testPods)
 	t.Run("Objects", s.testObjects)
 	t.Run("AdoptsSlice", s.testAdoptsSlice)

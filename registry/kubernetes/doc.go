@@ -25,7 +25,8 @@
 // with other rights, or other namespaces, take it for two. The DNS server
 // cannot match a mirror with its original then, and may serve both. So grant
 // list on namespaces with the resource name kube-system to both, or to none and
-// give both the same namespaces.
+// give both the same namespaces. A reader that is given namespaces and may list
+// none of them goes without an identity, with a warning.
 //
 // The identity is asked for before each Watch, and by each reflector before it
 // goes on after a pause. If it changed, or the server is at an older resource
@@ -36,8 +37,10 @@
 // # Rights
 //
 // Reading wants list and watch on services, endpointslices and namespaces,
-// which the stock CoreDNS role has, and with the option pods on pods. With namespaces NS these may be granted in
-// NS alone, and for namespaces with the resource names NS (and kube-system).
+// which the stock CoreDNS role has, and with the option pods on pods. With
+// namespaces NS a Role in each NS suffices, for services, endpointslices and
+// pods: a reader takes NS to exist and watches no namespaces. A writer wants to
+// list and watch those with the resource names NS (and kube-system), too.
 // Writing wants get, list, create, update and delete on services and
 // endpointslices where mirrors go, and get, create and update on configmaps in
 // the fence's namespace.

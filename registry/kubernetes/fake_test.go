@@ -27,7 +27,7 @@ type fake struct {
 	version  int
 	cluster  string         // UID of kube-system
 	services map[string]int // in the namespace "a", with their versions
-	denied   bool           // kube-system is
+	denied   bool           // kube-system is, and "b"
 	open     int            // watches
 	cut      chan struct{}  // closed to end all watches
 }
@@ -117,7 +117,7 @@ func (f *fake) answerLocked(r *http.Request) (int, any) {
 }
 
 func (f *fake) namespacesLocked(which string, about metav1.ListMeta) (int, any) {
-	if f.denied && which == byName(metav1.NamespaceSystem) {
+	if f.denied && (which == byName(metav1.NamespaceSystem) || which == byName("b")) {
 		return http.StatusForbidden, &metav1.Status{
 			TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
 			Status:   metav1.StatusFailure, Reason: metav1.StatusReasonForbidden, Code: http.StatusForbidden,

@@ -23,6 +23,7 @@ func TestIdentity(t *testing.T) {
 		{"all rights", false, nil, "kubernetes:u1", "", 0},
 		{"all rights, one namespace", false, []string{"a"}, "kubernetes:u1", "", 0},
 		{"none on kube-system, one namespace", true, []string{"a"}, "kubernetes:a-u1", "", 1},
+		{"none on any, one namespace", true, []string{"b"}, "", "", 1},
 		{"none on kube-system", true, nil, "", `grant list on the namespace "kube-system"`, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

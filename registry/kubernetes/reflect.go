@@ -66,18 +66,29 @@ func (s *server) reflect(ctx context.Context, v *view, running *sync.WaitGroup) 
 func (s *server) sources(v *view, ns string, listed func() func()) []source {
 	within := func(name types.NamespacedName) bool { return ns == "" || name.Namespace == ns }
 	itself := func(name types.NamespacedName) bool { return ns == "" || name.Name == ns }
-	services, namespaces := s.services(ns), s.namespace(ns)
-	services.past, namespaces.past = v.newPast(), v.newPast()
+	services := s.services(ns)
+	services.past = v.newPast()
 	services.into = &scope[*corev1.Service]{v.services, within, listed(), services.past}
-	namespaces.into = &scope[*corev1.Namespace]{v.namespaces, itself, listed(), namespaces.past}
-	if s.conf.noEndpoints {
-		return []source{services, namespaces}
+	all := []source{services}
+	if !s.takesNamespaces() {
+		namespaces := s.namespace(ns)
+		namespaces.past = v.newPast()
+		namespaces.into = &scope[*corev1.Namespace]{v.namespaces, itself, listed(), namespaces.past}
+		all = append(all, namespaces)
 	}
-	slices := s.slices(ns)
-	slices.past = v.newPast()
-	slices.into = &scope[*discoveryv1.EndpointSlice]{v.slices, within, listed(), slices.past}
-	return []source{services, namespaces, slices}
+	if !s.conf.noEndpoints {
+		slices := s.slices(ns)
+		slices.past = v.newPast()
+		slices.into = &scope[*discoveryv1.EndpointSlice]{v.slices, within, listed(), slices.past}
+		all = append(all, slices)
+	}
+	return all
 }
+
+// takesNamespaces reports whether the namespaces that the stanza lists are
+// taken to exist, so that reading them wants no rights outside of them. Who
+// writes has to know.
+func (s *server) takesNamespaces() bool { return s.owner == "" && len(s.conf.namespaces) > 0 }
 
 func (s *server) services(ns string) source {
 	return selected(in("services", ns), &corev1.Service{}, s.client.CoreV1().Services(ns), func(o *metav1.ListOptions) {

@@ -115,6 +115,27 @@ func (s *shared) testStockRole(t *testing.T) {
 	}
 }
 
+// testRole reads with a Role in one namespace and no other right.
+func (s *shared) testRole(t *testing.T) {
+	p := s.place(t)
+	ns := p.AddNamespace(t, "role")
+	s.grant(t, "isthmus-role", ns, []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"services", "pods"}, Verbs: []string{"list", "watch"}},
+		{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: []string{"list", "watch"}},
+	})
+	c := &config{name: "test", kubeconfig: []string{s.KubeconfigOf("isthmus-role")}, namespaces: []string{ns}, pods: true, qps: 100, burst: 100}
+	w := watching(t, c.mustRead(t))
+	w.until("sync", func(snap *catalog.Snapshot) bool { return snap.Synced() && snap.HoldsNamespace(origin, ns) })
+	svc := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "db.example.org"}}
+	if _, err := p.client.CoreV1().Services(ns).Create(t.Context(), svc, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.until("service", func(snap *catalog.Snapshot) bool { return snap.Lookup(catalog.Key{Namespace: ns, Name: "web"}) != nil })
+	if st := w.catalog.Snapshot().State(origin); !st.Connected || st.Identity != "" {
+		t.Errorf("state %+v, want connected and without identity", st)
+	}
+}
+
 // testNamespaces reads and writes with rights in two namespaces alone.
 func (s *shared) testNamespaces(t *testing.T) {
 	p := s.place(t)

@@ -52,6 +52,7 @@ type view struct {
 	busy     *busy
 	lost     func(error) // ends the Watch
 	identity catalog.Identity
+	taken    []string // namespaces that are taken to exist
 
 	services   *table[*corev1.Service]
 	slices     *table[*discoveryv1.EndpointSlice]
@@ -80,6 +81,9 @@ func newView(s *server, feed *catalog.Feed, lost func(error)) *view {
 	v.slices = newTable(trimSlice, serviceOf, v.noteService)
 	v.namespaces = newTable(trimNamespace, func(ns *corev1.Namespace) types.NamespacedName { return nameOf(ns) }, v.noteNamespace)
 	v.health = newHealth(feed)
+	if s.takesNamespaces() {
+		v.taken = s.conf.namespaces
+	}
 	return v
 }
 
@@ -126,7 +130,7 @@ func (v *view) first() {
 	defer v.report.Unlock()
 	v.takeDirty()
 	v.feed.Identify(v.identity)
-	var spaces []string
+	spaces := slices.Clone(v.taken)
 	for _, ns := range v.namespaces.names() {
 		spaces = append(spaces, keyOf(ns).Name)
 	}

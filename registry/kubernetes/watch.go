@@ -89,17 +89,23 @@ func (s *server) setView(v *view) {
 func (s *server) identity(ctx context.Context) (catalog.Identity, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	forbidden := false
 	for _, ns := range slices.Concat([]string{metav1.NamespaceSystem}, s.conf.namespaces) {
 		all, err := s.client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{FieldSelector: byName(ns)})
 		switch {
 		case apierrors.IsForbidden(err) && ns == metav1.NamespaceSystem && len(s.conf.namespaces) > 0:
-			s.doubtful.Do(func() { s.warnIdentity() })
-			continue
+			forbidden = true
+		case apierrors.IsForbidden(err) && s.takesNamespaces():
+			s.doubtful.Do(s.warnNoIdentity)
+			return "", nil
 		case apierrors.IsForbidden(err):
 			return "", fmt.Errorf("identify the cluster: %w: grant list on the namespace %q", cause(err), ns)
 		case err != nil:
 			return "", fmt.Errorf("identify the cluster by namespace %q: %w", ns, cause(err))
 		case len(all.Items) == 1:
+			if forbidden {
+				s.doubtful.Do(s.warnIdentity)
+			}
 			return catalog.Identity("kubernetes:" + string(all.Items[0].UID)), nil
 		}
 	}
@@ -110,6 +116,12 @@ func (s *server) identity(ctx context.Context) (catalog.Identity, error) {
 func (s *server) warnIdentity() {
 	s.log.Warn("cluster is known by its first namespace, since kube-system may not be listed: who may list that, or is given other namespaces, takes it for another cluster",
 		"namespace", s.conf.namespaces[0])
+}
+
+// warnNoIdentity says that mirrors of this cluster are not known as such.
+func (s *server) warnNoIdentity() {
+	s.log.Warn("cluster is not identified, since its namespaces may not be listed: mirrors of it in other registries are not told from originals",
+		"grant", `list on the namespace "kube-system"`)
 }
 
 // requestTimeout bounds one request that is no watch.
