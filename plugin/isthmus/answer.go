@@ -20,8 +20,8 @@ type answer struct {
 	outside string // an alias's target outside of our zones, which is not looked up yet
 }
 
-// maxChain is how many aliases are followed.
-const maxChain = 10
+// maxChain is how many aliases are followed: as many as *kubernetes* does.
+const maxChain = 11
 
 // answer answers a question for name, in lower case, that q was read from.
 //
@@ -30,7 +30,8 @@ const maxChain = 10
 //	svc.Z, pod.Z, dns.Z        always                                nothing
 //	dns-version.Z              always                                TXT
 //	ns.dns.Z                   always                                A, AAAA
-//	NS.svc.Z, NS.pod.Z         with the namespace                    nothing
+//	NS.svc.Z                   with the namespace                    nothing
+//	NS.pod.Z                   likewise, by the option pods          nothing
 //	S.NS.svc.Z                 ClusterIP: with the service           A, AAAA, SRV of all ports
 //	                           Headless: with a ready endpoint       A, AAAA, SRV of all ports
 //	                           ExternalName: if it is a name         CNAME
@@ -65,8 +66,11 @@ func (v *view) lookup(q query, name string, typ uint16) answer {
 		return holds(typ, dns.TypeTXT, func() []dns.RR { return v.versionTXT(name) })
 	case kindNS:
 		return ofType(typ)(v.nsAddrs(name, v.conf.zones[q.zone]))
-	case kindNamespace:
-		if v.snap.Namespace(q.key.Namespace) {
+	case kindNamespace, kindPods:
+		switch {
+		case q.kind == kindPods && v.conf.pods == podsDisabled:
+			return answer{rcode: dns.RcodeNameError}
+		case v.snap.Namespace(q.key.Namespace):
 			return answer{}
 		}
 		return v.absent(q.key.Namespace)
@@ -165,7 +169,7 @@ func (v *view) port(e *entry, q query, name string, typ uint16) answer {
 		return (q.port == "" || strings.EqualFold(p.Name, q.port)) && (q.proto == "" || strings.EqualFold(string(p.Proto), q.proto))
 	}
 	b := v.builder(e, q.zone)
-	if !slices.ContainsFunc(portsOf(b.svc, b.ready), func(p catalog.Port) bool { return keep(nil, p) }) {
+	if !b.has(keep) {
 		return v.absent(q.key.Namespace)
 	}
 	if typ == dns.TypeSRV {
@@ -196,9 +200,17 @@ func (v *view) endpoint(e *entry, q query, name string, typ uint16) answer {
 // hasProto reports whether port names stand below label.
 func (b *builder) hasProto(label string) bool {
 	proto := strings.TrimPrefix(label, "_")
-	return slices.ContainsFunc(portsOf(b.svc, b.ready), func(p catalog.Port) bool {
+	return b.has(func(_ *catalog.Endpoint, p catalog.Port) bool {
 		return proto == "" || strings.EqualFold(string(p.Proto), proto)
 	})
+}
+
+// has reports whether keep takes a port that the service can be asked for.
+func (b *builder) has(keep portFilter) bool {
+	if b.svc.Type == catalog.Headless {
+		return slices.ContainsFunc(b.ready, func(e *catalog.Endpoint) bool { return keepsAny(e, keep) })
+	}
+	return slices.ContainsFunc(b.svc.Ports, func(p catalog.Port) bool { return keep(nil, p) })
 }
 
 func (v *view) builder(e *entry, z int) builder {

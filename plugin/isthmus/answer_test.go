@@ -178,6 +178,10 @@ func TestAnswers(t *testing.T) {
 		{"1.80.0.0.10.in-addr.arpa.", "PTR", "NXDOMAIN\n" + reverseSOA},
 		{"in-addr.arpa.", "SOA", "NOERROR\n" + strings.TrimPrefix(reverseSOA, "auth ")},
 		{"in-addr.arpa.", "PTR", "NOERROR\n" + reverseSOA},
+		{"in-addr.arpa.", "NS", "NOERROR\nin-addr.arpa. NS kube-dns.kube-system.svc.Z\nadd kube-dns.kube-system.svc.Z A 10.0.0.10\n"},
+		{"ns.dns.in-addr.arpa.", "A", "NOERROR\nns.dns.in-addr.arpa. A 10.0.0.10\n"},
+		{"ns.dns.in-addr.arpa.", "*", "NOERROR\n" + reverseSOA},
+		{"dns.in-addr.arpa.", "*", "NOERROR\n" + reverseSOA},
 
 		// Not ours.
 		{"www.example.org.", "A", next_},

@@ -21,7 +21,8 @@ func TestOptionsAnswer(t *testing.T) {
 	}{
 		{"kubernetes", []ask_{
 			{"1-2-3-4.shop.pod.Z", "*", nxdomain},
-			{"shop.pod.Z", "*", nodata},
+			{"shop.pod.Z", "*", nxdomain},
+			{"pod.Z", "*", nodata},
 		}},
 		{"kubernetes\nendpoint_pod_names", []ask_{
 			{"db-y.db.shop.svc.Z", "A", "NOERROR\ndb-y.db.shop.svc.Z A 10.1.0.12\n"},

@@ -71,7 +71,7 @@ func (q *query) tree(name string) (string, bool) {
 		return "svc", true
 	case kindPod:
 		return "pod", true
-	case kindNamespace:
+	case kindNamespace, kindPods:
 		tree, _, _ := strings.Cut(name[len(q.key.Namespace)+1:], ".")
 		return tree, true
 	}

@@ -18,7 +18,8 @@ const (
 	kindBranch                // svc.Z, pod.Z, dns.Z: always there, never holds anything
 	kindVersion               // dns-version.Z
 	kindNS                    // ns.dns.Z
-	kindNamespace             // NS.svc.Z, NS.pod.Z
+	kindNamespace             // NS.svc.Z
+	kindPods                  // NS.pod.Z
 	kindService               // S.NS.svc.Z
 	kindEndpoint              // H.S.NS.svc.Z, or _PROTO.S.NS.svc.Z, the parent of port names
 	kindPort                  // _PORT._PROTO.S.NS.svc.Z
@@ -122,7 +123,9 @@ func (zs zones) schema(name string, z int, labels []string, n int) query {
 	case n == 0:
 		q.kind = kindApex
 	case isReverse(name):
-		q.reverse(name)
+		if q.reverse(name); q.kind == kindNone {
+			q.server(labels)
+		}
 	case n > maxLabels:
 		q.readZonal(name, zs[z])
 	case labels[n-1] == "svc":
@@ -170,16 +173,23 @@ func (q *query) pod(l []string) {
 	case 0:
 		q.kind = kindBranch
 	case 1:
-		q.kind, q.key.Namespace = kindNamespace, l[0]
+		q.kind, q.key.Namespace = kindPods, l[0]
 	case 2:
 		q.kind, q.key.Namespace, q.host = kindPod, l[1], l[0]
 	}
 }
 
 func (q *query) special(l []string) {
-	switch {
-	case len(l) == 1 && l[0] == "dns-version":
+	if len(l) == 1 && l[0] == "dns-version" {
 		q.kind = kindVersion
+		return
+	}
+	q.server(l)
+}
+
+// server reads the name that SOA and NS records of the zone point to.
+func (q *query) server(l []string) {
+	switch {
 	case len(l) == 1 && l[0] == "dns":
 		q.kind = kindBranch
 	case len(l) == 2 && l[0] == "ns" && l[1] == "dns":

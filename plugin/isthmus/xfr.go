@@ -70,11 +70,12 @@ func (v *view) records(z int) iter.Seq[[]dns.RR] {
 func (v *view) content(z int, send func(...[]dns.RR) bool) bool {
 	zone := v.conf.zones[z]
 	ns := v.ns(zone)
-	if zone.reverse {
-		return send(ns.answer, ns.extra) && v.addresses(z, send)
-	}
-	// Servers that are services have their addresses further below.
+	// Servers that are services have their addresses further below, or in
+	// another zone.
 	a, aaaa := v.nsAddrs(zone.below("ns.dns"), zone)
+	if zone.reverse {
+		return send(ns.answer, a, aaaa) && v.addresses(z, send)
+	}
 	return send(ns.answer, a, aaaa, v.versionTXT(zone.below("dns-version"))) && v.services(z, send)
 }
 

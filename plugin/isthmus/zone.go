@@ -85,14 +85,19 @@ type nameserver struct {
 
 // nameservers returns the names under which this server is reached: those of
 // the services that one of its addresses is an endpoint of, else ns.dns.Z.
+// Services have no names in reverse zones, but in the primary one.
 func (v *view) nameservers(z zone) []nameserver {
 	var all []nameserver
+	in := z
+	if z.reverse {
+		in = v.conf.zones[v.conf.zones.primary()]
+	}
 	for _, local := range v.conf.locals {
 		keys, _ := v.byAddr.Get(local)
 		for _, k := range keys {
 			e, _ := v.entries.Get(k)
 			if e != nil && v.hasEndpoint(e, local) {
-				all = append(all, v.serversOf(e, z)...)
+				all = append(all, v.serversOf(e, in)...)
 			}
 		}
 	}

@@ -109,6 +109,10 @@ service shop/web ClusterIP version="7 web-a=8 web-b=9"
 		in:   "metadata: {namespace: a, name: b}\nspec: {clusterIP: None}\n---\nmetadata: {name: s1}\naddressType: IPv4\nendpoints: [{addresses: [10.1.1.1], conditions: {ready: false, serving: false}}]\n---\nmetadata: {name: s2}\naddressType: IPv4\nendpoints: [{addresses: [10.1.1.1], zone: z}]",
 		want: "service a/b Headless\n\tendpoint 10.1.1.1 id=10.1.1.1 ready serving zone=z",
 	}, {
+		name: "one address, two hostnames",
+		in:   "metadata: {namespace: a, name: b}\nspec: {clusterIP: None}\n---\nmetadata: {name: s1}\naddressType: IPv4\nendpoints: [{addresses: [10.1.1.1], hostname: one}, {addresses: [10.1.1.1], hostname: two}]",
+		want: "service a/b Headless\n\tendpoint 10.1.1.1 id=\"10.1.1.1 one\" ready serving hostname=one\n\tendpoint 10.1.1.1 id=\"10.1.1.1 two\" ready serving hostname=two",
+	}, {
 		name: "one address, several sets of ports",
 		in: `
 metadata: {namespace: a, name: b}

@@ -49,13 +49,13 @@ func (d *decoder) split(all []*discoveryv1.EndpointSlice) (mine, foreign []*disc
 }
 
 // endpoints reads the slices into the service: one endpoint for each address
-// with each set of ports.
+// with each set of ports and each hostname.
 func (d *decoder) endpoints(all []*discoveryv1.EndpointSlice, weight string) {
 	if d.out.Type == catalog.ExternalName {
 		return
 	}
 	w := d.weight(weight)
-	at := map[string]int{} // address and ports -> index in Endpoints
+	at := map[string]int{} // address, ports, hostname -> index in Endpoints
 	for _, slice := range all {
 		ports, text := d.slicePorts(slice)
 		extras := d.extras(slice)
@@ -69,14 +69,15 @@ func (d *decoder) endpoints(all []*discoveryv1.EndpointSlice, weight string) {
 				if x, ok := extras[addr]; ok {
 					e.Pod, e.Node, e.Weight, e.Tags, e.Meta = x.Pod, x.Node, x.Weight, x.Tags, x.Meta
 				}
-				d.add(at, e.Host.String()+" "+text, e)
+				d.add(at, e.Host.String()+" "+text+e.Hostname, e)
 			}
 		}
 	}
 	setIDs(d.out.Endpoints)
 }
 
-// add takes e up, unless a better one is known of the same address and ports.
+// add takes e up, unless a better one is known that is the same but for its
+// condition.
 func (d *decoder) add(at map[string]int, id string, e catalog.Endpoint) {
 	i, known := at[id]
 	if !known {
@@ -188,9 +189,10 @@ func (d *decoder) weight(text string) int {
 }
 
 // setIDs names the endpoints: by their address, where it stands once; with the
-// port numbers, where these tell them apart; with all of their ports else.
+// port numbers, where these tell them apart; else with all of their ports and,
+// if need be, with the hostname.
 func setIDs(all []catalog.Endpoint) {
-	for _, name := range []func(*catalog.Endpoint) string{byAddr, byNumbers, byPorts} {
+	for _, name := range []func(*catalog.Endpoint) string{byAddr, byNumbers, byPorts, byHostname} {
 		times := map[string]int{}
 		for i := range all {
 			if all[i].ID == "" {
@@ -216,6 +218,8 @@ func byNumbers(e *catalog.Endpoint) string {
 }
 
 func byPorts(e *catalog.Endpoint) string { return e.Host.String() + " " + portsText(e.Ports) }
+
+func byHostname(e *catalog.Endpoint) string { return byPorts(e) + e.Hostname }
 
 func deref[T any](p *T, unset T) T {
 	if p == nil {
