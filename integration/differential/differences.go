@@ -1,0 +1,323 @@
+package differential
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+// dispute is one question that both sides answer differently, other than by
+// the spelling of names inside records. All of it is in lower case.
+type dispute struct {
+	v           *variant
+	name        string
+	typ         uint16
+	zone        string
+	labels      []string // left of the zone
+	spelled     bool     // the question's zone was not in lower case
+	stock, ours answer
+	s           *state
+	stockSays   oracle
+	oursSays    oracle
+}
+
+// oracle asks one side another question of the same variant and state.
+type oracle func(name string, typ uint16) answer
+
+// difference is one decision to answer other than the stock plugin does.
+type difference struct {
+	name string // unique, for people
+	why  string // the line of the manual's Differences that lists it
+	// explains reports whether the decision, and nothing else, makes the
+	// difference: it predicts our answer from what the stock plugin says and
+	// from what the API server holds. It is nil for what is not looked at in
+	// records that are compared: the spelling of names, and serials.
+	explains func(*dispute) bool
+	// local says that it shows on some hosts only.
+	local bool
+}
+
+// differences are all of them. A question that is answered differently must be
+// explained by exactly one.
+func differences() []difference {
+	return []difference{
+		{name: "spelling", why: "names inside records are in"},
+		{name: "serial", why: "The SOA serial moves with every change"},
+		{name: "existence", explains: (*dispute).existence,
+			why: "A name exists for all types or for none."},
+		{name: "branch", explains: (*dispute).branch,
+			why: "Names between others exist without records"},
+		{name: "case", explains: (*dispute).otherCase,
+			why: "Case never counts"},
+		{name: "alias", explains: (*dispute).alias,
+			why: "An ExternalName is answered by its CNAME for every type"},
+		{name: "alias long", explains: (*dispute).longAlias,
+			why: "At most 11 aliases are followed, over all zones."},
+		{name: "nameserver bound", explains: (*dispute).boundServer,
+			why: "The zone always has an NS record, with *bind* to an address, too"},
+		{name: "nameserver link-local", explains: (*dispute).linkLocal, local: true,
+			why: "Link-local addresses are not told"},
+		{name: "nameserver of reverse zone", explains: (*dispute).reverseServer,
+			why: "The NS records of reverse zones name servers in the zone of the services"},
+		{name: "nameserver hidden", explains: (*dispute).hiddenServer,
+			why: "only by services that are served"},
+		{name: "nameserver in search path", explains: (*dispute).searchedServer,
+			why: "`ns.dns.ZONE` exists, and nothing that merely begins like it"},
+		{name: "reverse name, other type", explains: (*dispute).reverseOther,
+			why: "Reverse names answer NODATA to other types than PTR where they exist."},
+		{name: "reverse name of nothing", explains: (*dispute).deadPointer,
+			why: "Reverse names lead to names that exist only"},
+		{name: "schema in reverse zone", explains: (*dispute).schemaInReverse,
+			why: "Reverse zones hold no names of services"},
+		{name: "below reverse name", explains: (*dispute).belowReverse,
+			why: "Labels in front of a reverse name do not exist, nor IPv4 addresses below `ip6.arpa`."},
+		{name: "below pod", explains: (*dispute).belowPod,
+			why: "Labels in front of a pod's name"},
+		{name: "port of pod", explains: (*dispute).podPort,
+			why: "Pods have no SRV record"},
+		{name: "pod spelled otherwise", explains: (*dispute).podSpelling,
+			why: "With `pods verified`, a pod's IPv6 address may be spelled in any way."},
+		{name: "zonal of nothing", explains: (*dispute).deadZonal,
+			why: "With `zonal`, nothing exists below a headless service without a ready endpoint"},
+		{name: "weight", explains: (*dispute).weight,
+			why: "The weights of SRV records count what has a record, once."},
+		{name: "port without number", explains: (*dispute).numberless,
+			why: "Ports of EndpointSlices without a number are no ports."},
+		{name: "endpoint with name", explains: (*dispute).namedEndpoint,
+			why: "EndpointSlices of the deprecated type FQDN are left out."},
+	}
+}
+
+// denial is what an absent name gets, here and now.
+func (d *dispute) denial() answer { return d.denialAt(d.name) }
+
+// nodata is what a name gets that exists without the type.
+func (d *dispute) nodata() answer { return d.stockSays(d.zone, dns.TypeMX) }
+
+// denies reports whether the stock plugin holds that name does not exist.
+func (d *dispute) denies(name string, typ uint16) bool {
+	zone, _ := d.v.split(name)
+	return zone != "" && d.stockSays(name, typ).is(d.denialAt(name))
+}
+
+func (d *dispute) denialAt(name string) answer {
+	zone, _ := d.v.split(name)
+	return d.stockSays("x.y.z."+zone, dns.TypeA)
+}
+
+func (d *dispute) existence() bool {
+	if d.typ == dns.TypeSOA && len(d.labels) > 0 {
+		return d.stock.is(d.nodata()) && d.denies(d.name, dns.TypeA) && d.ours.is(d.denial())
+	}
+	special := d.typ == dns.TypeTXT || slices.Equal(d.labels, []string{"dns-version"}) ||
+		slices.Equal(d.labels, []string{"ns", "dns"}) && d.typ == dns.TypePTR
+	exists := !d.denies(d.name, dns.TypeA) || !d.denies(d.name, dns.TypeTXT)
+	return special && exists && !d.isSchemaInReverse() && d.stock.is(d.denial()) && d.ours.is(d.nodata())
+}
+
+func (d *dispute) branch() bool {
+	return d.stock.is(d.denial()) && d.ours.is(d.nodata()) && d.isBranch()
+}
+
+func (d *dispute) isBranch() bool {
+	l := d.labels
+	switch {
+	case slices.Equal(l, []string{"dns"}):
+		return true
+	case isReverseZone(d.zone):
+		return len(l) > 0 && d.hasReverseBelow()
+	case len(l) == 4 && l[3] == "svc" && l[0] == "_zone", len(l) == 5 && l[4] == "svc" && l[1] == "_zone" && (l[0] == "pin" || l[0] == "prefer"):
+		service := strings.Join(l[len(l)-3:], ".") + "." + d.zone
+		svc := d.s.services[key{l[len(l)-2], l[len(l)-3]}]
+		return d.v.zonal && svc != nil && isHeadless(svc) && !d.denies(service, dns.TypeA)
+	case len(l) == 4 && l[3] == "svc":
+		return !d.denies("_."+d.name, dns.TypeA)
+	}
+	return false
+}
+
+// hasReverseBelow reports whether the reverse name of an address that leads to
+// a name is below this one, which is not whole itself.
+func (d *dispute) hasReverseBelow() bool {
+	for _, a := range d.s.addrs() {
+		name, err := dns.ReverseAddr(a.String())
+		if err == nil && strings.HasSuffix(name, "."+d.name) && len(d.oursSays(name, dns.TypePTR).answer) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *dispute) otherCase() bool {
+	return d.spelled && d.stockSays(d.name, d.typ).is(d.ours)
+}
+
+// maxAliases is how many aliases are followed. The stock plugin begins to count
+// anew in each zone.
+const maxAliases = 11
+
+func (d *dispute) longAlias() bool {
+	chain, end := d.chain()
+	slices.Sort(chain)
+	return len(chain) == maxAliases && end == "" && len(missing(chain, d.stock.answer)) == 0 && len(d.stock.answer) > maxAliases &&
+		d.ours.is(answer{flags: d.nodata().flags, answer: chain})
+}
+
+// alias: the chain of aliases, and behind it what stands at its end, if that
+// is in a zone of ours.
+func (d *dispute) alias() bool {
+	chain, end := d.chain()
+	if len(chain) == 0 || d.otherCase() {
+		return false
+	}
+	sorted := slices.Sorted(slices.Values(chain))
+	if !d.stock.is(d.nodata()) && len(missing(d.stock.answer, sorted)) > 0 {
+		return false
+	}
+	zone, _ := d.v.split(end)
+	switch {
+	case end == "" && len(chain) == maxAliases && len(d.stock.answer) > maxAliases:
+		return false
+	case zone == "":
+		return d.ours.is(answer{flags: d.nodata().flags, answer: sorted})
+	}
+	at := d.oursSays(end, d.typ)
+	if at.is(d.denialAt(end)) { // nothing falls through behind an alias
+		at = d.stockSays(zone, dns.TypeMX)
+		at.rcode = dns.RcodeNameError
+	}
+	return d.ours.is(at.with(union(sorted, at.answer)))
+}
+
+// atEnd returns the dispute about what the name is an alias of, if both sides
+// add to the aliases what they say of that.
+func (d *dispute) atEnd() *dispute {
+	chain, end := d.chain()
+	zone, labels := d.v.split(end)
+	if len(chain) == 0 || zone == "" || d.otherCase() {
+		return d
+	}
+	slices.Sort(chain)
+	e := *d
+	e.name, e.zone, e.labels = end, zone, labels
+	e.stock, e.ours = d.stockSays(end, d.typ), d.oursSays(end, d.typ)
+	if e.stock.is(e.ours) || !d.stock.is(e.stock.with(union(chain, e.stock.answer))) || !d.ours.is(e.ours.with(union(chain, e.ours.answer))) {
+		return d
+	}
+	return &e
+}
+
+// chain follows the aliases from the name on. The end is "" in a circle, and
+// where there are too many.
+func (d *dispute) chain() (records []string, end string) {
+	end = d.name
+	for {
+		zone, labels := d.v.split(end)
+		if zone == "" || len(labels) != 3 {
+			return records, end
+		}
+		cname := d.stockSays(end, dns.TypeCNAME).answer
+		switch {
+		case len(cname) != 1:
+			return records, end
+		case slices.Contains(records, cname[0]) || len(records) == maxAliases:
+			return records, ""
+		}
+		records = append(records, cname[0])
+		end = parseRR(cname[0]).(*dns.CNAME).Target
+	}
+}
+
+// Nameservers. The stock plugin takes the names of the services that have an
+// address of its host among their endpoints, else ns.dns.ZONE, with all of the
+// host's addresses but those of loopback.
+
+func (d *dispute) isNameserver() bool {
+	return len(d.labels) == 0 && d.typ == dns.TypeNS ||
+		slices.Equal(d.labels, []string{"ns", "dns"}) && (d.typ == dns.TypeA || d.typ == dns.TypeAAAA)
+}
+
+// nameserver is what the stock plugin says to the question in lower case.
+func (d *dispute) nameserver() answer { return d.stockSays(d.name, d.typ) }
+
+func (d *dispute) boundServer() bool {
+	ns := d.name + " " + d.ttl() + " in ns ns.dns." + d.name
+	return d.isNameserver() && d.v.bind != "" && d.nameserver().is(d.nodata()) &&
+		d.ours.is(answer{flags: d.nodata().flags, answer: []string{ns}})
+}
+
+// ttl is that of the variant's records, which its SOA records tell, too.
+func (d *dispute) ttl() string {
+	data := strings.Fields(d.nodata().ns[0])
+	return data[len(data)-1]
+}
+
+func (d *dispute) linkLocal() bool {
+	if !d.isNameserver() {
+		return false
+	}
+	told := func(all []string) []string {
+		return slices.DeleteFunc(slices.Clone(all), func(r string) bool {
+			aaaa, is := parseRR(r).(*dns.AAAA)
+			return is && aaaa.AAAA.IsLinkLocalUnicast()
+		})
+	}
+	want := d.nameserver()
+	want.answer, want.extra = told(want.answer), told(want.extra)
+	if len(want.answer) == 0 {
+		want = d.nodata()
+	}
+	return !want.is(d.nameserver()) && d.ours.is(want)
+}
+
+func (d *dispute) reverseServer() bool {
+	if !d.isNameserver() || !isReverseZone(d.zone) || len(d.labels) > 0 {
+		return false
+	}
+	moved := func(all []string) []string {
+		var out []string
+		for _, r := range all {
+			out = append(out, strings.ReplaceAll(r, ".svc."+d.zone, ".svc."+mainZone))
+		}
+		slices.Sort(out)
+		return out
+	}
+	want := d.nameserver()
+	want.answer, want.extra = moved(want.answer), moved(want.extra)
+	return !want.is(d.nameserver()) && d.ours.is(want)
+}
+
+// hiddenServer: the service that would be named is not served, so the zone's
+// own name is, with the addresses of the host.
+func (d *dispute) hiddenServer() bool {
+	if !d.isNameserver() || !d.denies("kube-dns.kube-system.svc."+mainZone, dns.TypeA) {
+		return false
+	}
+	stock := d.nameserver()
+	told := strings.Contains(strings.Join(stock.answer, "\n"), "kube-dns.kube-system") || len(d.labels) > 0 && len(stock.answer) > 0
+	own := "ns.dns." + d.zone
+	for _, r := range slices.Concat(d.ours.answer, d.ours.extra) {
+		switch rr := parseRR(r).(type) {
+		case *dns.NS:
+			told = told && rr.Ns == own
+		case *dns.A:
+			told = told && rr.Hdr.Name == own && isOurAddr(rr.A.String())
+		case *dns.AAAA:
+			told = told && rr.Hdr.Name == own && isOurAddr(rr.AAAA.String())
+		default:
+			return false
+		}
+	}
+	return told && d.ours.rcode == dns.RcodeSuccess && (len(d.ours.answer) > 0 || d.ours.is(d.nodata()))
+}
+
+func isOurAddr(text string) bool {
+	a, err := netip.ParseAddr(text)
+	return err == nil && slices.Contains(hostAddrs(), a)
+}
+
+func (d *dispute) searchedServer() bool {
+	return len(d.labels) > 2 && strings.HasPrefix(d.name, "ns.dns."+d.zone) && d.ours.is(d.denial())
+}

@@ -1,0 +1,65 @@
+package differential
+
+import (
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// unseen are the differences of the manual that no answer shows here, and what
+// holds them.
+func unseen() map[string]string {
+	return map[string]string{
+		"Before the first sync nothing falls through":          "plugin/isthmus: both sides are synced here",
+		"The limits of requests to the API server take effect": "registry/kubernetes, TestInflight",
+		"A pod that shares its node's address":                 "plugin/isthmus: *autopath* and metadata are not asked here",
+		"SERVFAIL comes without an SOA record":                 "plugin/isthmus: SERVFAIL is never equal here",
+		"*cache* keeps nothing of zones without `fallthrough`": "plugin/isthmus: there is no *cache* here",
+		"A transferred zone has the records that are answered": "plugin/isthmus: nothing is transferred here",
+	}
+}
+
+// TestManual holds that the manual lists each difference of the table, and that
+// the table has each of the manual's.
+func TestManual(t *testing.T) {
+	listed := manual(t)
+	open := map[string]bool{}
+	for _, item := range listed {
+		open[item] = true
+	}
+	for _, row := range differences() {
+		i := slices.IndexFunc(listed, func(item string) bool { return strings.Contains(item, row.why) })
+		if i < 0 {
+			t.Errorf("difference %q: the manual does not list %q", row.name, row.why)
+			continue
+		}
+		delete(open, listed[i])
+	}
+	for item := range open {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(unseen())), func(begin string) bool { return strings.HasPrefix(item, begin) }) {
+			t.Errorf("no row of the table is for this difference of the manual: %q", item)
+		}
+	}
+}
+
+// manual returns the items of the manual's section Differences, each on one
+// line.
+func manual(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile("../../plugin/isthmus/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(text), "\n## Differences\n")
+	section, _, ended := strings.Cut(after, "\n## ")
+	if !found || !ended {
+		t.Fatal("the manual has no section Differences")
+	}
+	var items []string
+	for _, item := range strings.Split(section, "\n* ")[1:] {
+		items = append(items, strings.Join(strings.Fields(item), " "))
+	}
+	return items
+}

@@ -1,0 +1,101 @@
+package differential
+
+import "strings"
+
+// variant is one server block that both sides have.
+type variant struct {
+	name    string
+	share   int      // of a hundred questions
+	options []string // lines of the block
+	bind    string   // "" for all addresses
+	second  bool     // serves a second zone, too
+
+	pods         bool // of pods there are names
+	verified     bool
+	podNames     bool
+	noEndpoints  bool
+	zonal        bool
+	ignoreEmpty  bool
+	namespaces   []string // none: all
+	labels       bool     // only what has the label
+	spaceLabels  bool     // only what is in a namespace that has it
+	fallsThrough bool     // in every zone; reverse zones alone do in main
+}
+
+const (
+	mainZone   = "cluster.local."
+	secondZone = "example.net."
+	zone4      = "in-addr.arpa."
+	zone6      = "ip6.arpa."
+
+	label      = "tier" // what the variant labels selects by
+	labelValue = "dns"
+	spaceLabel = "team"    // what the variant namespace_labels selects by
+	nowhere    = "nowhere" // a namespace that is configured and never there
+)
+
+// variants are the Corefiles. The first is that of most clusters and gets most
+// questions.
+func variants() []*variant {
+	return []*variant{
+		{name: "main", share: 46, pods: true, options: []string{"pods insecure", "fallthrough in-addr.arpa ip6.arpa", "ttl 30"}},
+		{name: "defaults", share: 6},
+		{name: "verified", share: 6, pods: true, verified: true, podNames: true, options: []string{"pods verified", "endpoint_pod_names", "ttl 0"}},
+		{name: "noendpoints", share: 6, noEndpoints: true, options: []string{"noendpoints", "ttl 3600"}},
+		{name: "ignore", share: 6, ignoreEmpty: true, fallsThrough: true, options: []string{"ignore empty_service", "fallthrough"}},
+		{name: "zonal", share: 6, zonal: true, options: []string{"zonal"}},
+		{name: "namespaces", share: 6, pods: true, namespaces: []string{"alpha", "beta", nowhere}, options: []string{"namespaces alpha beta " + nowhere, "pods insecure"}},
+		{name: "labels", share: 6, labels: true, options: []string{"labels " + label + "=" + labelValue}},
+		{name: "namespace_labels", share: 6, spaceLabels: true, pods: true, options: []string{"namespace_labels " + spaceLabel, "pods insecure"}},
+		{name: "bound", share: 6, bind: "127.0.0.1", second: true, options: []string{"ttl 60"}},
+	}
+}
+
+// zones are those that the variant serves.
+func (v *variant) zones() []string {
+	all := []string{mainZone, zone4, zone6}
+	if v.second {
+		all = append(all, secondZone)
+	}
+	return all
+}
+
+// block writes the server block, with word for the plugin.
+func (v *variant) block(word, port, kubeconfig, upstream string) string {
+	var b strings.Builder
+	b.WriteString(".:" + port + " {\n")
+	if v.bind != "" {
+		b.WriteString("    bind " + v.bind + "\n")
+	}
+	b.WriteString("    " + word + " " + strings.Join(v.zones(), " ") + " {\n")
+	for _, line := range append([]string{"kubeconfig " + kubeconfig}, v.options...) {
+		b.WriteString("        " + line + "\n")
+	}
+	b.WriteString("    }\n    forward . " + upstream + "\n}\n")
+	return b.String()
+}
+
+// corefile writes the Corefile of all variants, each at its port.
+func corefile(word string, ports []string, kubeconfig, upstream string) string {
+	var b strings.Builder
+	for i, v := range variants() {
+		b.WriteString(v.block(word, ports[i], kubeconfig, upstream))
+	}
+	return b.String()
+}
+
+// split returns the zone that a name in lower case is in, and the labels left
+// of it; "" if it is in none.
+func (v *variant) split(name string) (zone string, labels []string) {
+	for _, z := range v.zones() {
+		if name == z {
+			return z, nil
+		}
+		if left, in := strings.CutSuffix(name, "."+z); in && len(z) > len(zone) {
+			zone, labels = z, strings.Split(left, ".")
+		}
+	}
+	return zone, labels
+}
+
+func isReverseZone(z string) bool { return z == zone4 || z == zone6 }
