@@ -41,12 +41,7 @@ func (d *dispute) deadPointer() bool {
 	if !d.isReverse() || d.isOddReverse() || d.typ != dns.TypePTR || len(d.stock.answer) == 0 || d.stock.flags != d.nodata().flags {
 		return false
 	}
-	var live []string
-	for _, r := range d.stock.answer {
-		if ptr, is := parseRR(r).(*dns.PTR); is && !d.denies(ptr.Ptr, dns.TypeA) {
-			live = append(live, r)
-		}
-	}
+	live := d.live()
 	switch len(live) {
 	case len(d.stock.answer):
 		return false
@@ -54,6 +49,18 @@ func (d *dispute) deadPointer() bool {
 		return d.ours.is(d.denial())
 	}
 	return d.ours.is(d.stock.with(live))
+}
+
+// live are those of the stock plugin's PTR records that lead to a name that
+// exists.
+func (d *dispute) live() []string {
+	var live []string
+	for _, r := range d.stock.answer {
+		if ptr, is := parseRR(r).(*dns.PTR); is && !d.denies(ptr.Ptr, dns.TypeA) {
+			live = append(live, r)
+		}
+	}
+	return live
 }
 
 func (d *dispute) isSchemaInReverse() bool {
@@ -187,13 +194,8 @@ func (d *dispute) hasPortless(k key) bool {
 func (d *dispute) hasTwice(k key) bool {
 	seen := map[string]bool{}
 	for _, e := range d.s.readyOf(k) {
-		ports := make([]string, 0, len(e.slice.Ports))
-		for _, p := range e.slice.Ports {
-			ports = append(ports, p.String())
-		}
-		slices.Sort(ports)
 		for _, addr := range e.Addresses {
-			id := strings.Join(append(ports, addr, e.host()), " ")
+			id := strings.Join([]string{portsText(e.slice.Ports), addr, e.host()}, " ")
 			if seen[id] {
 				return true
 			}

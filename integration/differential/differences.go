@@ -18,9 +18,10 @@ type dispute struct {
 	labels      []string // left of the zone
 	spelled     bool     // the question's zone was not in lower case
 	stock, ours answer
-	s           *state
+	s           *state // what of it the variant shows
 	stockSays   oracle
 	oursSays    oracle
+	unignored   oracle // the stock plugin of the variant defaults
 }
 
 // oracle asks one side another question of the same variant and state.
@@ -79,6 +80,8 @@ func differences() []difference {
 			why: "Pods have no SRV record"},
 		{name: "pod spelled otherwise", explains: (*dispute).podSpelling,
 			why: "With `pods verified`, a pod's IPv6 address may be spelled in any way."},
+		{name: "terminating", explains: (*dispute).terminating,
+			why: "Where no endpoint of a service is ready, those that terminate and still serve are answered"},
 		{name: "zonal of nothing", explains: (*dispute).deadZonal,
 			why: "With `zonal`, nothing exists below a headless service without a ready endpoint"},
 		{name: "weight", explains: (*dispute).weight,

@@ -35,11 +35,33 @@ func newState() *state {
 	}
 }
 
-// serviceKeys returns the services that keep takes, in order.
+// seenBy returns what of s the variant shows.
+func (s *state) seenBy(v *variant) *state {
+	seen := newState()
+	maps.Copy(seen.pods, s.pods)
+	for name, ns := range s.namespaces {
+		if (!v.spaceLabels || ns.Labels[spaceLabel] != "") && (len(v.namespaces) == 0 || slices.Contains(v.namespaces, name)) {
+			seen.namespaces[name] = ns
+		}
+	}
+	for k, svc := range s.services {
+		if seen.namespaces[k.namespace] != nil && (!v.labels || svc.Labels[label] == labelValue) {
+			seen.services[k] = svc
+		}
+	}
+	for k, slice := range s.slices {
+		if seen.namespaces[k.namespace] != nil && (!v.labels || slice.Labels[label] == labelValue) {
+			seen.slices[k] = slice
+		}
+	}
+	return seen
+}
+
+// serviceKeys returns the services that keep takes, in order; nil takes all.
 func (s *state) serviceKeys(keep func(key, *corev1.Service) bool) []key {
 	var all []key
 	for k, svc := range s.services {
-		if keep(k, svc) {
+		if keep == nil || keep(k, svc) {
 			all = append(all, k)
 		}
 	}

@@ -138,21 +138,32 @@ func (w *worker) explain(d *dispute) error {
 }
 
 func (w *worker) dispute(q question, stock, ours answer) *dispute {
-	d := &dispute{v: q.v, name: strings.ToLower(q.name), typ: q.typ, stock: stock, ours: ours, s: w.s}
+	d := &dispute{v: q.v, name: strings.ToLower(q.name), typ: q.typ, stock: stock, ours: ours, s: w.memory.seen(w.s, q.v)}
 	d.zone, d.labels = q.v.split(d.name)
 	d.spelled = !strings.HasSuffix(q.name, d.zone)
 	d.stockSays = func(name string, typ uint16) answer { return w.remember(w.p.stock, q.v, name, typ) }
+	d.unignored = func(name string, typ uint16) answer { return w.remember(w.p.stock, variants()[1], name, typ) }
 	d.oursSays = func(name string, typ uint16) answer { return w.remember(w.p.ours, q.v, name, typ) }
 	return d
 }
 
-// memory keeps what the sides said aside in one round.
+// memory keeps what the sides said aside in one round, and what variants show.
 type memory struct {
-	mu   sync.Mutex // guards said
-	said map[string]answer
+	mu    sync.Mutex // guards what follows
+	said  map[string]answer
+	shows map[string]*state // by variant
 }
 
-func newMemory() *memory { return &memory{said: map[string]answer{}} }
+func newMemory() *memory { return &memory{said: map[string]answer{}, shows: map[string]*state{}} }
+
+func (m *memory) seen(s *state, v *variant) *state {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.shows[v.name] == nil {
+		m.shows[v.name] = s.seenBy(v)
+	}
+	return m.shows[v.name]
+}
 
 func (w *worker) remember(s *side, v *variant, name string, typ uint16) answer {
 	id := fmt.Sprint(s.word, " ", v.name, " ", name, " ", typ)
