@@ -66,6 +66,8 @@ func differences() []difference {
 			why: "only by services that are served"},
 		{name: "nameserver in search path", explains: (*dispute).searchedServer,
 			why: "`ns.dns.ZONE` exists, and nothing that merely begins like it"},
+		{name: "namespace taken to exist", explains: (*dispute).takenSpace,
+			why: "The `namespaces` are taken to exist"},
 		{name: "reverse name, other type", explains: (*dispute).reverseOther,
 			why: "Reverse names answer NODATA to other types than PTR where they exist."},
 		{name: "reverse name of nothing", explains: (*dispute).deadPointer,
@@ -323,4 +325,28 @@ func isOurAddr(text string) bool {
 
 func (d *dispute) searchedServer() bool {
 	return len(d.labels) > 2 && strings.HasPrefix(d.name, "ns.dns."+d.zone) && d.ours.is(d.denial())
+}
+
+// takenSpace: a namespace that is configured and not there is empty, and any
+// address in it is a pod's, as in one that is there.
+func (d *dispute) takenSpace() bool {
+	n := len(d.labels)
+	if n < 2 || d.labels[n-2] != nowhere || !slices.Contains(d.v.namespaces, nowhere) || !d.stock.is(d.denial()) {
+		return false
+	}
+	there := strings.Join(d.labels[:n-2], ".") + ".alpha.pod." + d.zone
+	switch {
+	case n == 2:
+		return d.ours.is(d.nodata())
+	case n > 3 || d.labels[2] != "pod" || d.denies(there, dns.TypeA):
+		return false
+	case d.typ == dns.TypeSRV:
+		return d.ours.is(d.nodata())
+	}
+	want := d.stockSays(there, d.typ)
+	var here []string
+	for _, r := range want.answer {
+		here = append(here, strings.Replace(r, there, d.name, 1))
+	}
+	return d.ours.is(want.with(here))
 }

@@ -41,6 +41,9 @@ func shapes() []shape {
 		{"long", (*namer).long},
 		{"alias", func(n *namer) string { return n.svc(n.service(isAlias)) }},
 		{"alias deep", func(n *namer) string {
+			if n.z == secondZone { // from there the stock plugin follows more
+				return n.svc(key{"alpha", "chain-2"})
+			}
 			return n.svc(key{"alpha", n.pick("chain-0", "chain-1", "chain-2", "chain-3", "chain-4", "chain-9", "loop-a", "self", "below")})
 		}},
 		{"below alias", func(n *namer) string { return n.pick("x.", "_http._tcp.", "one.", "_tcp.") + n.svc(n.service(isAlias)) }},
@@ -177,7 +180,9 @@ func (n *namer) search() string {
 	return name + n.pick(".alpha.svc.", ".svc.", ".") + n.z
 }
 
-func (n *namer) podName(label string) string { return n.in(label + "." + n.space() + ".pod") }
+func (n *namer) podName(label string) string {
+	return n.in(label + "." + n.pick(n.space(), n.space(), n.space(), nowhere) + ".pod")
+}
 
 // knownPod spells an address of a pod, not always as the API does.
 func (n *namer) knownPod() string {
