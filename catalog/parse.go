@@ -192,6 +192,10 @@ func parseEndpoint(words []string) (Endpoint, error) {
 			e.Zone = v
 		case "node":
 			e.Node = v
+		case "priority":
+			var n uint64
+			n, err = strconv.ParseUint(v, 10, 16)
+			e.Priority = uint16(n)
 		case "weight":
 			e.Weight, err = strconv.Atoi(v)
 		default:

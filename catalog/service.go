@@ -202,6 +202,7 @@ type Endpoint struct {
 	Ready       bool   // may get traffic; what DNS answers
 	Serving     bool   // answers, even while it terminates
 	Terminating bool
+	Priority    uint16 // of the first to try, the least; what Weight says counts among equals
 	Zone        string
 	Node        string
 	Weight      int // relative to its siblings; 0: not said

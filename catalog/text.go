@@ -87,7 +87,7 @@ func (b *textWriter) line(depth int, words ...string) {
 func (b *textWriter) endpoint(e Endpoint) {
 	b.line(1, "endpoint", quote(e.Host.String()), pair("id", e.ID),
 		flag("ready", e.Ready), flag("serving", e.Serving), flag("terminating", e.Terminating),
-		pair("hostname", e.Hostname), pair("pod", e.Pod), pair("zone", e.Zone), pair("node", e.Node), weight(e.Weight))
+		pair("hostname", e.Hostname), pair("pod", e.Pod), pair("zone", e.Zone), pair("node", e.Node), number("priority", int(e.Priority)), number("weight", e.Weight))
 	b.ports(2, e.Ports)
 	for _, t := range e.Tags {
 		b.line(2, "tag", quote(t))
@@ -107,11 +107,11 @@ func (b *textWriter) meta(depth int, m map[string]string) {
 	}
 }
 
-func weight(n int) string {
+func number(k string, n int) string {
 	if n == 0 {
 		return ""
 	}
-	return pair("weight", strconv.Itoa(n))
+	return pair(k, strconv.Itoa(n))
 }
 
 func flag(name string, on bool) string {

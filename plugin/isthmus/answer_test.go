@@ -159,6 +159,9 @@ func TestAnswers(t *testing.T) {
 		{"api.consul.svc.Z", "A", "NOERROR\napi.consul.svc.Z A 10.20.0.1\napi.consul.svc.Z A 10.20.0.2\n"},
 		{"api.consul.svc.Z", "SRV", "NOERROR\napi.consul.svc.Z SRV 0 25 8000 10-20-0-1.api.consul.svc.Z\napi.consul.svc.Z SRV 0 75 8000 10-20-0-2.api.consul.svc.Z\n" +
 			"add 10-20-0-1.api.consul.svc.Z A 10.20.0.1\nadd 10-20-0-2.api.consul.svc.Z A 10.20.0.2\n"},
+		{"ranked.consul.svc.Z", "SRV", "NOERROR\nranked.consul.svc.Z SRV 1 50 8000 10-20-0-4.ranked.consul.svc.Z\nranked.consul.svc.Z SRV 1 50 8000 10-20-0-5.ranked.consul.svc.Z\n" +
+			"ranked.consul.svc.Z SRV 2 100 8000 10-20-0-6.ranked.consul.svc.Z\nadd 10-20-0-4.ranked.consul.svc.Z A 10.20.0.4\n" +
+			"add 10-20-0-5.ranked.consul.svc.Z A 10.20.0.5\nadd 10-20-0-6.ranked.consul.svc.Z A 10.20.0.6\n"},
 		{"saas.consul.svc.Z", "A", "NOERROR\nsaas.consul.svc.Z CNAME saas.example.org.\nsaas.example.org. 60 IN A 203.0.113.9\n"},
 		{"stolen.shop.svc.Z", "*", nxdomain}, // Kubernetes speaks for shop
 

@@ -88,6 +88,13 @@ service consul/api Headless
 		port "" TCP 8000
 	endpoint 10.20.0.2 id=b ready weight=3
 		port "" TCP 8000
+service consul/ranked Headless
+	endpoint 10.20.0.4 id=a ready priority=1 weight=1
+		port "" TCP 8000
+	endpoint 10.20.0.5 id=b ready priority=1 weight=1
+		port "" TCP 8000
+	endpoint 10.20.0.6 id=c ready priority=2
+		port "" TCP 8000
 service consul/saas Headless
 	endpoint saas.example.org id=a ready
 		port "" TCP 443

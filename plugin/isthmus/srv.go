@@ -37,7 +37,7 @@ func (b *builder) srvRecord(owner string, weight, port uint16, target string) dn
 
 // endpointSRV is srv for endpoints, whatever the service's type.
 func (b *builder) endpointSRV(owner string, keep portFilter) rrset {
-	n, total := b.weigh(keep)
+	n, totals := b.weigh(keep)
 	if n == 0 {
 		return rrset{}
 	}
@@ -59,7 +59,8 @@ func (b *builder) endpointSRV(owner string, keep portFilter) rrset {
 				continue
 			}
 			if seen.add(at{to.name, p.Number}) {
-				block = append(block, dns.SRV{Hdr: b.header(owner, dns.TypeSRV), Weight: srvWeight(weightOf(e), total), Port: p.Number, Target: to.name})
+				block = append(block, dns.SRV{Hdr: b.header(owner, dns.TypeSRV), Priority: e.Priority,
+					Weight: srvWeight(weightOf(e), totals[e.Priority]), Port: p.Number, Target: to.name})
 				s.answer = append(s.answer, &block[len(block)-1])
 			}
 			if to.glue != nil && glued.add(glue{to.name, e.Host.Addr}) {
@@ -70,17 +71,19 @@ func (b *builder) endpointSRV(owner string, keep portFilter) rrset {
 	return s
 }
 
-// weigh counts the ports that keep takes, and sums their weights.
-func (b *builder) weigh(keep portFilter) (n, total int) {
+// weigh counts the ports that keep takes, and sums their weights by priority:
+// a client chooses among those of the least priority that it reaches.
+func (b *builder) weigh(keep portFilter) (n int, totals map[uint16]int) {
+	totals = make(map[uint16]int, 1)
 	for _, e := range b.ready {
 		for _, p := range e.Ports {
 			if keep(e, p) {
 				n++
-				total += weightOf(e)
+				totals[e.Priority] += weightOf(e)
 			}
 		}
 	}
-	return n, total
+	return n, totals
 }
 
 // weightOf is what an endpoint weighs among its siblings: 100 unless it says.

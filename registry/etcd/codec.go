@@ -21,8 +21,10 @@ type record struct {
 	host   catalog.Host
 	port   int // noPort without
 	weight int
-	ttl    int // seconds; 0: not said
-	mark   *mark
+	// priority is 0 where the record does not say; SkyDNS then means defaultPriority.
+	priority int
+	ttl      int // seconds; 0: not said
+	mark     *mark
 	// What external-dns wrote or keeps account of.
 	external, heritage bool
 	noHost             bool // a text, no endpoint
@@ -124,10 +126,13 @@ func (r *record) setValue(v value) error {
 	if v.Weight < 0 || v.Weight > maxWeight {
 		return fmt.Errorf("weight %d is out of range", v.Weight)
 	}
+	if v.Priority < 0 || v.Priority > maxPriority {
+		return fmt.Errorf("priority %d is out of range", v.Priority)
+	}
 	if v.Port > 0 {
 		r.port = v.Port
 	}
-	r.weight = v.Weight
+	r.weight, r.priority = v.Weight, v.Priority
 	if v.TTL > 0 {
 		r.ttl = int(min(v.TTL, maxTTL))
 	}
@@ -135,9 +140,11 @@ func (r *record) setValue(v value) error {
 }
 
 const (
-	maxWeight  = 65535
-	maxTTL     = 300 // seconds
-	defaultTTL = 30  // written where the service does not say
+	maxWeight       = 65535
+	maxPriority     = 65535
+	defaultPriority = 10  // of a record that does not say
+	maxTTL          = 300 // seconds
+	defaultTTL      = 30  // written where the service does not say
 )
 
 func checkHost(h catalog.Host) error {
@@ -149,7 +156,7 @@ func checkHost(h catalog.Host) error {
 
 // marshal is the record's value in etcd.
 func (r *record) marshal() string {
-	v := value{Host: r.host.String(), Port: r.port, Weight: r.weight, TTL: defaultTTL}
+	v := value{Host: r.host.String(), Port: r.port, Priority: r.priority, Weight: r.weight, TTL: defaultTTL}
 	if r.ttl > 0 {
 		v.TTL = uint32(r.ttl)
 	}

@@ -22,6 +22,15 @@ service shop/web Headless ttl=1m0s
 	endpoint 10.0.0.1 id=a ready serving weight=5
 		port http TCP 8080
 `},
+		{"priorities, where one is said", `web/a {"host":"10.0.0.1","priority":20}
+web/b {"host":"10.0.0.2"}
+db/a {"host":"10.0.0.3"}`, `
+service etcd/db Headless
+	endpoint 10.0.0.3 id=a ready serving hostname=a
+service etcd/web Headless
+	endpoint 10.0.0.1 id=a ready serving hostname=a priority=20
+	endpoint 10.0.0.2 id=b ready serving hostname=b priority=10
+`},
 		{"flat, with and without id", `web {"host":"10.0.0.1","port":80}
 db/x1 {"host":"fd00::1"}`, `
 service etcd/db Headless
@@ -101,6 +110,7 @@ web/_quic/i {"host":"10.0.0.1"}
 web/j/ {"host":"10.0.0.1"}
 web/k {"host":"10.0.0.300"}
 web/l {"host":"10.0.0.1","weight":-1}
+web/l2 {"host":"10.0.0.1","priority":65536}
 web/m {"host":"10.0.0.1","isthmus":{"owner":"?"}}
 _tcp/n {"host":"10.0.0.1"}
 svc/x {"host":"10.0.0.1"}`, `
@@ -116,6 +126,7 @@ refused web/e: port 70000 is out of range
 refused web/f: neither host nor text
 refused web/j/: empty label
 refused web/k: host "10.0.0.300" is neither an address nor a name
+refused web/l2: priority 65536 is out of range
 refused web/l: weight -1 is out of range
 refused web/m: mark: "?" is no owner
 service etcd/web Headless

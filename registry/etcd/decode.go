@@ -154,7 +154,19 @@ func endpoints(recs []*record) []catalog.Endpoint {
 			all[i].ID = e.ID + "@" + e.Host.String()
 		}
 	}
+	setPriorities(all)
 	return all
+}
+
+// setPriorities gives endpoints that do not say their priority the one that
+// SkyDNS takes them to have, where they stand beside others that do.
+func setPriorities(all []catalog.Endpoint) {
+	if !slices.ContainsFunc(all, func(e catalog.Endpoint) bool { return e.Priority > 0 }) {
+		return
+	}
+	for i := range all {
+		all[i].Priority = cmp.Or(all[i].Priority, defaultPriority)
+	}
 }
 
 // id is the id of the endpoint that the record is part of.
@@ -167,7 +179,7 @@ func (r *record) id() string {
 
 // addTo adds what the record says to its endpoint.
 func (r *record) addTo(e *catalog.Endpoint) {
-	e.Weight = cmp.Or(e.Weight, r.weight)
+	e.Weight, e.Priority = cmp.Or(e.Weight, r.weight), cmp.Or(e.Priority, uint16(r.priority))
 	app := ""
 	if m := r.mark; m != nil {
 		e.Hostname, e.Zone, app = cmp.Or(e.Hostname, m.Hostname), cmp.Or(e.Zone, m.Zone), m.App

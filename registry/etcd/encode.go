@@ -55,6 +55,7 @@ func encode(l layout, s *catalog.Service, others map[string]bool) ([]*record, er
 	if err != nil {
 		return nil, fmt.Errorf("service %q: %w", s.Key, err)
 	}
+	setPriorities(ready)
 	labels, shared := labelsOf(ready)
 	for i, ep := range ready {
 		e.endpoint(ep, labels[i], shared[ep.Hostname])
@@ -221,6 +222,6 @@ func (e *encoder) add(p place, ep catalog.Endpoint, port int, m mark) {
 	}
 	e.records = append(e.records, &record{
 		key: e.layout.key(p), place: p, host: ep.Host, port: port,
-		weight: min(max(ep.Weight, 0), maxWeight), ttl: m.TTL, mark: &m,
+		weight: min(max(ep.Weight, 0), maxWeight), priority: int(ep.Priority), ttl: m.TTL, mark: &m,
 	})
 }

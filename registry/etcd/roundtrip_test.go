@@ -31,7 +31,7 @@ func drawService(t *rapid.T) *catalog.Service {
 			Host:     catalog.Host{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(rapid.IntRange(1, 4).Draw(t, "host"))})},
 			Hostname: word("hostname"), Zone: word("zone"),
 			Ready:  rapid.IntRange(0, 4).Draw(t, "ready") > 0,
-			Weight: rapid.IntRange(-1, 70000).Draw(t, "weight"),
+			Weight: rapid.IntRange(-1, 70000).Draw(t, "weight"), Priority: rapid.Uint16Range(0, 20).Draw(t, "priority"),
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "ports") {
 			e.Ports = append(e.Ports, catalog.Port{

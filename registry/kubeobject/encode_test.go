@@ -243,6 +243,7 @@ func drawService(t *rapid.T) *catalog.Service {
 			Zone:     word.Draw(t, "zone"),
 			Node:     word.Draw(t, "node"),
 			Weight:   rapid.IntRange(0, 9).Draw(t, "weight"),
+			Priority: rapid.Uint16Range(0, 9).Draw(t, "priority"),
 			Tags:     rapid.SliceOfN(word, 0, 2).Draw(t, "tags"),
 			Meta:     meta.Draw(t, "meta"),
 		}

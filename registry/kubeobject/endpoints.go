@@ -18,12 +18,13 @@ type extra struct {
 	Pod    string            `json:"pod,omitempty"`
 	Node   string            `json:"node,omitempty"`
 	Weight int               `json:"weight,omitempty"`
+	Prio   uint16            `json:"priority,omitempty"`
 	Tags   []string          `json:"tags,omitempty"`
 	Meta   map[string]string `json:"meta,omitempty"`
 }
 
 func (x extra) empty() bool {
-	return x.Pod == "" && x.Node == "" && x.Weight == 0 && len(x.Tags) == 0 && len(x.Meta) == 0
+	return x.Pod == "" && x.Node == "" && x.Weight == 0 && x.Prio == 0 && len(x.Tags) == 0 && len(x.Meta) == 0
 }
 
 // split parts the slices that count from those that another wrote, each sorted
@@ -67,7 +68,7 @@ func (d *decoder) endpoints(all []*discoveryv1.EndpointSlice, weight string) {
 				}
 				e.Ports, e.Weight = ports, w
 				if x, ok := extras[addr]; ok {
-					e.Pod, e.Node, e.Weight, e.Tags, e.Meta = x.Pod, x.Node, x.Weight, x.Tags, x.Meta
+					e.Pod, e.Node, e.Weight, e.Priority, e.Tags, e.Meta = x.Pod, x.Node, x.Weight, x.Prio, x.Tags, x.Meta
 				}
 				d.add(at, e.Host.String()+" "+text+e.Hostname, e)
 			}

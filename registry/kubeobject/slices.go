@@ -91,7 +91,7 @@ func fits(part []catalog.Endpoint) bool {
 func extrasText(part []catalog.Endpoint) string {
 	all := map[string]extra{}
 	for _, e := range part {
-		if x := (extra{Pod: e.Pod, Node: e.Node, Weight: e.Weight, Tags: e.Tags, Meta: e.Meta}); !x.empty() {
+		if x := (extra{Pod: e.Pod, Node: e.Node, Weight: e.Weight, Prio: e.Priority, Tags: e.Tags, Meta: e.Meta}); !x.empty() {
 			all[e.Host.String()] = x
 		}
 	}

@@ -150,6 +150,7 @@ func shapes() []shape {
 		{"host label", first(func(e *catalog.Endpoint) { e.Hostname = "web-0" })},
 		{"pod, zone and node", first(func(e *catalog.Endpoint) { e.Pod, e.Zone, e.Node = "web-0", "zone-a", "node-1" })},
 		{"weight", first(func(e *catalog.Endpoint) { e.Weight = 5 })},
+		{"priority", first(func(e *catalog.Endpoint) { e.Priority = 5 })},
 		{"tags", first(func(e *catalog.Endpoint) { e.Tags = []string{"v1", "blue"} })},
 		{"metadata of an endpoint", first(func(e *catalog.Endpoint) { e.Meta = map[string]string{"rack": "7"} })},
 		{"metadata", func(c *catalog.Service) { c.Meta = map[string]string{"team": "blue", "Odd Key": "a=b \"c\"\nd"} }},
