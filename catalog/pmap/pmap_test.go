@@ -62,6 +62,54 @@ func checkDiff(t *rapid.T, old, m Map[int, int], oldWant, want map[int]int, touc
 	}
 }
 
+// TestCollect holds that a map made at once is the one made step by step, and
+// can be changed like it.
+func TestCollect(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		keys := rapid.SliceOf(rapid.IntRange(0, 3000)).Draw(t, "keys")
+		want := map[int]int{}
+		for i, k := range keys {
+			want[k] = i
+		}
+		m := Collect(func(yield func(int, int) bool) {
+			for i, k := range keys {
+				if !yield(k, i) {
+					return
+				}
+			}
+		})
+		if got := maps.Collect(m.All()); !maps.Equal(got, want) || m.Len() != len(want) {
+			t.Fatalf("map = %v (len %d), want %v", got, m.Len(), want)
+		}
+		for k, v := range want {
+			if got, ok := m.Get(k); !ok || got != v {
+				t.Fatalf("Get(%d) = %d, %v, want %d", k, got, ok, v)
+			}
+			if less := m.Set(k+1, -1).Delete(k); !maps.Equal(maps.Collect(m.All()), want) {
+				t.Fatal("a change of a later version changed the map")
+			} else if _, ok := less.Get(k); ok {
+				t.Fatalf("Get(%d) finds what was deleted", k)
+			}
+		}
+		if _, ok := m.Get(-1); ok {
+			t.Fatal("Get finds what is not there")
+		}
+	})
+}
+
+// TestCollectCollisions makes a chain of entries of one hash.
+func TestCollectCollisions(t *testing.T) {
+	var m Map[string, int]
+	var all []*leaf[string, int]
+	for i, k := range []string{"a", "b", "c", "b"} {
+		all = append(all, &leaf[string, int]{hash: 7, key: k, val: i})
+	}
+	m.root = m.build(all, make([]*leaf[string, int], len(all)), 0)
+	if l := m.root.find(7, 0, "b"); l == nil || l.val != 3 || m.len != 3 {
+		t.Fatalf("find(b) = %v of %d, want 3 of 3", l, m.len)
+	}
+}
+
 // TestCollisions puts entries of one hash into a chain.
 func TestCollisions(t *testing.T) {
 	var n *node[string, int]
