@@ -99,12 +99,27 @@ func newReply(r *dns.Msg, a answer, lower string) *reply {
 	m.msg.Rcode = a.rcode
 	m.question[0] = r.Question[0]
 	m.msg.Question = m.question[:]
-	m.msg.Answer = append(m.answer[:0], a.answer...)
+	m.msg.Answer = a.appendTo(m.answer[:0], int(r.Id))
 	m.msg.Extra = append(m.extra[:0], a.extra...)
 	if asked := r.Question[0].Name; asked != lower {
 		spell(m.msg.Answer, lower, asked)
 	}
 	return m
+}
+
+// manyRecords is how many records an answer may have and be sure to fit.
+const manyRecords = 16
+
+// appendTo appends the answer section to rrs. One of many records may be cut
+// off for UDP: it starts at another record for each id, so that the clients
+// that make do with less do not all get the same ones.
+func (a *answer) appendTo(rrs []dns.RR, id int) []dns.RR {
+	n := len(a.answer)
+	if n <= manyRecords || a.chased {
+		return append(rrs, a.answer...)
+	}
+	first := id % n
+	return append(append(make([]dns.RR, 0, n), a.answer[first:]...), a.answer[:first]...)
 }
 
 // deny puts the SOA record of the zone that the name is absent from, spelled as

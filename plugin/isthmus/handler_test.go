@@ -2,10 +2,12 @@ package isthmus
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/coredns/coredns/plugin/test"
+	"github.com/coredns/coredns/request"
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 
@@ -243,6 +245,41 @@ func services(t testing.TB, text string) []*catalog.Service {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// TestCutAnswers holds that answers that are cut off for UDP name all endpoints
+// in turn, whatever the id that a client begins with.
+func TestCutAnswers(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("service shop/big Headless\n")
+	for i := range 60 {
+		fmt.Fprintf(&text, "\tendpoint 10.1.2.%d id=%d ready\n\t\tport sql TCP 5432\n", i, i)
+	}
+	conf := block(t, "kubernetes")
+	c := catalog.New(conf.policy())
+	c.Feed("kubernetes/cluster").Replace(services(t, text.String()))
+	p := handler(conf, c)
+	for _, typ := range []uint16{dns.TypeA, dns.TypeSRV} {
+		seen := map[string]bool{}
+		for id := range 60 {
+			r := new(dns.Msg)
+			r.SetQuestion("_sql._tcp.big.shop.svc.cluster.local.", typ)
+			r.Id = uint16(1000 + id)
+			w := &keep{}
+			if _, err := p.ServeDNS(context.Background(), request.NewScrubWriter(r, w), r); err != nil {
+				t.Fatal(err)
+			}
+			if !w.msg.Truncated || len(w.msg.Answer) >= 60 || len(w.msg.Answer) < 5 {
+				t.Fatalf("%d of 60 records, truncated %v", len(w.msg.Answer), w.msg.Truncated)
+			}
+			for _, rr := range w.msg.Answer {
+				seen[rr.String()] = true
+			}
+		}
+		if len(seen) != 60 {
+			t.Errorf("%s: %d of 60 endpoints are ever named", dns.TypeToString[typ], len(seen))
+		}
+	}
 }
 
 // TestAllocs holds the answer path to what a reply needs: one piece of memory.
