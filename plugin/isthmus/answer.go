@@ -128,12 +128,14 @@ func (v *view) service(q query, name string, typ uint16) answer {
 	if e == nil {
 		return v.absent(q.key.Namespace)
 	}
-	r := e.in[q.zone]
+	r := v.recordsOf(e, q.zone)
 	switch {
 	case q.kind == kindService && r.cname != nil:
 		return v.follow(r, typ)
+	case q.kind == kindService && typ == dns.TypeSRV:
+		return answer{rrset: v.srv(e, q.zone)}
 	case q.kind == kindService:
-		return r.get(typ)
+		return ofType(typ)(r.a, r.aaaa)
 	case r.cname != nil:
 		return v.absent(q.key.Namespace)
 	case q.kind == kindPort:
@@ -142,26 +144,14 @@ func (v *view) service(q query, name string, typ uint16) answer {
 	return v.endpoint(e, q, name, typ)
 }
 
-// get returns what is prebuilt for the service's own name.
-func (r *records) get(typ uint16) answer {
-	switch typ {
-	case dns.TypeA:
-		return answer{rrset: rrset{answer: r.a}}
-	case dns.TypeAAAA:
-		return answer{rrset: rrset{answer: r.aaaa}}
-	case dns.TypeSRV:
-		return answer{rrset: r.srv}
-	}
-	return answer{}
-}
-
 // port answers for _PORT._PROTO below a service.
 func (v *view) port(e *entry, q query, name string, typ uint16) answer {
-	r := e.in[q.zone]
+	r := v.recordsOf(e, q.zone)
 	for i := range r.ports {
 		if p := &r.ports[i]; p.name == q.port && p.proto == q.proto {
 			if typ == dns.TypeSRV {
-				return answer{rrset: rrset{owned(p.answer, name), p.extra}}
+				s := v.portSRV(e, q.zone, p)
+				return answer{rrset: rrset{owned(s.answer, name), s.extra}}
 			}
 		}
 	}
@@ -215,7 +205,15 @@ func (b *builder) has(keep portFilter) bool {
 
 func (v *view) builder(e *entry, z int) builder {
 	n := v.conf.naming
-	return builder{naming: n, ttl: n.ttlOf(e.svc), name: e.in[z].name, svc: e.svc, ready: v.conf.ready(e.svc)}
+	return builder{naming: n, ttl: n.ttlOf(e.svc), name: v.nameOf(e, z), svc: e.svc, ready: v.conf.ready(e.svc)}
+}
+
+// nameOf returns the service's own name.
+func (v *view) nameOf(e *entry, z int) string {
+	if r := e.in[z].Load(); r != nil {
+		return r.name
+	}
+	return serviceName(e.svc.Key, v.conf.zones[z])
 }
 
 // follow answers for an alias: with the chain of aliases and, where its end is
@@ -247,8 +245,12 @@ func (v *view) aliasAt(q query) dns.RR {
 	if q.kind != kindService {
 		return nil
 	}
-	if e, _ := v.entries.Get(q.key); e != nil && e.in[q.zone].cname != nil {
-		return e.in[q.zone].cname[0]
+	e, _ := v.entries.Get(q.key)
+	if e == nil {
+		return nil
+	}
+	if r := v.recordsOf(e, q.zone); r.cname != nil {
+		return r.cname[0]
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -12,13 +13,13 @@ import (
 	"github.com/isthmus-dns/isthmus/catalog"
 )
 
-// records are the prebuilt answers of one service in one zone. Everybody who
-// asks gets the same records: they are never modified.
+// records are the answers of one service in one zone. Everybody who asks gets
+// the same records: they are never modified.
 type records struct {
 	name    string // owner of a, aaaa, cname and srv; lower case
 	a, aaaa []dns.RR
 	cname   []dns.RR // an alias answers nothing else
-	srv     rrset
+	srv     memo
 	ports   []portRecords
 }
 
@@ -28,7 +29,20 @@ type rrset struct{ answer, extra []dns.RR }
 // portRecords are the SRV records of _NAME._PROTO.
 type portRecords struct {
 	name, proto string // lower case
-	rrset
+	srv         memo
+}
+
+// memo is an rrset that is made when it is asked for first, and then kept.
+type memo struct{ made atomic.Pointer[rrset] }
+
+// get returns the rrset, made by build if there is none yet.
+func (m *memo) get(build func() rrset) rrset {
+	if s := m.made.Load(); s != nil {
+		return *s
+	}
+	s := build()
+	m.made.Store(&s)
+	return s
 }
 
 // naming says how names and lifetimes are made; the same for all of a view.
@@ -46,15 +60,10 @@ func (n naming) build(svc *catalog.Service, ready []*catalog.Endpoint, z zone) *
 		return r
 	}
 	r.a, r.aaaa = b.addrs(r.name, addrsOf(svc, ready, anyPort))
-	r.srv = b.srv(r.name, anyPort)
-	for _, p := range portsOf(svc, ready) {
-		if p.Name == "" {
-			continue
-		}
-		owner := "_" + portName(p) + "._" + protoName(p) + "." + r.name
-		r.ports = append(r.ports, portRecords{portName(p), protoName(p), b.srv(owner, func(_ *catalog.Endpoint, x catalog.Port) bool {
-			return x.Name == p.Name && x.Proto == p.Proto
-		})})
+	ports := slices.DeleteFunc(slices.Clone(portsOf(svc, ready)), func(p catalog.Port) bool { return p.Name == "" })
+	r.ports = make([]portRecords, len(ports))
+	for i, p := range ports {
+		r.ports[i].name, r.ports[i].proto = portName(p), protoName(p)
 	}
 	return r
 }
@@ -114,8 +123,22 @@ func portsOf(svc *catalog.Service, ready []*catalog.Endpoint) []catalog.Port {
 	return all
 }
 
-func portName(p catalog.Port) string  { return strings.ToLower(p.Name) }
-func protoName(p catalog.Port) string { return strings.ToLower(string(p.Proto)) }
+func portName(p catalog.Port) string { return strings.ToLower(p.Name) }
+
+func protoName(p catalog.Port) string {
+	switch p.Proto {
+	case catalog.TCP:
+		return "tcp"
+	case catalog.UDP:
+		return "udp"
+	}
+	return strings.ToLower(string(p.Proto))
+}
+
+// is reports whether these are the records of port x.
+func (p *portRecords) is(x catalog.Port) bool {
+	return strings.EqualFold(p.name, x.Name) && strings.EqualFold(p.proto, string(x.Proto))
+}
 
 // addrsOf returns the addresses that svc answers with where keep takes one of
 // the ports behind them, each once.

@@ -8,6 +8,27 @@ import (
 	"github.com/isthmus-dns/isthmus/catalog"
 )
 
+// srv returns the SRV records of all ports of a service.
+func (v *view) srv(e *entry, z int) rrset {
+	r := v.recordsOf(e, z)
+	return r.srv.get(func() rrset {
+		b := v.builder(e, z)
+		return b.srv(r.name, anyPort)
+	})
+}
+
+// portSRV returns the SRV records of one port of a service.
+func (v *view) portSRV(e *entry, z int, p *portRecords) rrset {
+	return p.srv.get(func() rrset {
+		b := v.builder(e, z)
+		return b.portSRV(p)
+	})
+}
+
+func (b *builder) portSRV(p *portRecords) rrset {
+	return b.srv("_"+p.name+"._"+p.proto+"."+b.name, func(_ *catalog.Endpoint, x catalog.Port) bool { return p.is(x) })
+}
+
 // srv makes the SRV records of the ports that keep takes, owned by owner.
 // Those of a headless service point to its endpoints, all others to the
 // service itself.

@@ -2,7 +2,7 @@ package isthmus
 
 import (
 	"context"
-	"iter"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -28,25 +28,30 @@ type view struct {
 	newer   chan struct{}
 }
 
-// entry is a service that exists in DNS.
+// entry is a service that exists in DNS. Its records in a zone are made when
+// somebody asks for them first: most services are asked for by few, and a view
+// of all of them is there the sooner.
 type entry struct {
-	key catalog.Key
 	svc *catalog.Service
-	in  []*records // by zone; nil for reverse ones
+	in  []atomic.Pointer[records] // by zone
 }
 
-// newView returns a view of nothing, before the first snapshot.
-func newView(conf *config, snap *catalog.Snapshot, now time.Time) *view {
-	v := &view{
-		conf:    conf,
-		snap:    snap,
-		entries: pmap.New[catalog.Key, *entry](),
-		byAddr:  pmap.New[netip.Addr, []catalog.Key](),
-		nets:    pmap.New[netip.Prefix, int](),
-		newer:   make(chan struct{}),
+// recordsOf returns the records of e in zone z. Several may make them at once;
+// what they make is the same, and the last one's stay.
+func (v *view) recordsOf(e *entry, z int) *records {
+	if r := e.in[z].Load(); r != nil {
+		return r
 	}
+	r := v.conf.build(e.svc, v.conf.ready(e.svc), v.conf.zones[z])
+	e.in[z].Store(r)
+	return r
+}
+
+// newView returns the first view, of snap.
+func newView(conf *config, snap *catalog.Snapshot, now time.Time) *view {
+	v := &view{conf: conf, snap: snap, newer: make(chan struct{})}
 	v.setSerial(v.serial.step(now))
-	v.put(snap.Keys())
+	v.fill()
 	return v
 }
 
@@ -56,7 +61,11 @@ func (v *view) next(snap *catalog.Snapshot, now time.Time) *view {
 	n := *v
 	n.snap, n.newer = snap, make(chan struct{})
 	changed := snap.Since(v.snap)
-	n.put(slices.Values(changed))
+	if len(changed) > max(fewChanges, v.entries.Len()/2) {
+		n.fill()
+	} else {
+		n.put(changed)
+	}
 	s := v.serial.settled(now)
 	if len(changed) > 0 {
 		s = v.serial.changed(now)
@@ -77,12 +86,38 @@ func (v *view) setSerial(s serial) {
 	}
 }
 
+// fewChanges is how many changed keys are put one by one however few there are.
+const fewChanges = 1000
+
+// fill makes all entries what the snapshot says. It costs a fraction of put
+// where most of them are new.
+func (v *view) fill() {
+	v.entries = pmap.Collect(func(yield func(catalog.Key, *entry) bool) {
+		for k := range v.snap.Keys() {
+			if e := v.conf.entry(v.snap.Lookup(k)); e != nil && !yield(k, e) {
+				return
+			}
+		}
+	})
+	at, nets := make(map[netip.Addr][]catalog.Key), make(map[netip.Prefix]int)
+	for k, e := range v.entries.All() {
+		alone := []catalog.Key{k}
+		for _, a := range v.addrs(e) {
+			if at[a] == nil {
+				count(nets, a, 1)
+			}
+			at[a] = with(at[a], alone)
+		}
+	}
+	v.byAddr, v.nets = pmap.Collect(maps.All(at)), pmap.Collect(maps.All(nets))
+}
+
 // put makes the entries of these keys what the snapshot says.
-func (v *view) put(keys iter.Seq[catalog.Key]) {
+func (v *view) put(keys []catalog.Key) {
 	moved := make(map[netip.Prefix]int)
-	for k := range keys {
+	for _, k := range keys {
 		old, _ := v.entries.Get(k)
-		e := v.conf.entry(k, v.snap.Lookup(k))
+		e := v.conf.entry(v.snap.Lookup(k))
 		switch {
 		case e != nil:
 			v.entries = v.entries.Set(k, e)
@@ -97,26 +132,20 @@ func (v *view) put(keys iter.Seq[catalog.Key]) {
 }
 
 // entry returns what svc is in DNS: nil if it does not exist there.
-func (c *config) entry(k catalog.Key, svc *catalog.Service) *entry {
+func (c *config) entry(svc *catalog.Service) *entry {
 	if svc == nil {
 		return nil
 	}
-	ready := c.ready(svc)
+	empty := len(c.ready(svc)) == 0
 	switch {
 	case svc.Type == catalog.ExternalName && !isName(svc.Alias):
 		return nil
-	case svc.Type == catalog.Headless && len(ready) == 0:
+	case svc.Type == catalog.Headless && empty:
 		return nil
-	case svc.Type == catalog.ClusterIP && c.ignoreEmpty && len(ready) == 0:
+	case svc.Type == catalog.ClusterIP && c.ignoreEmpty && empty:
 		return nil
 	}
-	e := &entry{key: k, svc: svc, in: make([]*records, len(c.zones))}
-	for i, z := range c.zones {
-		if !z.reverse {
-			e.in[i] = c.build(svc, ready, z)
-		}
-	}
-	return e
+	return &entry{svc: svc, in: make([]atomic.Pointer[records], len(c.zones))}
 }
 
 // isName reports whether an ExternalName's target is a name and no address.
@@ -174,6 +203,7 @@ func (v *view) addrs(e *entry) []netip.Addr {
 // index moves k from the old to the new addresses; both are sorted. It counts
 // in moved by how much the networks grew.
 func (v *view) index(k catalog.Key, old, now []netip.Addr, moved map[netip.Prefix]int) {
+	alone := []catalog.Key{k} // shared by all addresses that are nobody else's
 	for len(old) > 0 || len(now) > 0 {
 		switch {
 		case len(old) > 0 && len(now) > 0 && old[0] == now[0]:
@@ -182,20 +212,29 @@ func (v *view) index(k catalog.Key, old, now []netip.Addr, moved map[netip.Prefi
 			v.unlist(old[0], k, moved)
 			old = old[1:]
 		default:
-			v.list(now[0], k, moved)
+			v.list(now[0], alone, moved)
 			now = now[1:]
 		}
 	}
 }
 
-func (v *view) list(a netip.Addr, k catalog.Key, moved map[netip.Prefix]int) {
+// list adds the key that stands in alone.
+func (v *view) list(a netip.Addr, alone []catalog.Key, moved map[netip.Prefix]int) {
 	keys, _ := v.byAddr.Get(a)
-	i, _ := slices.BinarySearchFunc(keys, k, catalog.Key.Compare)
-	next := make([]catalog.Key, 0, len(keys)+1)
-	v.byAddr = v.byAddr.Set(a, append(append(append(next, keys[:i]...), k), keys[i:]...))
+	v.byAddr = v.byAddr.Set(a, with(keys, alone))
 	if len(keys) == 0 {
 		count(moved, a, 1)
 	}
+}
+
+// with returns the sorted keys and the one in alone; that itself if it is the
+// only one, since most addresses are one service's alone.
+func with(keys, alone []catalog.Key) []catalog.Key {
+	if len(keys) == 0 {
+		return alone
+	}
+	i, _ := slices.BinarySearchFunc(keys, alone[0], catalog.Key.Compare)
+	return slices.Concat(keys[:i], alone, keys[i:])
 }
 
 func (v *view) unlist(a netip.Addr, k catalog.Key, moved map[netip.Prefix]int) {

@@ -26,18 +26,20 @@ func dump(v *view) string {
 		}
 	}
 	for k, e := range v.entries.All() {
-		for _, r := range e.in {
-			if r == nil {
+		for z := range v.conf.zones {
+			if v.conf.zones[z].reverse {
 				continue
 			}
+			r := v.recordsOf(e, z)
 			section(k, "a", r.a)
 			section(k, "aaaa", r.aaaa)
 			section(k, "cname", r.cname)
-			section(k, "srv", r.srv.answer)
-			section(k, "glue", r.srv.extra)
-			for _, p := range r.ports {
-				section(k, p.name+"/"+p.proto, p.answer)
-				section(k, p.name+"/"+p.proto+" glue", p.extra)
+			section(k, "srv", v.srv(e, z).answer)
+			section(k, "glue", v.srv(e, z).extra)
+			for i := range r.ports {
+				p := &r.ports[i]
+				section(k, p.name+"/"+p.proto, v.portSRV(e, z, p).answer)
+				section(k, p.name+"/"+p.proto+" glue", v.portSRV(e, z, p).extra)
 			}
 		}
 	}

@@ -82,14 +82,27 @@ func (v *view) content(z int, send func(...[]dns.RR) bool) bool {
 func (v *view) services(z int, send func(...[]dns.RR) bool) bool {
 	for _, k := range sortedKeys(v.entries.All(), catalog.Key.Compare) {
 		e, _ := v.entries.Get(k)
-		r := e.in[z]
-		if !send(r.cname, r.a, r.aaaa, r.srv.answer, v.hosts(e, z)) {
+		if !v.sendService(e, z, send) {
 			return false
 		}
-		for i := range r.ports {
-			if !send(r.ports[i].answer) {
-				return false
-			}
+	}
+	return true
+}
+
+// sendService sends what the service's names hold. Its records are made for this
+// and not kept, since it does not mean that anybody asks for them one by one.
+func (v *view) sendService(e *entry, z int, send func(...[]dns.RR) bool) bool {
+	r := v.conf.build(e.svc, v.conf.ready(e.svc), v.conf.zones[z])
+	if r.cname != nil {
+		return send(r.cname)
+	}
+	b := v.builder(e, z)
+	if !send(r.a, r.aaaa, b.srv(r.name, anyPort).answer, v.hosts(e, z)) {
+		return false
+	}
+	for i := range r.ports {
+		if !send(b.portSRV(&r.ports[i]).answer) {
+			return false
 		}
 	}
 	return true

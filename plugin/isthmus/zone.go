@@ -108,7 +108,7 @@ func (v *view) nameservers(z zone) []nameserver {
 }
 
 func (v *view) serversOf(e *entry, z zone) []nameserver {
-	name := serviceName(e.key, z)
+	name := serviceName(e.svc.Key, z)
 	if e.svc.Type != catalog.Headless {
 		return []nameserver{{name, e.svc.Addrs}}
 	}
