@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
@@ -34,7 +35,7 @@ func newCluster(t *testing.T) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conf.QPS, conf.Burst = 10000, 10000
+	conf.QPS, conf.Burst, conf.WarningHandler = 10000, 10000, rest.NoWarnings{}
 	client, err := kubernetes.NewForConfig(conf)
 	if err != nil {
 		t.Fatal(err)

@@ -118,8 +118,8 @@ func (d *dispute) existence() bool {
 	}
 	special := d.typ == dns.TypeTXT || slices.Equal(d.labels, []string{"dns-version"}) ||
 		slices.Equal(d.labels, []string{"ns", "dns"}) && d.typ == dns.TypePTR
-	exists := !d.denies(d.name, dns.TypeA) || !d.denies(d.name, dns.TypeTXT)
-	return special && exists && !d.isSchemaInReverse() && d.stock.is(d.denial()) && d.ours.is(d.nodata())
+	return special && !d.isSchemaInReverse() && d.stock.is(d.denial()) && d.ours.is(d.nodata()) &&
+		(!d.denies(d.name, dns.TypeA) || !d.denies(d.name, dns.TypeTXT))
 }
 
 func (d *dispute) branch() bool {

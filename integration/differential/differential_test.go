@@ -157,8 +157,8 @@ func (r *run) plan(n int) []question {
 		q := question{v: r.variant(), typ: types[r.asked%len(types)], rd: r.rng.IntN(2) == 0, cd: r.rng.IntN(8) == 0}
 		shape := shapes[r.asked/len(types)%len(shapes)]
 		names := namer{rng: r.rng, s: r.c.s, z: mainZone}
-		if q.v.second && r.rng.IntN(2) == 0 {
-			names.z = secondZone
+		if i := r.rng.IntN(1 + len(q.v.more)); i > 0 {
+			names.z = q.v.more[i-1]
 		}
 		q.shape, q.name, q.mode = shape.name, shape.make(&names), modes()[r.rng.IntN(len(modes()))]
 		if r.rng.IntN(5) == 0 {

@@ -85,7 +85,8 @@ func fixedAliases() []object {
 		"to-apex": strings.TrimSuffix(mainZone, "."), "to-svc": in("svc"), "to-space": in("alpha.svc"), "to-version": in("dns-version"),
 		"to-ns": in("ns.dns"), "to-pod": in("1-2-3-4.alpha.pod"), "to-stray": in("stray"), "to-reverse": "1.1.96.10.in-addr.arpa",
 		"to-second": "web.alpha.svc.example.net", "to-second-missing": "missing.alpha.svc.example.net",
-		"loop-a": in("loop-b.alpha.svc"), "loop-b": in("loop-a.alpha.svc"), "self": in("self.alpha.svc"), "below": in("x.below.alpha.svc"),
+		"to-inner": "web.alpha.svc.inner.cluster.local",
+		"loop-a":   in("loop-b.alpha.svc"), "loop-b": in("loop-a.alpha.svc"), "self": in("self.alpha.svc"), "below": in("x.below.alpha.svc"),
 		"out-below": in("out.alpha.svc"), "address": "10.1.1.1",
 	}
 	for i := range aliasDepth {

@@ -41,7 +41,7 @@ func shapes() []shape {
 		{"long", (*namer).long},
 		{"alias", func(n *namer) string { return n.svc(n.service(isAlias)) }},
 		{"alias deep", func(n *namer) string {
-			if n.z == secondZone { // from there the stock plugin follows more
+			if n.z != mainZone { // from there the stock plugin follows more
 				return n.svc(key{"alpha", "chain-2"})
 			}
 			return n.svc(key{"alpha", n.pick("chain-0", "chain-1", "chain-2", "chain-3", "chain-4", "chain-9", "loop-a", "self", "below")})
@@ -70,6 +70,9 @@ func shapes() []shape {
 		}},
 		{"zonal parent", func(n *namer) string {
 			return n.pick("_zone.", "pin._zone.", "prefer._zone.", "x.other._zone.", "other._zone.") + n.zonal()
+		}},
+		{"escaped", func(n *namer) string {
+			return n.pick(`a\.b.`, `\000.`, `web\.alpha.svc.`, `one\.head.alpha.svc.`, `_http\._tcp.web.alpha.svc.`, `1-2-3-4\.alpha.pod.`, `*.alpha.svc.`, `\ .svc.`) + n.z
 		}},
 		{"too long", func(n *namer) string { return n.pick("x.y.z.", "_x._http._tcp.", "a.b.c.d.e.") + n.svc(n.anyService()) }},
 		{"search path", (*namer).search},

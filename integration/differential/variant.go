@@ -8,7 +8,7 @@ type variant struct {
 	share   int      // of a hundred questions
 	options []string // lines of the block
 	bind    string   // "" for all addresses
-	second  bool     // serves a second zone, too
+	more    []string // zones besides the main one and those of addresses
 
 	pods         bool // of pods there are names
 	verified     bool
@@ -25,6 +25,7 @@ type variant struct {
 const (
 	mainZone   = "cluster.local."
 	secondZone = "example.net."
+	innerZone  = "inner.cluster.local."
 	zone4      = "in-addr.arpa."
 	zone6      = "ip6.arpa."
 
@@ -47,17 +48,13 @@ func variants() []*variant {
 		{name: "namespaces", share: 6, pods: true, namespaces: []string{"alpha", "beta", nowhere}, options: []string{"namespaces alpha beta " + nowhere, "pods insecure"}},
 		{name: "labels", share: 6, labels: true, options: []string{"labels " + label + "=" + labelValue}},
 		{name: "namespace_labels", share: 6, spaceLabels: true, pods: true, options: []string{"namespace_labels " + spaceLabel, "pods insecure"}},
-		{name: "bound", share: 6, bind: "127.0.0.1", second: true, options: []string{"ttl 60"}},
+		{name: "bound", share: 6, bind: "127.0.0.1", more: []string{secondZone, innerZone}, options: []string{"ttl 60"}},
 	}
 }
 
 // zones are those that the variant serves.
 func (v *variant) zones() []string {
-	all := []string{mainZone, zone4, zone6}
-	if v.second {
-		all = append(all, secondZone)
-	}
-	return all
+	return append([]string{mainZone, zone4, zone6}, v.more...)
 }
 
 // block writes the server block, with word for the plugin.
