@@ -86,7 +86,8 @@ func (v *view) client(state request.Request) *catalog.Pod {
 }
 
 // AutoPath implements autopath.AutoPather: the search path of the pod that
-// asks, then the server's own. It is nil where the pod is not known.
+// asks, then the server's own. It is nil where the pod is not known, and for the
+// first name of the path itself: *autopath* fails where nothing stands before it.
 func (p *Isthmus) AutoPath(state request.Request) []string {
 	q, ours := p.conf.zones.parse(state.Name())
 	if !ours || p.conf.zones[q.zone].reverse {
@@ -97,7 +98,11 @@ func (p *Isthmus) AutoPath(state request.Request) []string {
 		return nil
 	}
 	z := p.conf.zones[q.zone]
-	path := append([]string{z.below(pod.Namespace + ".svc"), z.below("svc"), z.name}, p.conf.search...)
+	first := z.below(pod.Namespace + ".svc")
+	if state.Name() == first {
+		return nil
+	}
+	path := append([]string{first, z.below("svc"), z.name}, p.conf.search...)
 	return append(path, "") // the name as it was asked
 }
 

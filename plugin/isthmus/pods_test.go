@@ -20,7 +20,8 @@ import (
 
 var _ autopath.AutoPather = (*Isthmus)(nil)
 
-// pods are those of the world. 10.240.0.1 is where test.ResponseWriter asks from.
+// pods are those of the world. 10.240.0.1 is where test.ResponseWriter asks
+// from, 127.0.0.1 where clients of a real server do.
 func pods() []*catalog.Pod {
 	at := func(all ...string) (addrs []netip.Addr) {
 		for _, a := range all {
@@ -30,6 +31,7 @@ func pods() []*catalog.Pod {
 	}
 	return []*catalog.Pod{
 		{Key: catalog.Key{Namespace: "shop", Name: "web-0"}, Addrs: at("10.240.0.1", "fd00::7"), Meta: map[string]string{"app": "web"}},
+		{Key: catalog.Key{Namespace: "shop", Name: "local-0"}, Addrs: at("127.0.0.1")},
 		{Key: catalog.Key{Namespace: "shop", Name: "agent-0"}, Addrs: at("192.0.2.1"), Host: true},
 		{Key: catalog.Key{Namespace: "empty", Name: "twin-0"}, Addrs: at("192.0.2.2")},
 		{Key: catalog.Key{Namespace: "shop", Name: "twin-0"}, Addrs: at("192.0.2.2")},

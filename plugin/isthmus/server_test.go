@@ -6,12 +6,14 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
+	"github.com/coredns/coredns/plugin"
 	_ "github.com/coredns/coredns/plugin/bind"        // for the Corefiles below
 	_ "github.com/coredns/coredns/plugin/cache"       // for the Corefiles below
 	_ "github.com/coredns/coredns/plugin/errors"      // for the Corefiles below
@@ -24,10 +26,17 @@ import (
 	"github.com/miekg/dns"
 )
 
-// TestMain makes this process a CoreDNS with isthmus.
+// TestMain makes this process a CoreDNS with isthmus, once with the registries
+// and once with fakes of them.
 func TestMain(m *testing.M) {
 	caddy.Quiet, dnsserver.Quiet = true, true
-	if err := dnsserver.SetDirectives(Directives(dnsserver.Directives)); err != nil {
+	all := Directives(dnsserver.Directives)
+	for word, setup := range map[string]caddy.SetupFunc{"fake": setupFake, "intruder": setupIntruder} {
+		plugin.Register(word, setup)
+	}
+	caddy.RegisterEventHook("published", keepInstance)
+	all = slices.Insert(all, slices.Index(all, name), "intruder", "fake")
+	if err := dnsserver.SetDirectives(all); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run())
