@@ -42,7 +42,7 @@ func Open(c *Config, log *slog.Logger) (*Bridge, error) {
 			err := c.places[r].Errorf("the rule to %q wants a namespace for its mirrors: add %q to its block", r.To, "namespace NAME")
 			return nil, errors.Join(err, b.Close())
 		}
-		b.loops = append(b.loops, mirror.NewLoop(r, c.rivals(r), b.catalog, b.targets[r.To], b.recheck, log))
+		b.loops = append(b.loops, mirror.NewLoop(r, c.others(r), b.catalog, b.targets[r.To], b.recheck, log))
 	}
 	return b, nil
 }
@@ -55,8 +55,8 @@ func policy(c *Config) catalog.Policy {
 	return p
 }
 
-// rivals are the other rules to r's target.
-func (c *Config) rivals(r *mirror.Rule) []*mirror.Rule {
+// others are the other rules to r's target.
+func (c *Config) others(r *mirror.Rule) []*mirror.Rule {
 	var all []*mirror.Rule
 	for _, o := range c.Rules {
 		if o != r && o.To == r.To {

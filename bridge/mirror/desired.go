@@ -31,14 +31,14 @@ func (f Finding) compare(o Finding) int {
 	return cmp.Or(f.Original.Compare(o.Original), f.Target.Compare(o.Target), cmp.Compare(f.Why, o.Why))
 }
 
-// Derive says what the mirror of one original is: nil if the target rightly
+// MirrorOf says what the mirror of one original is: nil if the target rightly
 // holds it as absence, an error if it cannot be held. It keeps src as it is and
 // returns the same for the same src, so that its results may be kept.
-type Derive func(src *catalog.Service) (*catalog.Service, error)
+type MirrorOf func(src *catalog.Service) (*catalog.Service, error)
 
-// Deriver returns the Derive of a rule whose source has the identity of and
+// MirrorsOf returns the MirrorOf of a rule whose source has the identity of and
 // whose target's Canon is canon.
-func Deriver(r *Rule, of catalog.Identity, canon Derive) Derive {
+func MirrorsOf(r *Rule, of catalog.Identity, canon MirrorOf) MirrorOf {
 	return func(src *catalog.Service) (*catalog.Service, error) {
 		endpoints, ok := r.Address.reach(src)
 		if !ok {
@@ -64,7 +64,7 @@ func Deriver(r *Rule, of catalog.Identity, canon Derive) Derive {
 // Desired returns what r wants, given all that is known. Only natives of the
 // source count. Of several originals that want one name the one whose mirror is
 // there keeps it, else the least key gets it; the others are reported.
-func Desired(s *catalog.Snapshot, r *Rule, derive Derive) *Wanted {
+func Desired(s *catalog.Snapshot, r *Rule, mirrorOf MirrorOf) *Wanted {
 	w := &Wanted{
 		Rule:     r,
 		Of:       s.State(r.From).Identity,
@@ -78,7 +78,7 @@ func Desired(s *catalog.Snapshot, r *Rule, derive Derive) *Wanted {
 		}
 		w.Natives++
 		if r.selects(src.Namespace) {
-			w.claim(s, src, derive, &c)
+			w.claim(s, src, mirrorOf, &c)
 		}
 	}
 	w.settle(s, c)
@@ -93,9 +93,9 @@ type claims struct {
 	rest    map[catalog.Key][]*catalog.Service // those who came second to a name
 }
 
-func (w *Wanted) claim(s *catalog.Snapshot, src *catalog.Service, derive Derive, c *claims) {
+func (w *Wanted) claim(s *catalog.Snapshot, src *catalog.Service, mirrorOf MirrorOf, c *claims) {
 	r := w.Rule
-	m, err := derive(src)
+	m, err := mirrorOf(src)
 	switch {
 	case err != nil:
 		w.refuse(src.Key, r.target(src.Key), err)
@@ -149,29 +149,29 @@ func (w *Wanted) precedence(s *catalog.Snapshot, m *catalog.Service) int {
 	return 1
 }
 
-// memo keeps what a Derive returned for as long as the original stays the same
-// value, so that a change of one service costs one derivation.
+// memo keeps what a MirrorOf returned for as long as the original stays the same
+// value, so that a change of one service costs one mirror.
 type memo struct {
 	of      catalog.Identity
-	was, is map[*catalog.Service]derived
+	was, is map[*catalog.Service]made
 }
 
-type derived struct {
+type made struct {
 	mirror *catalog.Service
 	err    error
 }
 
-// round returns derive by way of the memo, for one walk: what that does not ask
+// round returns mirrorOf by way of the memo, for one walk: what that does not ask
 // for is forgotten by the next.
-func (m *memo) round(of catalog.Identity, derive Derive) Derive {
-	m.was, m.is = m.is, make(map[*catalog.Service]derived, len(m.is))
+func (m *memo) round(of catalog.Identity, mirrorOf MirrorOf) MirrorOf {
+	m.was, m.is = m.is, make(map[*catalog.Service]made, len(m.is))
 	if m.of != of {
 		m.of, m.was = of, nil
 	}
 	return func(src *catalog.Service) (*catalog.Service, error) {
 		d, known := m.was[src]
 		if !known {
-			d.mirror, d.err = derive(src)
+			d.mirror, d.err = mirrorOf(src)
 		}
 		m.is[src] = d
 		return d.mirror, d.err

@@ -61,7 +61,7 @@ func TestDesired(t *testing.T) {
 		source   string
 		there    string
 		rule     func(*Rule)
-		canon    Derive
+		canon    MirrorOf
 		want     string
 		nsAtDest []string
 	}{
@@ -106,7 +106,7 @@ func TestDesired(t *testing.T) {
 			if canon == nil {
 				canon = asIs
 			}
-			got := Desired(c.Snapshot(), r, Deriver(r, id(src), canon)).text()
+			got := Desired(c.Snapshot(), r, MirrorsOf(r, id(src), canon)).text()
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("Desired: -want +got\n%s", diff)
 			}
@@ -139,8 +139,8 @@ func TestDesiredMark(t *testing.T) {
 	}
 }
 
-// TestMemo holds that one change costs one derivation, and that another
-// registry under the same name is derived anew.
+// TestMemo holds that one change costs one mirror, and that another
+// registry under the same name is made anew.
 func TestMemo(t *testing.T) {
 	c := sides(t, map[catalog.Origin]string{src: "service a/x Headless\nservice a/y Headless", dst: ""})
 	calls := 0
@@ -149,9 +149,9 @@ func TestMemo(t *testing.T) {
 	walk := func(of catalog.Identity, want int) {
 		t.Helper()
 		calls = 0
-		Desired(c.Snapshot(), r, m.round(of, Deriver(r, of, count)))
+		Desired(c.Snapshot(), r, m.round(of, MirrorsOf(r, of, count)))
 		if calls != want {
-			t.Errorf("%d derivations, want %d", calls, want)
+			t.Errorf("%d mirrors were made, want %d", calls, want)
 		}
 	}
 	walk("1", 2)

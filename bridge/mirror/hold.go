@@ -8,7 +8,7 @@ import (
 )
 
 // blocked returns why nothing at all may be written for r now, or "".
-func blocked(s *catalog.Snapshot, r *Rule, rivals []Rival) string {
+func blocked(s *catalog.Snapshot, r *Rule, others []Other) string {
 	from, to := s.State(r.From), s.State(r.To)
 	switch {
 	case !to.Synced:
@@ -20,8 +20,8 @@ func blocked(s *catalog.Snapshot, r *Rule, rivals []Rival) string {
 	case from.Identity == to.Identity:
 		return fmt.Sprintf("%s and %s are the same registry", r.From, r.To)
 	}
-	for _, rival := range rivals {
-		if other := rival.Rule.From; s.State(other).Identity == from.Identity {
+	for _, o := range others {
+		if other := o.Rule.From; s.State(other).Identity == from.Identity {
 			return fmt.Sprintf("%s and %s are the same registry: mirror it to %s by one rule, or by two bridges with owners of their own", min(r.From, other), max(r.From, other), r.To)
 		}
 	}
@@ -29,7 +29,7 @@ func blocked(s *catalog.Snapshot, r *Rule, rivals []Rival) string {
 }
 
 // blind returns why nothing may be deleted for r now, or "".
-func blind(s *catalog.Snapshot, r *Rule, rivals []Rival) string {
+func blind(s *catalog.Snapshot, r *Rule, others []Other) string {
 	from, to := s.State(r.From), s.State(r.To)
 	switch {
 	case !from.Synced:
@@ -41,8 +41,8 @@ func blind(s *catalog.Snapshot, r *Rule, rivals []Rival) string {
 	case !to.Connected:
 		return fmt.Sprintf("%s is not connected", r.To)
 	}
-	for _, rival := range rivals {
-		other := rival.Rule.From
+	for _, o := range others {
+		other := o.Rule.From
 		switch of := s.State(other).Identity; {
 		case of == from.Identity:
 			return fmt.Sprintf("its original may be at %s, the same registry", other)

@@ -24,7 +24,7 @@ type Recheck func(ctx context.Context, o catalog.Origin) (*catalog.Snapshot, err
 // Loop keeps one rule's target as the rule wants it. Make one with NewLoop.
 type Loop struct {
 	rule    *Rule
-	rivals  []*Rule // the other rules to the same target
+	others  []*Rule // the other rules to the same target
 	catalog *catalog.Catalog
 	target  *Target
 	recheck Recheck // nil: a hold never ends by time
@@ -36,7 +36,7 @@ type Loop struct {
 	// The rest belongs to Run's goroutine.
 	memos    map[*Rule]*memo
 	retries  retries
-	budget   ledger
+	budget   spending
 	since    time.Time // when something was to be written first
 	claimDue time.Time // the claim failed: not again before
 	claims   int       // how often in a row
@@ -47,19 +47,19 @@ type Loop struct {
 	lag      time.Duration
 }
 
-// NewLoop returns the loop of a rule. rivals are the other rules whose mirrors
+// NewLoop returns the loop of a rule. others are the other rules whose mirrors
 // go to the same target by the same owner. Nothing runs until Run.
-func NewLoop(r *Rule, rivals []*Rule, c *catalog.Catalog, t *Target, again Recheck, log *slog.Logger) *Loop {
+func NewLoop(r *Rule, others []*Rule, c *catalog.Catalog, t *Target, again Recheck, log *slog.Logger) *Loop {
 	l := &Loop{
-		rule: r, rivals: rivals, catalog: c, target: t, recheck: again,
+		rule: r, others: others, catalog: c, target: t, recheck: again,
 		log:      log.With("rule", r.String()),
 		approved: make(chan struct{}, 1),
 		retries:  retries{},
 		said:     sayings{blocked: starting},
 		memos:    map[*Rule]*memo{r: {}},
 	}
-	for _, rival := range rivals {
-		l.memos[rival] = &memo{}
+	for _, other := range others {
+		l.memos[other] = &memo{}
 	}
 	l.status.Store(&Status{Rule: r.String(), From: r.From, To: r.To, Blocked: starting})
 	return l
@@ -159,16 +159,16 @@ func (l *Loop) round(ctx context.Context, s *catalog.Snapshot) (again bool, due 
 
 // plan says what is to be written by s.
 func (l *Loop) plan(s *catalog.Snapshot, now time.Time) *Plan {
-	rivals := make([]Rival, len(l.rivals))
-	for i, r := range l.rivals {
-		rivals[i] = Rival{r, func() *Wanted { return l.desired(s, r) }}
+	others := make([]Other, len(l.others))
+	for i, r := range l.others {
+		others[i] = Other{r, func() *Wanted { return l.desired(s, r) }}
 	}
-	return Diff(s, l.desired(s, l.rule), rivals, l.budget.now(l.rule, now))
+	return Diff(s, l.desired(s, l.rule), others, l.budget.now(l.rule, now))
 }
 
 func (l *Loop) desired(s *catalog.Snapshot, r *Rule) *Wanted {
 	of := s.State(r.From).Identity
-	return Desired(s, r, l.memos[r].round(of, Deriver(r, of, l.target.Canon)))
+	return Desired(s, r, l.memos[r].round(of, MirrorsOf(r, of, l.target.Canon)))
 }
 
 // age keeps since when something is to be written, and how long it took.

@@ -79,18 +79,18 @@ type Budget struct {
 	Released map[catalog.Ref]bool
 }
 
-// Rival is another rule to the same target, and what it wants, which is asked
+// Other is another rule to the same target, and what it wants, which is asked
 // for only where it matters.
-type Rival struct {
+type Other struct {
 	Rule   *Rule
 	Wanted func() *Wanted
 }
 
 // Diff returns what is to be written so that the target holds what w wants,
-// while the rivals want the same of it.
+// while the others want the same of it.
 //
 //	wanted  found at the target                  do
-//	yes     nothing                              put, unless a rival with a lesser origin wants the name
+//	yes     nothing                              put, unless another with a lesser origin wants the name
 //	yes     our mirror, same                     nothing
 //	yes     our mirror, differs                  put at its version
 //	yes     native, or another owner's mirror    taken
@@ -108,11 +108,11 @@ type Rival struct {
 // its name, stands. Nothing is put while the target is not there.
 //
 // Marks name a registry and not the origin that reads it. So nothing is written
-// while a rival's source is the same registry as the rule's, since which of the
+// while another rule's source is the same registry as the rule's, since which of the
 // two a mirror belongs to cannot be told, and nothing is deleted while it may be.
-func Diff(s *catalog.Snapshot, w *Wanted, rivals []Rival, b Budget) *Plan {
+func Diff(s *catalog.Snapshot, w *Wanted, others []Other, b Budget) *Plan {
 	p := &Plan{Rule: w.Rule, Taken: slices.Clone(w.Taken), Refused: w.Refused}
-	if p.Blocked = blocked(s, w.Rule, rivals); !s.State(w.Rule.To).Synced || w.Of == "" {
+	if p.Blocked = blocked(s, w.Rule, others); !s.State(w.Rule.To).Synced || w.Of == "" {
 		return p
 	}
 	found := survey(s, w.Rule)
@@ -130,8 +130,8 @@ func Diff(s *catalog.Snapshot, w *Wanted, rivals []Rival, b Budget) *Plan {
 			p.unwanted(w, m, found)
 		}
 	}
-	p.yield(w, rivals)
-	p.holdBlind(blind(s, w.Rule, rivals))
+	p.yield(w, others)
+	p.holdBlind(blind(s, w.Rule, others))
 	p.holdBudget(w, total, b)
 	p.sort()
 	return p
@@ -213,22 +213,22 @@ func (p *Plan) unwanted(w *Wanted, m *catalog.Service, found map[catalog.Key]spo
 	}
 }
 
-// yield leaves names where nothing stands to rivals whose claim comes first.
-func (p *Plan) yield(w *Wanted, rivals []Rival) {
+// yield leaves names where nothing stands to other rules whose claim comes first.
+func (p *Plan) yield(w *Wanted, others []Other) {
 	if !slices.ContainsFunc(p.Puts, func(c Change) bool { return c.Found == nil }) {
 		return
 	}
-	for _, rival := range rivals {
-		if rival.Rule.From >= w.Rule.From {
+	for _, other := range others {
+		if other.Rule.From >= w.Rule.From {
 			continue
 		}
-		services := rival.Wanted().Services
+		services := other.Wanted().Services
 		p.Puts = slices.DeleteFunc(p.Puts, func(c Change) bool {
 			theirs := services[c.Want.Key]
 			if c.Found != nil || theirs == nil {
 				return false
 			}
-			p.Taken = append(p.Taken, Finding{c.Original(), c.Want.Key, fmt.Sprintf("the name goes to %s %q", rival.Rule.From, theirs.Mark.Key)})
+			p.Taken = append(p.Taken, Finding{c.Original(), c.Want.Key, fmt.Sprintf("the name goes to %s %q", other.Rule.From, theirs.Mark.Key)})
 			return true
 		})
 	}
@@ -246,20 +246,20 @@ func (p *Plan) sort() {
 
 // Plans returns the plan of each rule, with nothing spent and nothing let go.
 // canon returns the Canon of a rule's target.
-func Plans(s *catalog.Snapshot, rules []*Rule, canon func(to catalog.Origin) Derive) []*Plan {
+func Plans(s *catalog.Snapshot, rules []*Rule, canon func(to catalog.Origin) MirrorOf) []*Plan {
 	all := make([]*Wanted, len(rules))
 	for i, r := range rules {
-		all[i] = Desired(s, r, Deriver(r, s.State(r.From).Identity, canon(r.To)))
+		all[i] = Desired(s, r, MirrorsOf(r, s.State(r.From).Identity, canon(r.To)))
 	}
 	plans := make([]*Plan, len(rules))
 	for i, w := range all {
-		var rivals []Rival
+		var others []Other
 		for _, o := range all {
 			if o != w && o.Rule.To == w.Rule.To {
-				rivals = append(rivals, Rival{o.Rule, func() *Wanted { return o }})
+				others = append(others, Other{o.Rule, func() *Wanted { return o }})
 			}
 		}
-		plans[i] = Diff(s, w, rivals, Budget{})
+		plans[i] = Diff(s, w, others, Budget{})
 	}
 	return plans
 }

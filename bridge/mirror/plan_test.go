@@ -58,7 +58,7 @@ const (
 func TestDiff(t *testing.T) {
 	tests := []struct {
 		name, source, found string
-		canon               Derive
+		canon               MirrorOf
 		feed                func(*catalog.Catalog)
 		want                string
 	}{
@@ -112,7 +112,7 @@ func TestDiff(t *testing.T) {
 				canon = asIs
 			}
 			s, r := c.Snapshot(), rule()
-			p := Diff(s, Desired(s, r, Deriver(r, s.State(src).Identity, canon)), nil, Budget{})
+			p := Diff(s, Desired(s, r, MirrorsOf(r, s.State(src).Identity, canon)), nil, Budget{})
 			if diff := cmp.Diff(tt.want, withoutOther(p.text())); diff != "" {
 				t.Errorf("Diff: -want +got\n%s", diff)
 			}
@@ -145,21 +145,21 @@ func TestDiffTargetUnknown(t *testing.T) {
 	}
 }
 
-// TestDiffRivals holds who gets a name where nothing stands yet.
-func TestDiffRivals(t *testing.T) {
+// TestDiffOthers holds who gets a name where nothing stands yet.
+func TestDiffOthers(t *testing.T) {
 	const second = catalog.Origin("zookeeper/second")
 	c := sides(t, map[catalog.Origin]string{src: plain, second: plain, dst: ""})
 	s, first, last := c.Snapshot(), rule(), rule()
 	last.From = second
 	for _, tt := range []struct {
-		rule, rival *Rule
+		rule, other *Rule
 		want        string
 	}{
 		{first, last, "put shop/web"},
 		{last, first, `taken shop/web: the name goes to kubernetes/src "shop/web"`},
 	} {
-		rivals := []Rival{{tt.rival, func() *Wanted { return wanted(s, tt.rival) }}}
-		if got := Diff(s, wanted(s, tt.rule), rivals, Budget{}).text(); got != tt.want {
+		others := []Other{{tt.other, func() *Wanted { return wanted(s, tt.other) }}}
+		if got := Diff(s, wanted(s, tt.rule), others, Budget{}).text(); got != tt.want {
 			t.Errorf("%s: Diff = %q, want %q", tt.rule, got, tt.want)
 		}
 	}
@@ -172,26 +172,26 @@ func TestDiffTwins(t *testing.T) {
 	const one = "delete shop/web at 7"
 	tests := []struct {
 		name  string
-		rival catalog.Origin
-		is    catalog.Identity // the rival's
+		other catalog.Origin
+		is    catalog.Identity // the other's
 		from  catalog.Origin   // of the rule
 		want  string
 	}{
-		{name: "another registry", rival: twin, is: "another", from: src, want: one},
-		{name: "the same, the lesser", rival: twin, is: id(src), from: src, want: "hold shop/web at 7\nblocked: kubernetes/src and kubernetes/twin are the same registry: mirror it to consul/dst by one rule, or by two bridges with owners of their own"},
-		{name: "the same, the greater", rival: src, is: id(src), from: twin, want: "hold shop/web at 7\nblocked: kubernetes/src and kubernetes/twin are the same registry: mirror it to consul/dst by one rule, or by two bridges with owners of their own"},
-		{name: "not known yet", rival: twin, from: src, want: "hold shop/web at 7"},
-		{name: "not known yet, of another type", rival: stranger, from: src, want: one},
+		{name: "another registry", other: twin, is: "another", from: src, want: one},
+		{name: "the same, the lesser", other: twin, is: id(src), from: src, want: "hold shop/web at 7\nblocked: kubernetes/src and kubernetes/twin are the same registry: mirror it to consul/dst by one rule, or by two bridges with owners of their own"},
+		{name: "the same, the greater", other: src, is: id(src), from: twin, want: "hold shop/web at 7\nblocked: kubernetes/src and kubernetes/twin are the same registry: mirror it to consul/dst by one rule, or by two bridges with owners of their own"},
+		{name: "not known yet", other: twin, from: src, want: "hold shop/web at 7"},
+		{name: "not known yet, of another type", other: stranger, from: src, want: one},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := sides(t, map[catalog.Origin]string{dst: ours})
-			c.Feed(tt.rival).Identify(tt.is)
+			c.Feed(tt.other).Identify(tt.is)
 			c.Feed(tt.from).Identify(id(src))
 			c.Feed(tt.from).Replace(parse(t, other))
-			s, r, rival := c.Snapshot(), rule(), rule()
-			r.From, rival.From = tt.from, tt.rival
-			p := Diff(s, wanted(s, r), []Rival{{rival, func() *Wanted { return wanted(s, rival) }}}, Budget{})
+			s, r, other := c.Snapshot(), rule(), rule()
+			r.From, other.From = tt.from, tt.other
+			p := Diff(s, wanted(s, r), []Other{{other, func() *Wanted { return wanted(s, other) }}}, Budget{})
 			if diff := cmp.Diff(tt.want, withoutOther(p.text())); diff != "" {
 				t.Errorf("Diff: -want +got\n%s", diff)
 			}

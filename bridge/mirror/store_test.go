@@ -189,8 +189,8 @@ func start(t *testing.T, recheck Recheck, rules []*Rule, stores ...*store) *proc
 		synced(p.catalog, st.origin)
 	}
 	for _, r := range rules {
-		rivals := slices.DeleteFunc(slices.Clone(rules), func(o *Rule) bool { return o == r || o.To != r.To })
-		l := NewLoop(r, rivals, p.catalog, targets[r.To], recheck, log)
+		others := slices.DeleteFunc(slices.Clone(rules), func(o *Rule) bool { return o == r || o.To != r.To })
+		l := NewLoop(r, others, p.catalog, targets[r.To], recheck, log)
 		p.loops[r.String()] = l
 		wg.Go(func() { l.Run(ctx) })
 	}

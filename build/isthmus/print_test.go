@@ -30,7 +30,7 @@ func plans(t *testing.T, source, target string) []*mirror.Plan {
 		Owner: "me", From: "kubernetes/prod", To: "consul/dc1", Address: mirror.Auto, Limit: mirror.DefaultLimit(),
 		Naming: registry.Naming{Namespace: "consul", Name: "{service}"},
 	}
-	return mirror.Plans(c.Snapshot(), []*mirror.Rule{r}, func(catalog.Origin) mirror.Derive { return asIs })
+	return mirror.Plans(c.Snapshot(), []*mirror.Rule{r}, func(catalog.Origin) mirror.MirrorOf { return asIs })
 }
 
 func asIs(s *catalog.Service) (*catalog.Service, error) {

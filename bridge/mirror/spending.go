@@ -8,9 +8,9 @@ import (
 	"github.com/isthmus-dns/isthmus/catalog"
 )
 
-// ledger is a loop's memory of deletions: what was spent of the budget lately,
+// spending is a loop's memory of deletions: what was spent of the budget lately,
 // what was let go, and since when the budget holds.
-type ledger struct {
+type spending struct {
 	spent    []entry
 	released map[catalog.Ref]bool
 	held     []catalog.Ref // what the budget holds by the last plan
@@ -24,7 +24,7 @@ type entry struct {
 
 // now returns the budget at a moment. What was spent counts for as long as a
 // hold lasts, so that many small losses are one big one.
-func (l *ledger) now(r *Rule, now time.Time) Budget {
+func (l *spending) now(r *Rule, now time.Time) Budget {
 	window := r.Hold
 	if window == 0 {
 		window = DefaultHold
@@ -38,7 +38,7 @@ func (l *ledger) now(r *Rule, now time.Time) Budget {
 }
 
 // spend notes a loss that was written.
-func (l *ledger) spend(c Change, now time.Time) {
+func (l *spending) spend(c Change, now time.Time) {
 	ref := c.Ref()
 	if l.released[ref] {
 		delete(l.released, ref)
@@ -51,7 +51,7 @@ func (l *ledger) spend(c Change, now time.Time) {
 
 // observe takes what a plan holds for the budget. A hold ages only while its
 // source is connected.
-func (l *ledger) observe(p *Plan, source catalog.State, now time.Time) {
+func (l *spending) observe(p *Plan, source catalog.State, now time.Time) {
 	l.held = l.held[:0]
 	for _, c := range p.Held {
 		if c.over {
@@ -70,7 +70,7 @@ func (l *ledger) observe(p *Plan, source catalog.State, now time.Time) {
 }
 
 // prune forgets what was let go and is no longer to be done.
-func (l *ledger) prune(p *Plan) {
+func (l *spending) prune(p *Plan) {
 	if len(l.released) == 0 {
 		return
 	}
@@ -84,7 +84,7 @@ func (l *ledger) prune(p *Plan) {
 }
 
 // release lets refs go.
-func (l *ledger) release(refs []catalog.Ref) {
+func (l *spending) release(refs []catalog.Ref) {
 	if l.released == nil {
 		l.released = map[catalog.Ref]bool{}
 	}
@@ -135,7 +135,7 @@ func (l *Loop) secondLook(ctx context.Context, s *catalog.Snapshot) []catalog.Re
 	of := s.State(l.rule.From).Identity
 	r := *l.rule
 	r.Inward = false // the second read knows nothing of the target's namespaces
-	w := Desired(again, &r, Deriver(&r, of, l.target.Canon))
+	w := Desired(again, &r, MirrorsOf(&r, of, l.target.Canon))
 	if w.Of != of || w.Natives == 0 {
 		l.log.Warn("held deletions stay: the second read found another registry, or nothing")
 		return nil
