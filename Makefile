@@ -2,12 +2,16 @@
 # make test   everything that is tested, on real servers; does its own set-up
 # make build  bin/coredns and bin/isthmus
 # make bench  our CoreDNS against the stock one: CPU, memory, freshness
+# make fuzz   every fuzz target for FUZZTIME (1m), one after the other
 # make servers  builds the real servers that tests and demo use
+# make clean  removes the programs; make distclean the built servers, too
 
 GO ?= go
 LDFLAGS = -s -w -X main.version=$(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: demo test bench unit build servers clean
+FUZZTIME ?= 1m
+
+.PHONY: demo test bench unit fuzz build servers clean distclean
 
 build: bin/coredns bin/isthmus
 
@@ -39,7 +43,18 @@ bench: servers
 unit:
 	$(GO) test ./catalog/... ./registry ./registry/stanza ./registry/memory/... ./registry/registrytest/... ./bridge/... ./plugin/...
 
+# What a target finds is kept in testdata/fuzz of its package: a seed from then on.
+fuzz:
+	@grep -rno --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . | sort | while IFS=: read -r file _ target; do \
+		target=$${target#func }; echo "$$(dirname $$file) $$target"; \
+		$(GO) test "$$(dirname $$file)" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) </dev/null || exit 1; \
+	done
+
 clean:
 	rm -rf bin
+	@echo "built servers are kept for the next time: make distclean removes them, too"
+
+distclean: clean
+	$(GO) run ./integration/servers/cmd/servers clean
 
 FORCE:

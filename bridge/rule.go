@@ -48,7 +48,7 @@ func (p *parser) rule(s stanza.Stanza) error {
 func (p *parser) checkPair(s stanza.Stanza, r *mirror.Rule) error {
 	for _, o := range []catalog.Origin{r.From, r.To} {
 		if p.registries[o] == nil {
-			return s.Errorf("unknown registry %q", o)
+			return s.Errorf("unknown registry %q: there is %s", o, p.origins())
 		}
 	}
 	if r.From == r.To {
@@ -60,6 +60,18 @@ func (p *parser) checkPair(s stanza.Stanza, r *mirror.Rule) error {
 		}
 	}
 	return nil
+}
+
+// origins lists the registries of the file.
+func (p *parser) origins() string {
+	var all []string
+	for _, r := range p.config.Registries {
+		all = append(all, strconv.Quote(string(r.Origin())))
+	}
+	if len(all) == 0 {
+		return "none"
+	}
+	return strings.Join(all, ", ")
 }
 
 func ruleOption(r *mirror.Rule, o stanza.Stanza) error {

@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
 	"github.com/isthmus-dns/isthmus/registry/memory"
@@ -151,12 +153,13 @@ func TestRun(t *testing.T) {
 func TestPlan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := twoWaysPlaces(t)
+		var waited [][]catalog.Origin
 		plan := func() (puts []int, err error) {
 			b := opened(t, twoWays, all, t.Output())
 			defer b.Close()
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
-			plans, err := b.Plan(ctx)
+			plans, err := b.Plan(ctx, func(all []catalog.Origin) { waited = append(waited, all) })
 			for _, p := range plans {
 				puts = append(puts, len(p.Puts))
 			}
@@ -173,6 +176,9 @@ func TestPlan(t *testing.T) {
 		all["consul/spare"].Link().Cut()
 		if _, err := plan(); err == nil || !strings.HasPrefix(err.Error(), `read "consul/spare": `) {
 			t.Errorf("with one down: %v", err)
+		}
+		if diff := cmp.Diff([][]catalog.Origin{{"consul/spare"}}, waited); diff != "" {
+			t.Errorf("waited for (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -10,17 +10,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isthmus-dns/isthmus/bridge/mirror"
+	"github.com/isthmus-dns/isthmus/catalog"
 )
 
 func planCommand() *cobra.Command {
 	var file, output string
 	var limit time.Duration
 	cmd := &cobra.Command{
-		Use:   "plan -conf FILE [-o json]",
+		Use:   "plan -conf FILE [-o json] [-timeout TIME]",
 		Short: "Show what the bridge would write now, and write nothing",
 		Long: `Show what the bridge would write now, and write nothing.
 
-Every registry in the file is read once. Each line is one mirror:
+Every registry in the file is read once; standard error says which ones are waited
+for, at most for the time-out. Each line is one mirror:
 
   +  is put where nothing stands
   ~  replaces our own, with what differs
@@ -37,7 +39,10 @@ as a registry that could not be read in time or rules that may not write.`,
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), limit)
 			defer cancel()
-			plans, err := readPlans(ctx, file, logger(cmd.ErrOrStderr(), false, slog.LevelWarn))
+			waiting := func(all []catalog.Origin) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "isthmus: waiting for %q, at most %v\n", all, limit)
+			}
+			plans, err := readPlans(ctx, file, logger(cmd.ErrOrStderr(), false, slog.LevelWarn), waiting)
 			if err != nil {
 				return err
 			}
@@ -57,13 +62,13 @@ as a registry that could not be read in time or rules that may not write.`,
 	return cmd
 }
 
-func readPlans(ctx context.Context, file string, log *slog.Logger) (plans []*mirror.Plan, err error) {
+func readPlans(ctx context.Context, file string, log *slog.Logger, waiting func([]catalog.Origin)) (plans []*mirror.Plan, err error) {
 	b, err := open(file, log)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	return b.Plan(ctx)
+	return b.Plan(ctx, waiting)
 }
 
 // verdict turns plans into the exit status.

@@ -61,12 +61,43 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
+	root.SetUsageFunc(usage)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w; %q lists the flags", err, cmd.CommandPath()+" -help")
+		return fmt.Errorf("%s; %q lists the flags", oneDash(err.Error()), cmd.CommandPath()+" -help")
 	})
 	root.AddCommand(bridgeCommand(), planCommand(), queryCommand(), versionCommand())
 	return root
 }
+
+// usage prints how a command is called, with flags as the manuals write them.
+func usage(cmd *cobra.Command) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Usage:\n  %s\n", oneUsage(cmd))
+	if cmd.HasAvailableSubCommands() {
+		b.WriteString("\nCommands:\n")
+		for _, c := range cmd.Commands() {
+			if c.IsAvailableCommand() || c.Name() == "help" {
+				fmt.Fprintf(&b, "  %-9s %s\n", c.Name(), c.Short)
+			}
+		}
+	}
+	if cmd.HasAvailableLocalFlags() {
+		fmt.Fprintf(&b, "\nFlags:\n%s", oneDash(cmd.LocalFlags().FlagUsages()))
+	}
+	_, err := io.WriteString(cmd.OutOrStderr(), b.String())
+	return err
+}
+
+// oneUsage is the line of a command; one that only has others wants one of them.
+func oneUsage(cmd *cobra.Command) string {
+	if cmd.HasAvailableSubCommands() {
+		return cmd.CommandPath() + " COMMAND ..."
+	}
+	return cmd.UseLine()
+}
+
+// oneDash writes long flags as the manuals do.
+func oneDash(text string) string { return strings.ReplaceAll(text, " --", " -") }
 
 // normalise lets long flags be written with one dash, as they are in the
 // manuals: "-conf FILE" is "--conf FILE". What begins with a short flag of the

@@ -77,6 +77,18 @@ func readModule(folder string) (goMod, goSum []byte, err error) {
 	return goMod, goSum, nil
 }
 
+// Clean removes every built program, of whatever version, and returns the folder they were in. Nothing may build meanwhile.
+func Clean() (folder string, err error) {
+	folder, err = cacheDir()
+	if err != nil {
+		return "", err
+	}
+	if err := os.RemoveAll(folder); err != nil {
+		return "", fmt.Errorf("servers: remove what was built: %w", err)
+	}
+	return folder, nil
+}
+
 // cacheDir returns the folder of built programs, made if needed.
 func cacheDir() (string, error) {
 	user, err := os.UserCacheDir()

@@ -2,6 +2,7 @@
 //
 //	servers build [PROGRAM...]                 build those named, or all: etcd etcdctl coredns consul kube-apiserver kube-controller-manager
 //	servers start etcd|consul|kubernetes       run one until interrupted, and say how to reach it
+//	servers clean                              remove what was built
 //
 // It must run inside the source tree. Built programs are kept in the user's cache folder.
 package main
@@ -19,7 +20,8 @@ import (
 )
 
 const usage = `usage: servers build [PROGRAM...]
-       servers start [-dir DIR] [-port PORT] etcd|consul|kubernetes`
+       servers start [-dir DIR] [-port PORT] etcd|consul|kubernetes
+       servers clean`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -36,6 +38,8 @@ func run(ctx context.Context, args []string) error {
 		return build(ctx, args[1:])
 	case len(args) > 0 && args[0] == "start":
 		return start(ctx, args[1:])
+	case len(args) == 1 && args[0] == "clean":
+		return clean()
 	}
 	return errors.New(usage)
 }
@@ -57,6 +61,15 @@ func build(ctx context.Context, names []string) error {
 		}
 		fmt.Println(path)
 	}
+	return nil
+}
+
+func clean() error {
+	folder, err := servers.Clean()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("removed %s\n", folder)
 	return nil
 }
 

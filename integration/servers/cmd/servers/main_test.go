@@ -2,6 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -34,5 +38,23 @@ func TestStartEndsWithContext(t *testing.T) {
 	cancel()
 	if err := run(ctx, []string{"start", "etcd"}); err == nil || !strings.Contains(err.Error(), "canceled") {
 		t.Errorf("run() with an ended context = %v, want that it was canceled", err)
+	}
+}
+
+func TestClean(t *testing.T) {
+	cache := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", cache)
+	built := filepath.Join(cache, "isthmus", "servers", "etcd-v1")
+	if err := os.MkdirAll(filepath.Dir(built), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(built, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(t.Context(), []string{"clean"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Dir(built)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what was built is still there: %v", err)
 	}
 }
