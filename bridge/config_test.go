@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -160,4 +161,32 @@ bridge prod {
 	if c.Owner != "prod" || c.Metrics != "127.0.0.1:0" || len(c.Registries) != 2 || c.Registries[0].Origin() != "kubernetes/prod" {
 		t.Errorf("config: %+v", c)
 	}
+}
+
+// FuzzParse holds that no file upsets the parser, and that an error names the
+// file and, where there is one, the line.
+func FuzzParse(f *testing.F) {
+	files, err := filepath.Glob("testdata/bad/*.conf")
+	if err != nil || len(files) == 0 {
+		f.Fatal(files, err)
+	}
+	for _, file := range append(files, "README.md") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, block := range strings.Split(string(text), "```\n") {
+			f.Add(block)
+		}
+	}
+	place := regexp.MustCompile(`^f:( |\d+: ).`)
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := Parse("f", []byte(text), kinds(unopened), noEnv)
+		switch {
+		case err != nil && !place.MatchString(err.Error()):
+			t.Errorf("Parse(%q): %q names no place", text, err)
+		case err == nil && (c.Owner == "" || len(c.Rules) == 0):
+			t.Errorf("Parse(%q) = %+v", text, c)
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/coredns/coredns/request"
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 
@@ -134,6 +135,54 @@ func FuzzParse(f *testing.F) {
 		r.SetQuestion(name, dns.TypeA)
 		if _, err := newReply(r, a, lower).msg.Pack(); err != nil && strings.IndexFunc(name, func(c rune) bool { return c > 0x7e || c < ' ' }) < 0 {
 			t.Errorf("the answer to %q does not pack: %v", name, err)
+		}
+	})
+}
+
+// FuzzMessage holds for every message that a client may send: it is passed on,
+// refused or answered without a panic; an answer is to the question, goes over
+// the wire as it is, and once scrubbed is no larger than the client takes.
+func FuzzMessage(f *testing.F) {
+	for _, name := range []string{"web.shop.svc.cluster.local.", "_sql._tcp.db.shop.svc.cluster.local.", "80.0.0.10.in-addr.arpa.", "outer.shop.svc.cluster.local.", "x.prefer._zone.db.shop.svc.cluster.local."} {
+		for _, typ := range []uint16{dns.TypeA, dns.TypeSRV, dns.TypePTR, dns.TypeANY, dns.TypeAXFR, 0, 65535} {
+			b, err := new(dns.Msg).SetQuestion(name, typ).SetEdns0(512, true).Pack()
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(b)
+			f.Add(append(b[:12:12], 0xc0, 12, 0, 1, 0, 1))
+		}
+	}
+	conf := block(f, "kubernetes\nconsul\npods insecure\nendpoint_pod_names\nzonal\nfallthrough ip6.arpa")
+	p := handler(conf, synced(f, conf))
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		r := new(dns.Msg)
+		if r.Unpack(wire) != nil {
+			return // the server refuses it
+		}
+		w := &keep{}
+		rcode, err := p.ServeDNS(t.Context(), w, r)
+		if err != nil {
+			t.Fatalf("ServeDNS: %v", err)
+		}
+		if w.msg == nil {
+			if rcode != dns.RcodeRefused {
+				t.Errorf("nothing written, and %s", dns.RcodeToString[rcode])
+			}
+			return
+		}
+		if w.msg.Id != r.Id || !w.msg.Response || len(w.msg.Question) != 1 || w.msg.Question[0] != r.Question[0] {
+			t.Errorf("%v\nanswers %v", w.msg, r)
+		}
+		state := request.Request{W: w, Req: r}
+		state.SizeAndDo(w.msg)
+		scrubbed := state.Scrub(w.msg)
+		out, err := scrubbed.Pack()
+		if err != nil {
+			t.Fatalf("%v does not pack: %v", scrubbed, err)
+		}
+		if len(out) > max(state.Size(), dns.MinMsgSize) {
+			t.Errorf("%d bytes, the client takes %d", len(out), state.Size())
 		}
 	})
 }

@@ -13,7 +13,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/isthmus-dns/isthmus/catalog"
-	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // drawService makes mirrors with everything that users and attackers put in.
@@ -120,23 +119,67 @@ func TestVersionRoundTrip(t *testing.T) {
 	})
 }
 
+// FuzzDecode holds for whatever a Consul may hand out: each instance becomes an
+// endpoint, or is refused by its own name, or is none of ours to show; what is
+// answered was checked; and one bad instance takes no good one with it.
 func FuzzDecode(f *testing.F) {
-	seed, _ := json.Marshal([]*api.ServiceEntry{instance("a"), instance("m", onOwners("prod"), meta(goodMark...), status("c", "critical"))})
-	f.Add(string(seed))
-	f.Fuzz(func(t *testing.T, text string) {
+	for _, seed := range [][]*api.ServiceEntry{
+		{instance("a"), instance("m", onOwners("prod"), meta(goodMark...), status("c", "critical"))},
+		{instance("a"), instance("a"), nil, {}, {Node: &api.Node{}}, {Service: &api.AgentService{}}},
+		{instance("m", meta(goodMark...)), instance("n", onOwners("prod")), instance("o", onOwners("qa"), meta(goodMark...))},
+		{instance("a", meta("port-http", "80", "port-x", "70000", "port-", "1", "isthmus", "x"), status("serfHealth", "warning"), status("_node_maintenance", "critical"))},
+	} {
+		text, err := json.Marshal(seed)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add("web", string(text))
+		f.Add("WEB/x", string(text))
+	}
+	good := instance("good-neighbour")
+	good.Node.Node = "good-neighbour"
+	f.Fuzz(func(t *testing.T, name, text string) {
 		var entries []*api.ServiceEntry
-		if json.Unmarshal([]byte(text), &entries) != nil {
+		if json.Unmarshal([]byte(text), &entries) != nil || slices.ContainsFunc(entries, func(e *api.ServiceEntry) bool {
+			return e != nil && e.Node != nil && e.Node.Node == good.Node.Node
+		}) {
 			return
 		}
-		for _, s := range testLayout.decode("web", entries).services {
-			for _, e := range s.Endpoints {
-				if e.Host.Addr.IsValid() && registry.CheckAddr(e.Host.Addr) != nil {
-					t.Errorf("endpoint at %v", e.Host)
-				}
-			}
-			if _, _, err := decodeVersion(s.Version); err != nil {
-				t.Error(err)
+		found := testLayout.decode(name, append(entries, good))
+		n := 0
+		neighbour := false
+		for _, s := range found.services {
+			n += len(s.Endpoints)
+			checkDecoded(t, s)
+			neighbour = neighbour || slices.ContainsFunc(s.Endpoints, func(e catalog.Endpoint) bool { return e.ID == "good-neighbour/good-neighbour" })
+		}
+		if n > len(entries)+1 || len(found.refused) > len(entries)+1 {
+			t.Errorf("%d instances became %d endpoints and %d refusals", len(entries)+1, n, len(found.refused))
+		}
+		for record, err := range found.refused {
+			if err == nil || err.Error() == "" || record == "" && name != "" {
+				t.Errorf("refused %q: %v", record, err)
 			}
 		}
+		if checkName(strings.ToLower(name)) == nil && !neighbour {
+			t.Error("the neighbour is gone")
+		}
 	})
+}
+
+func checkDecoded(t *testing.T, s *catalog.Service) {
+	t.Helper()
+	ids := map[string]bool{}
+	for _, e := range s.Endpoints {
+		if checkHost(e.Host) != nil || e.ID == "" || ids[e.ID] || e.Weight < 1 {
+			t.Errorf("endpoint %+v", e)
+		}
+		ids[e.ID] = true
+	}
+	if s.Key.Name != strings.ToLower(s.Key.Name) {
+		t.Errorf("key %q", s.Key)
+	}
+	if _, _, err := decodeVersion(s.Version); err != nil {
+		t.Error(err)
+	}
 }

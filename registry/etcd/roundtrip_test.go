@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // drawService draws mirrors whose ids, host names and ports get in each
@@ -140,29 +141,69 @@ func reach(s *catalog.Service) []string {
 	return slices.Compact(all)
 }
 
-// FuzzDecode holds that no key and value upset the decoder, and that a record
-// is either read or refused.
+// FuzzDecode holds that no key and value upset the decoder: a record is read, or
+// refused by its own key, or is rightly none; one bad record takes no good one
+// with it; and what was read is the same read again.
 func FuzzDecode(f *testing.F) {
 	f.Add("svc/shop/web/_tcp/_http/a", `{"host":"10.0.0.1","port":80}`, "web", `{"host":"x.example.org"}`)
 	f.Add("web/a", `{"host":"10.0.0.1","isthmus":{"owner":"p","key":"a/b","format":1}}`, "web", `{"text":"heritage=external-dns"}`)
 	f.Add("svc", "", "svc//", "{}")
+	f.Add("svc/shop/web/a", `{"host":"10.0.0.1","port":-1,"priority":1e309,"weight":70000,"ttl":4294967296}`, "svc/shop/web/b", `{"host":"fe80::1%eth0","port":"80"}`)
+	f.Add("svc/shop/web/*/a", `[[[[]]]]`, "svc/SHOP/web/a", `{"host":"010.0.0.1","host":"::ffff:10.0.0.1"}`)
+	f.Add("dns/apex", `{"host":"10.0.0.1"}`, "svc/shop/web/a", `{"host":"10.0.0.1","isthmus":{"owner":"p","of":"kubernetes:1","key":"shop/web","format":99}}`)
 	f.Fuzz(func(t *testing.T, k1, v1, k2, v2 string) {
+		const neighbour = "svc/shop/web/good-neighbour"
+		if k1 == neighbour || k2 == neighbour {
+			return
+		}
 		groups := map[catalog.Key][]*record{}
-		for _, kv := range [][2]string{{k1, v1}, {k2, v2}} {
+		for _, kv := range [][2]string{{k1, v1}, {k2, v2}, {neighbour, `{"host":"10.9.9.9","port":9}`}} {
 			if r := parseRecord(cluster, cluster.base+kv[0], []byte(kv[1])); r != nil {
 				groups[r.place.Key] = append(groups[r.place.Key], r)
 			}
 		}
+		there := false
 		for key, g := range groups {
 			services, refused := decode(cluster, g, "p")
+			checkRefused(t, g, refused)
+			n := 0
 			for _, s := range services {
-				if s.Key != key || s.Key == (catalog.Key{}) || s.Version == "" {
-					t.Errorf("decoded %q of %q:\n%s", s.Key, key, s.Text())
-				}
-				if _, err := canon(cluster, s); s.Ref().Owner == "p" && len(refused) == 0 && s.Mark.Format <= 1 && err != nil && s.Mark.Key.Name != "" && s.Key.Name != "*" {
-					t.Errorf("canon: %v", err)
-				}
+				checkDecoded(t, key, s, len(refused) == 0)
+				n += len(s.Endpoints)
+				there = there || slices.ContainsFunc(s.Endpoints, func(e catalog.Endpoint) bool { return e.Host.String() == "10.9.9.9" })
+			}
+			if n > len(g) {
+				t.Errorf("%d records became %d endpoints", len(g), n)
 			}
 		}
+		if !there {
+			t.Error("the neighbour is gone")
+		}
 	})
+}
+
+func checkRefused(t *testing.T, all []*record, refused map[string]error) {
+	t.Helper()
+	for key, err := range refused {
+		if err == nil || err.Error() == "" || !slices.ContainsFunc(all, func(r *record) bool { return r.key == key }) {
+			t.Errorf("refused %q: %v", key, err)
+		}
+	}
+}
+
+// checkDecoded holds what every reader relies on; whole says that no record of
+// the service was refused.
+func checkDecoded(t *testing.T, key catalog.Key, s *catalog.Service, whole bool) {
+	t.Helper()
+	if s.Key != key || s.Key == (catalog.Key{}) || s.Version == "" {
+		t.Errorf("decoded %q of %q:\n%s", s.Key, key, s.Text())
+	}
+	for _, e := range s.Endpoints {
+		if e.Host.Addr.IsValid() && registry.CheckAddr(e.Host.Addr) != nil {
+			t.Errorf("endpoint at %v", e.Host)
+		}
+	}
+	if _, err := canon(cluster, s); s.Ref().Owner == "p" && whole && s.Mark.Format <= 1 && err != nil && s.Mark.Key.Name != "" && s.Key.Name != "*" {
+		t.Errorf("canon: %v", err)
+	}
 }

@@ -1,6 +1,7 @@
 package manifests
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -181,12 +182,30 @@ func FuzzParseFile(f *testing.F) {
 	f.Add([]byte("kind: List\napiVersion: v1\nitems: [null, {kind: List, items: [{}]}]"))
 	f.Add([]byte("--- {kind: ServiceList, apiVersion: v1, items: [{metadata: {name: a}}]}"))
 	f.Add([]byte("a: &a [*a, *a]"))
+	f.Add([]byte("apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: web-1, labels: {kubernetes.io/service-name: web}}\naddressType: IPv4\nports: [{name: http, port: 8080}]\nendpoints: [{addresses: [10.1.1.1], conditions: {ready: true}}]\n---\n# words\n--- \nkind: Service\napiVersion: v2\nmetadata: {name: web}\n"))
+	f.Add([]byte("{\"kind\": \"Service\", \"apiVersion\": \"v1\", \"metadata\": {\"name\": \"Web\", \"namespace\": \"-\"}}\n---\n\tkind: x\n---\nkind: Namespace\napiVersion: v1\nmetadata: {name: shop}\n"))
 	good, _ := parseFile("good.yaml", []byte("apiVersion: v1\nkind: Service\nmetadata: {name: good, namespace: good-neighbour}\nspec: {clusterIP: 10.0.0.1}"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		records, _ := parseFile("a.yaml", text)
+		records, faults := parseFile("a.yaml", text)
+		lines := bytes.Count(text, []byte("\n")) + 1
+		for _, r := range records {
+			if r.line < 1 || r.line > lines {
+				t.Errorf("%s in a file of %d lines", r.place(), lines)
+			}
+		}
+		for _, bad := range faults {
+			if bad.line < 1 || bad.line > lines || bad.err == nil || bad.err.Error() == "" {
+				t.Errorf("line %d of %d: %v", bad.line, lines, bad.err)
+			}
+		}
 		c := assemble(append(good[:len(good):len(good)], records...))
 		if c.services[catalog.Ref{Key: catalog.Key{Namespace: "good-neighbour", Name: "good"}}] == nil {
 			t.Error("the neighbour is gone")
+		}
+		for place, err := range c.refused {
+			if !strings.HasPrefix(place, "a.yaml:") || err.Error() == "" {
+				t.Errorf("refused %q: %v", place, err)
+			}
 		}
 		for ref, svc := range c.services {
 			if svc.Ref() != ref || ref.Namespace == "" || ref.Name == "" {

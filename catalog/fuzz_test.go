@@ -1,0 +1,61 @@
+package catalog
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// FuzzParseText holds that an error names a line of the text, and that what was
+// read, written out, reads as itself.
+func FuzzParseText(f *testing.F) {
+	for _, seed := range []string{
+		"",
+		"# words\n\nservice shop/web ClusterIP ttl=30s version=7\n\taddr 10.0.0.1\n\taddr fd00::1\n\tport http TCP 80 app=http\n\tport \"\" UDP 53\n",
+		"service shop/db Headless\n\tendpoint 10.1.1.1 id=a ready serving hostname=web-0 pod=web-0 zone=z node=n weight=1\n\t\tport http TCP 8080\n\t\ttag v1\n\t\tmeta rack=7\n",
+		"service shop/x ExternalName\n\talias db.example.org\n\texternal lb.example.org\n\tmeta team=blue\n",
+		"service a/b Headless\n\tmark owner=prod of=kubernetes:42 key=shop/web format=1\n\tendpoint db.example.org id=\"a b\" terminating\n",
+		"service \"a b/c\" Headless\n\tmeta \"k=\\\"\"=\"\\n\" \n\tmeta =\n",
+		"service a/b Headless\n\tendpoint fe80::1%eth0 id=a\n\tendpoint ::ffff:10.0.0.1\n\tendpoint 010.0.0.1\n",
+		"\tport", "service", "service a/b None", "service a/b Headless ttl=-1s", "service a/b Headless\n\tport a b 65536", "service a/b Headless\n\t\ttag",
+	} {
+		f.Add(seed)
+	}
+	at := regexp.MustCompile(`^line (\d+): .`)
+	f.Fuzz(func(t *testing.T, text string) {
+		all, err := ParseText(text)
+		if err != nil {
+			m := at.FindStringSubmatch(err.Error())
+			if m == nil {
+				t.Fatalf("ParseText(%q): %q names no line", text, err)
+			}
+			if n, _ := strconv.Atoi(m[1]); n < 1 || n > strings.Count(text, "\n")+1 {
+				t.Fatalf("ParseText(%q): %q names no line of it", text, err)
+			}
+			return
+		}
+		once := textOf(t, all)
+		if max := 8*len(text) + 64; len(once) > max {
+			t.Errorf("ParseText(%q) is written in %d bytes, at most %d", text, len(once), max)
+		}
+		again, err := ParseText(once)
+		if err != nil {
+			t.Fatalf("ParseText(%q), written as %q: %v", text, once, err)
+		}
+		if diff := cmp.Diff(once, textOf(t, again)); diff != "" {
+			t.Errorf("ParseText(%q), written and read (-first +again):\n%s", text, diff)
+		}
+	})
+}
+
+func textOf(t *testing.T, all []*Service) string {
+	t.Helper()
+	var b strings.Builder
+	if err := WriteText(&b, all); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
