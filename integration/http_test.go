@@ -58,6 +58,7 @@ type object struct {
 func kubePath(kind, namespace, name string) (string, error) {
 	group := map[string]string{
 		"namespace": "/api/v1/namespaces", "service": "/api/v1/namespaces/" + namespace + "/services",
+		"pod": "/api/v1/namespaces/" + namespace + "/pods", "node": "/api/v1/nodes",
 		"endpointslice": "/apis/discovery.k8s.io/v1/namespaces/" + namespace + "/endpointslices",
 	}[strings.ToLower(kind)]
 	if group == "" {
@@ -66,15 +67,19 @@ func kubePath(kind, namespace, name string) (string, error) {
 	return strings.TrimSuffix(group+"/"+name, "/"), nil
 }
 
-// kubeCommand: kube apply FILE | delete KIND NAMESPACE NAME | get KIND
-// NAMESPACE [NAME]. What it gets is JSON, indented.
+// kubeCommand: kube apply FILE | status FILE | delete KIND NAMESPACE NAME | get
+// KIND NAMESPACE [NAME]. A status is what kubelets write. What it gets is JSON,
+// indented.
 func kubeCommand(ts *testscript.TestScript, args []string) ([]byte, error) {
 	if len(args) < 2 {
-		ts.Fatalf("usage: kube apply FILE | delete KIND NAMESPACE NAME | get KIND NAMESPACE [NAME]")
+		ts.Fatalf("usage: kube apply|status FILE | delete KIND NAMESPACE NAME | get KIND NAMESPACE [NAME]")
 	}
 	base, token := ts.Getenv("KUBE"), ts.Getenv("KUBE_TOKEN")
-	if args[0] == "apply" {
-		return nil, kubeApply(base, token, ts.ReadFile(args[1]))
+	switch args[0] {
+	case "apply":
+		return nil, kubeApply(base, token, ts.ReadFile(args[1]), "")
+	case "status":
+		return nil, kubeApply(base, token, ts.ReadFile(args[1]), "/status")
 	}
 	name := ""
 	if len(args) > 3 {
@@ -89,7 +94,8 @@ func kubeCommand(ts *testscript.TestScript, args []string) ([]byte, error) {
 	return indented(out), err
 }
 
-func kubeApply(base, token, text string) error {
+// kubeApply applies every object of a file, or what part names of each.
+func kubeApply(base, token, text, part string) error {
 	for _, doc := range strings.Split("\n"+text, "\n---") {
 		var o object
 		if err := yaml.Unmarshal([]byte(doc), &o); err != nil {
@@ -99,7 +105,7 @@ func kubeApply(base, token, text string) error {
 		if err != nil {
 			return err
 		}
-		url := base + path + "?fieldManager=story&force=true"
+		url := base + path + part + "?fieldManager=story&force=true"
 		if _, err := request(http.MethodPatch, url, token, "application/apply-patch+yaml", []byte(doc)); err != nil {
 			return err
 		}

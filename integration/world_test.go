@@ -42,7 +42,7 @@ func newWorld(t *testing.T) *world {
 	if err := os.Symlink(ctl, filepath.Join(w.bin, "etcdctl")); err != nil {
 		t.Fatal(err)
 	}
-	w.kube, err = servers.StartKubernetes(ctx, servers.KubernetesOptions{Options: servers.Options{Log: progress}})
+	w.kube, err = servers.StartKubernetes(ctx, servers.KubernetesOptions{Options: servers.Options{Log: progress}, ControllerManager: true})
 	if err != nil {
 		t.Fatal(err)
 	}
