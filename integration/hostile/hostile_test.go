@@ -33,7 +33,7 @@ const (
 
 	// What the server's memory may grow by: half-open connections have a
 	// goroutine with its buffers each.
-	roomMiB = 128
+	roomMiB = 64
 )
 
 // TestHostile lets a running server have what hostile clients send, by
