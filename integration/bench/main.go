@@ -53,16 +53,14 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 		return err
 	}
 	rep, err := benchmark(ctx, o, func(line string) { fmt.Fprintln(progress, line) })
-	if err != nil {
+	if len(rep.Faults) > 0 {
+		err = errors.Join(err, errDiffer)
+	}
+	if len(rep.Figures) == 0 && len(rep.Faults) == 0 {
 		return err
 	}
-	if o.json {
-		err = rep.writeJSON(out)
-	} else {
-		err = rep.writeTable(out)
+	if o.json { // what was measured before an error, too
+		return errors.Join(err, rep.writeJSON(out))
 	}
-	if err == nil && len(rep.Faults) > 0 {
-		err = errDiffer
-	}
-	return err
+	return errors.Join(err, rep.writeTable(out))
 }

@@ -41,6 +41,9 @@ func propagation(ctx context.Context, b *bench) (all []figure, err error) {
 		if err != nil {
 			return nil, err
 		}
+		for _, f := range figures {
+			b.log(fmt.Sprintf("propagation: %s: ours %s ms, stock %s ms", f.Name, f.value(ours), f.value(stock)))
+		}
 		all = append(all, figures...)
 	}
 	return all, nil
