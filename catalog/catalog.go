@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,12 +71,25 @@ func (f *Feed) Origin() Origin { return f.origin }
 // State returns what the catalog knows of the origin now.
 func (f *Feed) State() State { return f.first().Snapshot().State(f.origin) }
 
+// Get returns what the catalog holds of one service of the origin, or nil. Of a
+// mirror that may be less than was reported; see OriginPolicy.Bare.
+func (f *Feed) Get(ref Ref) *Service { return f.first().Snapshot().Get(f.origin, ref) }
+
+// Hollow reports whether a catalog needs to be told everything anew; see State.
+func (f *Feed) Hollow() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.ContainsFunc(f.to, func(c *Catalog) bool { return c.Snapshot().State(f.origin).Hollow })
+}
+
 // Changed returns a channel that is closed once anything in the catalog is
 // newer than now.
 func (f *Feed) Changed() <-chan struct{} { return f.first().Snapshot().Changed() }
 
 // Replace reports everything that the origin holds now: whatever is not in all
-// is gone. Of several services with one Ref the last counts.
+// is gone. Of several services with one Ref the last counts. What was there
+// before, in the same version and saying the same, stays as it was and is no
+// change: a list that is read again costs its readers what differs.
 func (f *Feed) Replace(all []*Service) {
 	f.edit(func(s *Snapshot, o *origin) bool {
 		gone := make(map[Ref]bool, o.services.Len())
@@ -84,18 +98,27 @@ func (f *Feed) Replace(all []*Service) {
 		}
 		for _, svc := range all {
 			delete(gone, svc.Ref())
-			s.put(o, svc)
+			if !o.has(svc) {
+				s.put(o, svc)
+			}
 		}
 		for ref := range gone {
 			s.drop(o, ref)
 		}
+		o.state.Hollow = false
 		if !o.state.Synced {
 			o.state.Synced = true
-			s.regime++
+			s.newRegime(o)
 		}
 		o.heard()
 		return true
 	})
+}
+
+// has reports whether svc is held just as it is.
+func (o *origin) has(svc *Service) bool {
+	old, ok := o.services.Get(svc.Ref())
+	return ok && !old.Bare && old.Version == svc.Version && old.Same(svc)
 }
 
 // Update reports the services that are new or changed and those that are gone.
@@ -156,7 +179,7 @@ func (f *Feed) Identify(id Identity) {
 			return false
 		}
 		o.state.Identity = id
-		s.regime++
+		s.newRegime(o)
 		return true
 	})
 }
@@ -187,6 +210,15 @@ func (f *Feed) Partial(err error) {
 		was := o.state.Partial
 		o.state.Partial = err
 		return (was == nil) != (err == nil) || err != nil && was.Error() != err.Error()
+	})
+}
+
+// Missed reports that a comparison found n changes that the registry had not
+// told of by itself. They are reported besides.
+func (f *Feed) Missed(n int) {
+	f.edit(func(_ *Snapshot, o *origin) bool {
+		o.state.Missed += n
+		return n != 0
 	})
 }
 

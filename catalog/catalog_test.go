@@ -234,3 +234,32 @@ func TestRefuseIsBounded(t *testing.T) {
 		t.Error("a place that became free is not used")
 	}
 }
+
+// TestReplaceBySame holds that a list which is read again is a change of what
+// differs alone, and that what does not is not held twice.
+func TestReplaceBySame(t *testing.T) {
+	const held = "service shop/same Headless version=\"1\"\n\tendpoint 10.1.1.1 id=a ready\nservice shop/newer Headless version=\"1\"\nservice shop/other Headless version=\"1\"\n"
+	c := New(Policy{})
+	f := c.Feed("etcd/x")
+	f.Replace(services(t, held))
+	before := c.Snapshot()
+	f.Replace(services(t, strings.NewReplacer(`newer Headless version="1"`, `newer Headless version="2"`, "other Headless", "other ClusterIP").Replace(held)))
+	after := c.Snapshot()
+	got := after.Since(before)
+	slices.SortFunc(got, Key.Compare)
+	if diff := cmp.Diff([]Key{{"shop", "newer"}, {"shop", "other"}}, got); diff != "" {
+		t.Errorf("changed (-want +got):\n%s", diff)
+	}
+	if k := (Key{"shop", "same"}); after.Lookup(k) != before.Lookup(k) {
+		t.Error("what is the same is another one")
+	}
+}
+
+func TestMissed(t *testing.T) {
+	f := New(Policy{}).Feed("etcd/x")
+	f.Missed(2)
+	f.Missed(3)
+	if got := f.State().Missed; got != 5 {
+		t.Errorf("missed %d, want 5", got)
+	}
+}

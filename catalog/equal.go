@@ -6,10 +6,10 @@ import (
 )
 
 // Same reports whether two services say the same, whatever their versions and
-// origins. Empty and missing lists and maps are the same.
+// origins, and whenever that came about. Empty and missing lists and maps are the same.
 func (s *Service) Same(o *Service) bool {
 	return s.Key == o.Key && sameMark(s.Mark, o.Mark) &&
-		s.Type == o.Type && s.Alias == o.Alias && s.TTL == o.TTL &&
+		s.Bare == o.Bare && s.Type == o.Type && s.Alias == o.Alias && s.TTL == o.TTL &&
 		slices.Equal(s.Addrs, o.Addrs) && slices.Equal(s.External, o.External) &&
 		slices.Equal(s.Ports, o.Ports) && maps.Equal(s.Meta, o.Meta) &&
 		slices.EqualFunc(s.Endpoints, o.Endpoints, Endpoint.Same)

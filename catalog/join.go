@@ -58,7 +58,7 @@ func (s *Snapshot) adopt(from *origin) {
 	for _, svc := range from.services.All() {
 		s.put(o, svc)
 	}
-	s.regime++
+	s.newRegime(o)
 }
 
 // forget drops all that o holds.

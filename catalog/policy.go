@@ -19,6 +19,12 @@ type OriginPolicy struct {
 	Given  []string // namespaces given to it, where it may answer beside those who speak
 	Bound  bool     // it never holds a key in another namespace than those given
 	Trust  []string // owners whose mirrors there answer under the key in their mark
+
+	// Bare is for readers that serve originals only. A mirror there whose
+	// original's registry is here and synced answers under no key at all, and
+	// no more than its key and its mark is kept. When that registry turns out
+	// to be another one, State.Hollow asks for the origin to be read again.
+	Bare bool
 }
 
 // Merge says what happens when several origins hold the same key.

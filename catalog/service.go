@@ -86,6 +86,8 @@ type Service struct {
 	Meta      map[string]string
 	TTL       time.Duration // 0: the reader's default
 	Version   string        // opaque: the versions of every record that makes up the service
+	Triggered time.Time     // when what its endpoints are came about, as far as its origin tells; zero: unknown
+	Bare      bool          // a mirror of which only key and mark are kept; see OriginPolicy.Bare
 }
 
 // Ref returns the service's name within its origin.

@@ -48,7 +48,15 @@ type State struct {
 	Partial   error     // why what was reported may not be all; nil if it is all
 	Services  int
 	Refused   int // records left out
+	Missed    int // changes that only a comparison found, so far
+
+	// Hollow: mirrors that were kept bare are needed whole by now. The origin
+	// has to be read again, from the start; the next Replace ends it.
+	Hollow bool
 }
+
+// whole reports whether everything that the origin holds is known.
+func (s State) whole() bool { return s.Synced && !s.Hollow }
 
 // MaxRefused is how many refused records an origin keeps.
 const MaxRefused = 1000
@@ -120,7 +128,11 @@ func (s *Snapshot) put(o *origin, svc *Service) {
 		svc.Origin = o.state.Origin
 	}
 	ref := svc.Ref()
-	if old, ok := o.services.Get(ref); ok {
+	old, known := o.services.Get(ref)
+	if svc = s.bared(svc); known && svc.Bare && svc.Same(old) {
+		return
+	}
+	if known {
 		s.unlist(old)
 	}
 	o.services = o.services.Set(ref, svc)
@@ -142,9 +154,12 @@ func (s *Snapshot) drop(o *origin, ref Ref) {
 }
 
 // answersTo returns the keys that svc stands under: its own and, for a mirror
-// of a trusted owner, the original's.
+// of a trusted owner, the original's. What is bare answers to none.
 func (s *Snapshot) answersTo(svc *Service) []Key {
 	m := svc.Mark
+	if svc.Bare {
+		return nil
+	}
 	if m == nil || m.Key == svc.Key || !slices.Contains(s.policy.of(svc.Origin).Trust, m.Owner) {
 		return []Key{svc.Key}
 	}

@@ -19,7 +19,8 @@ import (
 //	    original's registry is synced here (by identity)    never: the original does, or its absence
 //	    it is not                                           for trusted owners, or where that is its own
 //	                                                        key, too; by the rules above
-//	a mirror, under another key                             by the rules above
+//	a mirror, under another key                             by the rules above; never where its original's
+//	                                                        registry is synced and it is kept bare
 //
 // Services of one origin under one key answer together. Between origins, the
 // policy's Merge decides, those who speak first.
@@ -44,10 +45,10 @@ func (s *Snapshot) Lookup(k Key) *Service {
 }
 
 func (s *Snapshot) mayAnswer(k Key, svc *Service) bool {
-	if svc.Mark != nil && svc.Mark.Key == k && s.hasOriginal(svc) {
+	op := s.policy.of(svc.Origin)
+	if svc.Mark != nil && (svc.Mark.Key == k || op.Bare) && s.hasOriginal(svc) {
 		return false
 	}
-	op := s.policy.of(svc.Origin)
 	if op.Speaks || !s.policy.speakers() || op.given(k.Namespace) {
 		return true
 	}
@@ -115,7 +116,7 @@ func (s *Snapshot) Pending(ns string) bool {
 	speakers := s.policy.speakers()
 	for _, op := range s.policy.Origins {
 		switch {
-		case s.origins[op.Origin].state.Synced, !op.mayHold(ns):
+		case s.origins[op.Origin].state.whole(), !op.mayHold(ns):
 		case op.Speaks, op.given(ns), !speakers, !protected(ns) && !s.spokenFor(ns):
 			return true
 		}
@@ -128,10 +129,13 @@ func (s *Snapshot) Pending(ns string) bool {
 // origin. The others are not waited for: while one of them is down, the
 // addresses of everybody else would have no names.
 func (s *Snapshot) PendingAddr() bool {
-	if s.policy.speakers() {
-		return !s.spoken()
+	speakers := s.policy.speakers()
+	for o, known := range s.origins {
+		if !known.state.whole() && (!speakers || s.policy.of(o).Speaks) {
+			return true
+		}
 	}
-	return !s.Synced()
+	return false
 }
 
 // join returns what a and b hold together, under k. The first one's type,

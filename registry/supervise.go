@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -19,6 +20,7 @@ const (
 	longest  = 10 * time.Second
 	lasting  = 10 * time.Second
 	quiet    = time.Minute // between two reasons of one outage in the log
+	look     = time.Second // between looks at catalogs that joined the feed
 )
 
 // Supervise keeps r watched: it calls Watch again and again until ctx ends,
@@ -32,11 +34,18 @@ func Supervise(ctx context.Context, r Registry, feed *catalog.Feed, log *slog.Lo
 	s := supervisor{feed: feed, log: log.With("origin", feed.Origin()), pause: newPause(), said: map[string]bool{}}
 	for ctx.Err() == nil {
 		heard, began := feed.State().News, time.Now()
-		noticed := s.notice(ctx)
-		err := r.Watch(ctx, feed)
+		watching, again := context.WithCancelCause(ctx)
+		noticed := s.notice(ctx, again)
+		err := r.Watch(watching, feed)
 		noticed()
+		again(nil)
 		if ctx.Err() != nil {
 			return
+		}
+		if context.Cause(watching) == errHollow {
+			log.Info("origin is read again", "origin", feed.Origin(), "why", errHollow)
+			wait(ctx, s.pause.NextBackOff())
+			continue
 		}
 		if st := feed.State(); st.News.After(heard) {
 			s.worked(lasted(st, began))
@@ -45,6 +54,9 @@ func Supervise(ctx context.Context, r Registry, feed *catalog.Feed, log *slog.Lo
 		wait(ctx, s.pause.NextBackOff())
 	}
 }
+
+// errHollow ends a Watch, so that the next one begins with everything.
+var errHollow = errors.New("what was left out of mirrors is needed")
 
 type supervisor struct {
 	feed  *catalog.Feed
@@ -100,19 +112,29 @@ func (s *supervisor) warn(err error) {
 }
 
 // notice watches the feed's state during one Watch and says when it changes:
-// back after it was lost, or lost while the registry itself goes on trying.
-// The returned function ends that and waits for it.
-func (s *supervisor) notice(ctx context.Context) (done func()) {
+// back after it was lost, or lost while the registry itself goes on trying. It
+// calls again once the catalog wants to have everything anew. The returned
+// function ends that and waits for it.
+func (s *supervisor) notice(ctx context.Context, again context.CancelCauseFunc) (done func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
+	hollow := s.feed.Hollow() // then this Watch is what ends it
 	go func() {
 		defer close(ended)
+		tick := time.NewTicker(look)
+		defer tick.Stop()
 		for ctx.Err() == nil {
 			changed := s.feed.Changed()
 			s.say(s.feed.State())
+			is := s.feed.Hollow()
+			if is && !hollow {
+				again(errHollow)
+			}
+			hollow = is
 			select {
 			case <-ctx.Done():
 			case <-changed:
+			case <-tick.C:
 			}
 		}
 	}()

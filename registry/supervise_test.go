@@ -189,3 +189,35 @@ func TestSuperviseHearsTheRegistry(t *testing.T) {
 		}
 	})
 }
+
+// TestSuperviseReadsHollowAgain holds that a Watch ends once the catalog needs
+// what it did not keep, and not before, and that the origin is not lost by it.
+func TestSuperviseReadsHollowAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := catalog.New(catalog.Policy{Origins: []catalog.OriginPolicy{{Origin: "consul/x", Bare: true}, {Origin: "kubernetes/y", Speaks: true}}})
+		feed, cluster := c.Feed("consul/x"), c.Feed("kubernetes/y")
+		cluster.Identify("k1")
+		cluster.Replace(nil)
+		watch := func(ctx context.Context, f *catalog.Feed) error {
+			f.Replace([]*catalog.Service{{Key: catalog.Key{Namespace: "consul", Name: "web"}, Mark: &catalog.Mark{Owner: "prod", Of: "k1"}}})
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		r := &scripted{start: time.Now(), steps: []func(context.Context, *catalog.Feed) error{watch, watch}}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { registry.Supervise(ctx, r, feed, slog.New(slog.DiscardHandler)); close(done) }()
+		synctest.Wait()
+		if len(r.calls) != 1 || feed.State().Hollow {
+			t.Fatalf("%d watches, and the state is %+v", len(r.calls), feed.State())
+		}
+		cluster.Identify("k2")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if st := feed.State(); len(r.calls) != 2 || st.Hollow || !st.Connected {
+			t.Errorf("%d watches, and the state is %+v", len(r.calls), st)
+		}
+		cancel()
+		<-done
+	})
+}
