@@ -26,31 +26,47 @@ import (
 // and so is what the server fills in. Of a native one, slices that a bridge
 // wrote are left out: a mirror is never a source.
 func Decode(svc *corev1.Service, all []*discoveryv1.EndpointSlice) (*catalog.Service, error) {
-	d := decoder{out: &catalog.Service{
-		Key:  catalog.Key{Namespace: strings.ToLower(svc.Namespace), Name: strings.ToLower(svc.Name)},
-		Mark: MarkOf(svc),
+	parts := make([]*Part, len(all))
+	for i, slice := range all {
+		parts[i] = PartOf(slice, nil)
+	}
+	return HeadOf(svc, nil).Join(parts)
+}
+
+// Head is what a Service says by itself, read once. It is immutable.
+type Head struct {
+	svc    *catalog.Service // without endpoints; its version is the Service's own. nil: unreadable
+	weight int              // of every endpoint that has none of its own
+	err    error            // what was left out, or why it is unreadable
+}
+
+// HeadOf reads svc, which is neither kept nor modified. Texts may be nil.
+func HeadOf(svc *corev1.Service, texts *Texts) *Head {
+	d := decoder{texts: texts, out: &catalog.Service{
+		Key:     catalog.Key{Namespace: texts.One(strings.ToLower(svc.Namespace)), Name: strings.ToLower(svc.Name)},
+		Mark:    MarkOf(svc),
+		Version: svc.ResourceVersion,
 	}}
 	if err := d.kind(svc); err != nil {
-		return nil, err
+		return &Head{err: err}
 	}
 	d.ports(svc.Spec.Ports)
 	d.annotations(svc)
 	if d.out.Mark == nil {
 		d.external(svc)
 	}
-	mine, foreign := d.split(all)
-	for _, slice := range foreign {
-		d.leaveOut("endpoint slice %q is not of owner %q", slice.Name, d.out.Mark.Owner)
+	weight := 0
+	if d.out.Type != catalog.ExternalName {
+		weight = d.weight(svc.Annotations[annotationWeight])
 	}
-	d.endpoints(mine, svc.Annotations[annotationWeight])
-	d.out.Version = Version(svc, mine)
 	d.out.Sort()
-	return d.out, errors.Join(d.left...)
+	return &Head{svc: d.out, weight: weight, err: errors.Join(d.left...)}
 }
 
 type decoder struct {
-	out  *catalog.Service
-	left []error
+	out   *catalog.Service
+	texts *Texts
+	left  []error
 }
 
 func (d *decoder) leaveOut(format string, args ...any) {
@@ -109,22 +125,33 @@ func (d *decoder) clusterIPs(svc *corev1.Service) {
 }
 
 func (d *decoder) ports(all []corev1.ServicePort) {
+	if len(all) > 0 {
+		d.out.Ports = make([]catalog.Port, 0, len(all))
+	}
 	for _, p := range all {
 		if p.Port < 1 || p.Port > 65535 {
 			d.leaveOut("port %d is out of range", p.Port)
 			continue
 		}
-		port := catalog.Port{Name: strings.ToLower(p.Name), Proto: protoOf(p.Protocol), Number: uint16(p.Port)}
-		if p.AppProtocol != nil {
-			port.App = *p.AppProtocol
-		}
-		d.out.Ports = append(d.out.Ports, port)
+		d.out.Ports = append(d.out.Ports, catalog.Port{
+			Name:   d.texts.One(strings.ToLower(p.Name)),
+			Proto:  protoOf(p.Protocol),
+			Number: uint16(p.Port),
+			App:    d.texts.One(deref(p.AppProtocol, "")),
+		})
 	}
 }
 
+// protoOf returns constants where there are any, so that no object is held for
+// the sake of three letters.
 func protoOf(p corev1.Protocol) catalog.Protocol {
-	if p == "" {
+	switch p {
+	case "", corev1.ProtocolTCP:
 		return catalog.TCP
+	case corev1.ProtocolUDP:
+		return catalog.UDP
+	case corev1.ProtocolSCTP:
+		return catalog.SCTP
 	}
 	return catalog.Protocol(p)
 }
@@ -174,6 +201,20 @@ func (d *decoder) annotations(svc *corev1.Service) {
 			d.leaveOut("annotation %s: %w", annotationMeta, err)
 		}
 	}
+}
+
+// weight reads the annotation that gives all endpoints of a service their
+// weight.
+func (d *decoder) weight(text string) int {
+	if text == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > 65535 {
+		d.leaveOut("annotation %s: %q is no weight", annotationWeight, text)
+		return 0
+	}
+	return n
 }
 
 // metaOf keeps the annotations that rules read, under their full names.

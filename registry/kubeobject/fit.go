@@ -60,8 +60,7 @@ func fitAlias(s *catalog.Service) (string, error) {
 // fitEndpoints keeps the endpoints with an address, each with each set of
 // ports once, sorted by address and ports.
 func fitEndpoints(all []catalog.Endpoint, names portNames) ([]catalog.Endpoint, error) {
-	d := decoder{out: new(catalog.Service)}
-	at := map[string]int{}
+	var fit []catalog.Endpoint
 	for _, e := range all {
 		if !e.Host.Addr.IsValid() {
 			continue
@@ -72,12 +71,13 @@ func fitEndpoints(all []catalog.Endpoint, names portNames) ([]catalog.Endpoint, 
 		e.Ports = names.fit(e.Ports)
 		e.Hostname = label(e.Hostname)
 		e.Zone = strings.ToValidUTF8(e.Zone, "?")
-		d.add(at, e.Host.String()+" "+portsText(e.Ports), e)
+		fit = append(fit, e)
 	}
-	slices.SortFunc(d.out.Endpoints, func(a, b catalog.Endpoint) int {
+	fit = unify(fit, byPorts)
+	slices.SortFunc(fit, func(a, b catalog.Endpoint) int {
 		return cmp.Or(a.Host.Compare(b.Host), slices.CompareFunc(a.Ports, b.Ports, catalog.Port.Compare))
 	})
-	return d.out.Endpoints, nil
+	return fit, nil
 }
 
 // portsOf returns the ports that endpoints name, for a service that names
