@@ -6,8 +6,10 @@ import (
 	"log/slog"
 	"net/http"
 
+	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -18,12 +20,17 @@ func (c *config) open(owner string, log *slog.Logger) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", c.Origin(), err)
 	}
-	s := &server{conf: c, owner: owner, log: log, refused: groups{}}
+	s := &server{conf: c, owner: owner, log: log, refused: groups{}, pace: paceOf(owner)}
 	to.Wrap(func(next http.RoundTripper) http.RoundTripper { return observer{next, s.heard} })
 	if c.maxInflight > 0 {
 		to.Wrap(func(next http.RoundTripper) http.RoundTripper { return newLimiter(next, c.maxInflight) })
 	}
+	limit := rate.NewLimiter(rate.Limit(c.qps), c.burst)
+	to.Wrap(func(next http.RoundTripper) http.RoundTripper { return meter{next, limit, &s.recorder} })
 	if s.client, err = kubernetes.NewForConfig(to); err != nil {
+		return nil, fmt.Errorf("open %s: %w", c.Origin(), err)
+	}
+	if s.metadata, err = metadata.NewForConfig(to); err != nil {
 		return nil, fmt.Errorf("open %s: %w", c.Origin(), err)
 	}
 	return s, nil
@@ -36,7 +43,7 @@ func (c *config) rest() (*rest.Config, error) {
 		return nil, err
 	}
 	to.UserAgent = "isthmus"
-	to.QPS, to.Burst = float32(c.qps), c.burst
+	to.QPS = -1 // see meter
 	to.ContentType = runtime.ContentTypeProtobuf
 	to.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 	return to, nil

@@ -12,7 +12,7 @@ import (
 )
 
 // What objects mean is package kubeobject's; this file says what is kept of
-// them in memory.
+// whole ones in memory.
 
 // trimMeta drops what is large and never read.
 func trimMeta(o metav1.Object) {
@@ -39,16 +39,6 @@ func trimSlice(slice *discoveryv1.EndpointSlice) {
 			t.UID, t.ResourceVersion, t.Namespace = "", "", ""
 		}
 	}
-}
-
-func trimNamespace(ns *corev1.Namespace) {
-	trimMeta(ns)
-	ns.Annotations, ns.Spec, ns.Status = nil, corev1.NamespaceSpec{}, corev1.NamespaceStatus{}
-}
-
-// serviceOf names the Service that a slice belongs to.
-func serviceOf(slice *discoveryv1.EndpointSlice) types.NamespacedName {
-	return types.NamespacedName{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}
 }
 
 func keyOf(name types.NamespacedName) catalog.Key {

@@ -47,13 +47,23 @@
 //
 // # What is reported
 //
-// Reflectors keep all objects, trimmed to what is read of them. What a change
+// Of each object that a reflector brings, what it means is kept, and the rest
+// forgotten at once, except for mirrors that this process writes. An object that
+// is listed again in the version that is held costs nothing, so that listing
+// everything again takes little more memory than what changed. What a change
 // touches is built anew and reported; changes that come together are one
 // report. The first report waits until everything was listed. While the API
 // server cannot be reached, that is reported by Feed.Connected, and the last
 // report stands; it is asked each second then, and what a watch delivers shows,
 // too, that it is reached. What this process wrote itself is taken from the server's
 // answer at once; older events do not override it.
+//
+// Watches are hints. About every half hour, or every five minutes where this
+// process writes, the names and versions of all Services, EndpointSlices and
+// Namespaces are listed, in pages. If a watch does not tell within two seconds
+// of what differs from what is known, all objects of that kind are listed again
+// beside it; what it had missed is counted in the origin's state, and logged.
+// Pods are not compared.
 //
 // # What writing cannot hold
 //

@@ -22,18 +22,18 @@ func TestDelivered(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name  string
-		comes func(*scope[*corev1.Service]) error
+		comes func(*scope[*service]) error
 	}{
-		{"an object", func(s *scope[*corev1.Service]) error { return s.Update(svc()) }},
-		{"a deletion", func(s *scope[*corev1.Service]) error { return s.Delete(svc()) }},
-		{"a list", func(s *scope[*corev1.Service]) error { return s.Replace(nil, "7") }},
-		{"a bookmark", func(s *scope[*corev1.Service]) error { s.UpdateResourceVersion("7"); return nil }},
+		{"an object", func(s *scope[*service]) error { return s.Update(svc()) }},
+		{"a deletion", func(s *scope[*service]) error { return s.Delete(svc()) }},
+		{"a list", func(s *scope[*service]) error { return s.Replace(nil, "7") }},
+		{"a bookmark", func(s *scope[*service]) error { s.UpdateResourceVersion("7"); return nil }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := catalog.New(catalog.Policy{}).Feed(origin)
 			f.Replace(nil)
 			v := newView(&server{conf: &config{}}, f, func(error) {})
-			s := &scope[*corev1.Service]{v.services, func(types.NamespacedName) bool { return true }, func() {}, v.newPast()}
+			s := &scope[*service]{v.services, keeping(v.services, v.keeper.service), func(types.NamespacedName) bool { return true }, func() {}, v.newPast()}
 			v.health.set(connection, errRefused)
 			if f.State().Connected {
 				t.Fatal("connected after a lost request")

@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
@@ -28,6 +29,7 @@ type source struct {
 	expected runtime.Object
 	list     cache.ListWithContextFunc
 	watch    cache.WatchFuncWithContext
+	heads    cache.ListWithContextFunc // lists names and versions alone; nil: the store has none to compare
 	into     cache.ReflectorStore
 	past     *past
 }
@@ -59,6 +61,7 @@ func (s *server) reflect(ctx context.Context, v *view, running *sync.WaitGroup) 
 	for _, src := range sources {
 		running.Go(func() { s.follow(ctx, src, v) })
 	}
+	running.Go(func() { s.compare(ctx, v, sources) })
 	return all
 }
 
@@ -68,18 +71,18 @@ func (s *server) sources(v *view, ns string, listed func() func()) []source {
 	itself := func(name types.NamespacedName) bool { return ns == "" || name.Name == ns }
 	services := s.services(ns)
 	services.past = v.newPast()
-	services.into = &scope[*corev1.Service]{v.services, within, listed(), services.past}
+	services.into = &scope[*service]{v.services, keeping(v.services, v.keeper.service), within, listed(), services.past}
 	all := []source{services}
 	if !s.takesNamespaces() {
 		namespaces := s.namespace(ns)
 		namespaces.past = v.newPast()
-		namespaces.into = &scope[*corev1.Namespace]{v.namespaces, itself, listed(), namespaces.past}
+		namespaces.into = &scope[*namespace]{v.namespaces, keeping(v.namespaces, v.keeper.namespace), itself, listed(), namespaces.past}
 		all = append(all, namespaces)
 	}
 	if !s.conf.noEndpoints {
 		slices := s.slices(ns)
 		slices.past = v.newPast()
-		slices.into = &scope[*discoveryv1.EndpointSlice]{v.slices, within, listed(), slices.past}
+		slices.into = &scope[*slice]{v.slices, keeping(v.slices, v.keeper.slice), within, listed(), slices.past}
 		all = append(all, slices)
 	}
 	return all
@@ -91,24 +94,38 @@ func (s *server) sources(v *view, ns string, listed func() func()) []source {
 func (s *server) takesNamespaces() bool { return s.owner == "" && len(s.conf.namespaces) > 0 }
 
 func (s *server) services(ns string) source {
-	return selected(in("services", ns), &corev1.Service{}, s.client.CoreV1().Services(ns), func(o *metav1.ListOptions) {
-		o.LabelSelector = s.conf.labels
-	})
+	narrow := func(o *metav1.ListOptions) { o.LabelSelector = s.conf.labels }
+	src := selected(in("services", ns), &corev1.Service{}, s.client.CoreV1().Services(ns), narrow)
+	src.heads = s.heads(corev1.SchemeGroupVersion.WithResource("services"), ns, narrow)
+	return src
 }
 
 func (s *server) slices(ns string) source {
-	return selected(in("endpointslices", ns), &discoveryv1.EndpointSlice{}, s.client.DiscoveryV1().EndpointSlices(ns), func(o *metav1.ListOptions) {
-		o.LabelSelector = s.conf.labels
-	})
+	narrow := func(o *metav1.ListOptions) { o.LabelSelector = s.conf.labels }
+	src := selected(in("endpointslices", ns), &discoveryv1.EndpointSlice{}, s.client.DiscoveryV1().EndpointSlices(ns), narrow)
+	src.heads = s.heads(discoveryv1.SchemeGroupVersion.WithResource("endpointslices"), ns, narrow)
+	return src
 }
 
 func (s *server) namespace(ns string) source {
-	return selected(in("namespaces", ns), &corev1.Namespace{}, s.client.CoreV1().Namespaces(), func(o *metav1.ListOptions) {
+	narrow := func(o *metav1.ListOptions) {
 		o.LabelSelector = s.conf.namespaceLabels
 		if ns != "" {
 			o.FieldSelector = byName(ns)
 		}
-	})
+	}
+	src := selected(in("namespaces", ns), &corev1.Namespace{}, s.client.CoreV1().Namespaces(), narrow)
+	src.heads = s.heads(corev1.SchemeGroupVersion.WithResource("namespaces"), "", narrow)
+	return src
+}
+
+// heads lists the names and versions of a resource.
+func (s *server) heads(resource schema.GroupVersionResource, ns string, narrow func(*metav1.ListOptions)) cache.ListWithContextFunc {
+	client := s.metadata.Resource(resource).Namespace(ns)
+	return func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+		narrow(&o)
+		return client.List(ctx, o)
+	}
 }
 
 // lister is what client-go's clients of every resource have; L is its list.

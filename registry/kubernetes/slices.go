@@ -115,5 +115,5 @@ func (s *server) deleteSlice(ctx context.Context, slice *discoveryv1.EndpointSli
 // tookSlice lets have and the view show what the server answered.
 func (s *server) tookSlice(have *stored, slice *discoveryv1.EndpointSlice) {
 	have.slices[slice.Name] = slice
-	s.withView(func(v *view) { v.slices.put(slice.DeepCopy()) })
+	s.withView(func(v *view) { v.slices.put(v.keeper.slice(slice.DeepCopy())) })
 }

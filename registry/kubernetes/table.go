@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -9,13 +8,12 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 )
 
-// object is an API object of one kind.
+// object is what is kept of an API object of one kind. It is immutable.
 type object interface {
 	comparable
-	metav1.Object
+	identity() id
 }
 
 // table is what the API server holds of one resource, as reflectors and the
@@ -31,25 +29,26 @@ type object interface {
 //	newer          a list that has an older one, but is   the listed one is taken: what was held
 //	               itself as new as what is held          is lost, the server's data was restored
 //
-// Objects stand in groups: a Service alone, slices by their Service.
+// Objects stand in groups: slices by their Service, others alone. Of one
+// version of an object there is one T, however often it is listed.
 type table[T object] struct {
-	trim    func(T)
-	group   func(T) types.NamespacedName
+	group   func(T) types.NamespacedName // nil: each stands alone, under its own name
 	changed func(group types.NamespacedName)
 
 	mu     sync.Mutex // guards what follows
 	held   map[types.NamespacedName]T
-	groups map[types.NamespacedName]map[types.NamespacedName]T
+	groups map[types.NamespacedName][]T    // none if each stands alone; the slices are never modified
 	tombs  map[types.NamespacedName]uint64 // deleted by this process: the version that was deleted
+	gone   map[types.NamespacedName]uint64 // see keepGone: deleted, and at which version; nil while nobody asks
 }
 
 // newTable returns an empty table that keeps the objects of each group
 // together and calls changed for each group that changed, holding no lock.
-func newTable[T object](trim func(T), group func(T) types.NamespacedName, changed func(types.NamespacedName)) *table[T] {
+func newTable[T object](group func(T) types.NamespacedName, changed func(types.NamespacedName)) *table[T] {
 	return &table[T]{
-		trim: trim, group: group, changed: changed,
+		group: group, changed: changed,
 		held:   map[types.NamespacedName]T{},
-		groups: map[types.NamespacedName]map[types.NamespacedName]T{},
+		groups: map[types.NamespacedName][]T{},
 		tombs:  map[types.NamespacedName]uint64{},
 	}
 }
@@ -69,7 +68,6 @@ func versionNumber(rv string) uint64 {
 
 // put takes o, unless something newer is known of it.
 func (t *table[T]) put(o T) {
-	t.trim(o)
 	touched := groups{}
 	t.mu.Lock()
 	t.putLocked(o, touched)
@@ -82,6 +80,9 @@ func (t *table[T]) drop(name types.NamespacedName, version uint64) {
 	touched := groups{}
 	t.mu.Lock()
 	delete(t.tombs, name)
+	if t.gone != nil {
+		t.gone[name] = version
+	}
 	t.dropLocked(name, version, touched)
 	t.mu.Unlock()
 	t.tell(touched)
@@ -106,8 +107,7 @@ func (t *table[T]) replace(in func(types.NamespacedName) bool, all []T, version 
 	listed := make(map[types.NamespacedName]bool, len(all))
 	t.mu.Lock()
 	for _, o := range all {
-		t.trim(o)
-		listed[nameOf(o)] = true
+		listed[o.identity().name] = true
 		t.undoLocked(o, version, touched)
 		t.putLocked(o, touched)
 	}
@@ -134,49 +134,105 @@ func (t *table[T]) tell(touched groups) {
 }
 
 func (t *table[T]) putLocked(o T, touched groups) {
-	name, version := nameOf(o), versionOf(o)
-	was, known := t.held[name]
-	if known && versionOf(was) >= version {
+	is := o.identity()
+	was, known := t.held[is.name]
+	if known && was.identity().version >= is.version {
 		return
 	}
-	if tomb, dead := t.tombs[name]; dead && tomb >= version {
+	if tomb, dead := t.tombs[is.name]; dead && tomb >= is.version {
+		return
+	}
+	if t.gone[is.name] > is.version {
 		return
 	}
 	if known {
 		t.ungroupLocked(was, touched)
 	}
-	delete(t.tombs, name)
-	t.held[name] = o
-	group := t.group(o)
-	if t.groups[group] == nil {
-		t.groups[group] = map[types.NamespacedName]T{}
+	delete(t.tombs, is.name)
+	t.held[is.name] = o
+	touched[t.groupOf(o)] = true
+	if t.group != nil {
+		all := t.groups[t.group(o)]
+		t.groups[t.group(o)] = append(slices.Clip(all), o)
 	}
-	t.groups[group][name] = o
-	touched[group] = true
 }
 
 // undoLocked forgets a newer state of o than the one that a list shows, if the
 // list would show it.
 func (t *table[T]) undoLocked(o T, listed uint64, touched groups) {
-	if was, known := t.held[nameOf(o)]; known && versionOf(was) > versionOf(o) {
-		t.dropLocked(nameOf(o), listed, touched)
+	is := o.identity()
+	if was, known := t.held[is.name]; known && was.identity().version > is.version {
+		t.dropLocked(is.name, listed, touched)
 	}
 }
 
 func (t *table[T]) dropLocked(name types.NamespacedName, version uint64, touched groups) {
-	if was, known := t.held[name]; known && versionOf(was) <= version {
+	if was, known := t.held[name]; known && was.identity().version <= version {
 		delete(t.held, name)
 		t.ungroupLocked(was, touched)
 	}
 }
 
-func (t *table[T]) ungroupLocked(o T, touched groups) {
-	group := t.group(o)
-	delete(t.groups[group], nameOf(o))
-	if len(t.groups[group]) == 0 {
-		delete(t.groups, group)
+// groupOf is the name of the group that o stands in.
+func (t *table[T]) groupOf(o T) types.NamespacedName {
+	if t.group == nil {
+		return o.identity().name
 	}
-	touched[group] = true
+	return t.group(o)
+}
+
+func (t *table[T]) ungroupLocked(o T, touched groups) {
+	touched[t.groupOf(o)] = true
+	if t.group == nil {
+		return
+	}
+	group := t.group(o)
+	rest := slices.DeleteFunc(slices.Clone(t.groups[group]), func(x T) bool { return x == o })
+	if len(rest) == 0 {
+		delete(t.groups, group)
+	} else {
+		t.groups[group] = rest
+	}
+}
+
+// keepGone keeps it known which objects are gone while a list is under way
+// beside a watch, so that what the watch told to be gone is not taken from the
+// list.
+func (t *table[T]) keepGone(keep bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.gone = nil
+	if keep {
+		t.gone = map[types.NamespacedName]uint64{}
+	}
+}
+
+// differing counts the objects, of those that in covers, of which the table
+// knows less than a list of all versions, at one version, does.
+func (t *table[T]) differing(in func(types.NamespacedName) bool, listed map[types.NamespacedName]uint64, version uint64) (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for name, at := range listed {
+		o, known := t.held[name]
+		if known && o.identity().version >= at || t.tombs[name] >= at {
+			continue
+		}
+		n++
+	}
+	for name, o := range t.held {
+		if _, there := listed[name]; !there && in(name) && o.identity().version <= version {
+			n++
+		}
+	}
+	return n
+}
+
+// same returns what is held of an object, if it is held at version.
+func (t *table[T]) same(name types.NamespacedName, version uint64) (T, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o, known := t.held[name]
+	return o, known && o.identity().version == version
 }
 
 // get returns the object, or the zero T.
@@ -186,11 +242,12 @@ func (t *table[T]) get(name types.NamespacedName) T {
 	return t.held[name]
 }
 
-// of returns the objects of a group, in no order.
+// of returns the objects of a group, in no order. The caller does not modify
+// them.
 func (t *table[T]) of(group types.NamespacedName) []T {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.Collect(maps.Values(t.groups[group]))
+	return t.groups[group]
 }
 
 // names returns the names of all that is held, in no order.
@@ -198,77 +255,4 @@ func (t *table[T]) names() []types.NamespacedName {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Collect(maps.Keys(t.held))
-}
-
-// scope is one reflector's side of a table: the names that it covers.
-type scope[T object] struct {
-	table  *table[T]
-	covers func(types.NamespacedName) bool
-	listed func() // called after each Replace
-	past   *past
-}
-
-var (
-	_ cache.TransformingStore      = (*scope[*metav1.PartialObjectMetadata])(nil)
-	_ cache.ResourceVersionUpdater = (*scope[*metav1.PartialObjectMetadata])(nil)
-)
-
-// Add, Update, Delete, Replace and Resync are cache.ReflectorStore.
-func (s *scope[T]) Add(o any) error { return s.Update(o) }
-
-// Update takes an object that is new or changed.
-func (s *scope[T]) Update(o any) error {
-	t, ok := o.(T)
-	if !ok {
-		return fmt.Errorf("unexpected object %T", o)
-	}
-	s.past.told(versionOf(t))
-	s.table.put(t)
-	return nil
-}
-
-// Delete takes the last state of an object that is gone.
-func (s *scope[T]) Delete(o any) error {
-	t, ok := o.(T)
-	if !ok {
-		return fmt.Errorf("unexpected object %T", o)
-	}
-	s.past.told(versionOf(t))
-	s.table.drop(nameOf(t), versionOf(t))
-	return nil
-}
-
-// Replace takes a whole list.
-func (s *scope[T]) Replace(list []any, version string) error {
-	all := make([]T, 0, len(list))
-	for _, o := range list {
-		t, ok := o.(T)
-		if !ok {
-			return fmt.Errorf("unexpected object %T", o)
-		}
-		all = append(all, t)
-	}
-	if err := s.past.check(versionNumber(version)); err != nil {
-		return err
-	}
-	s.past.told(versionNumber(version))
-	s.table.replace(s.covers, all, versionNumber(version))
-	s.listed()
-	return nil
-}
-
-// UpdateResourceVersion follows each event, and is all that a bookmark does.
-func (s *scope[T]) UpdateResourceVersion(version string) { s.past.told(versionNumber(version)) }
-
-// Resync does nothing: there is no later stage that could have lost something.
-func (s *scope[T]) Resync() error { return nil }
-
-// Transformer trims objects before a list of them is complete.
-func (s *scope[T]) Transformer() cache.TransformFunc {
-	return func(o any) (any, error) {
-		if t, ok := o.(T); ok {
-			s.table.trim(t)
-		}
-		return o, nil
-	}
 }

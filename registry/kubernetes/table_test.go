@@ -1,13 +1,12 @@
 package kubernetes
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -39,15 +38,14 @@ func TestTable(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var told []string
-			table := newTable(trimService, func(s *corev1.Service) types.NamespacedName { return nameOf(s) },
-				func(name types.NamespacedName) { told = append(told, name.String()) })
+			table := newTable[*namespace](nil, func(name types.NamespacedName) { told = append(told, name.String()) })
 			for step := range strings.SplitSeq(tt.steps, "; ") {
 				told = nil
 				do(table, strings.Fields(step))
 			}
 			var got []string
 			for _, name := range table.names() {
-				got = append(got, name.String()+"="+table.get(name).ResourceVersion)
+				got = append(got, name.String()+"="+fmt.Sprint(table.get(name).version))
 			}
 			slices.Sort(got)
 			slices.Sort(told)
@@ -61,8 +59,28 @@ func TestTable(t *testing.T) {
 	}
 }
 
-func do(table *table[*corev1.Service], words []string) {
-	var all []*corev1.Service
+// tableAfter is a table after some steps.
+func tableAfter(steps string) *table[*namespace] {
+	table := newTable[*namespace](nil, func(types.NamespacedName) {})
+	for step := range strings.SplitSeq(steps, "; ") {
+		do(table, strings.Fields(step))
+	}
+	return table
+}
+
+// listed reads name=version pairs.
+func listed(text string) map[types.NamespacedName]uint64 {
+	all := map[types.NamespacedName]uint64{}
+	for _, o := range tableAfter("list " + text).held {
+		all[o.name] = o.version
+	}
+	return all
+}
+
+func inA(name types.NamespacedName) bool { return name.Namespace == "a" }
+
+func do(table *table[*namespace], words []string) {
+	var all []*namespace
 	version := uint64(0)
 	for _, w := range words[1:] {
 		if rv, ok := strings.CutPrefix(w, "@"); ok {
@@ -71,16 +89,18 @@ func do(table *table[*corev1.Service], words []string) {
 		}
 		name, rv, _ := strings.Cut(w, "=")
 		ns, name, _ := strings.Cut(name, "/")
-		all = append(all, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name, ResourceVersion: rv}})
+		all = append(all, &namespace{id{types.NamespacedName{Namespace: ns, Name: name}, versionNumber(rv)}})
 	}
 	switch words[0] {
 	case "put":
 		table.put(all[0])
 	case "drop":
-		table.drop(nameOf(all[0]), versionOf(all[0]))
+		table.drop(all[0].name, all[0].version)
 	case "bury":
-		table.bury(nameOf(all[0]), versionOf(all[0]))
+		table.bury(all[0].name, all[0].version)
 	case "list":
-		table.replace(func(name types.NamespacedName) bool { return name.Namespace == "a" }, all, version)
+		table.replace(inA, all, version)
+	case "keep":
+		table.keepGone(true)
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"sync"
 
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/isthmus-dns/isthmus/catalog"
@@ -54,9 +52,10 @@ type view struct {
 	identity catalog.Identity
 	taken    []string // namespaces that are taken to exist
 
-	services   *table[*corev1.Service]
-	slices     *table[*discoveryv1.EndpointSlice]
-	namespaces *table[*corev1.Namespace]
+	keeper     keeper
+	services   *table[*service]
+	slices     *table[*slice]
+	namespaces *table[*namespace]
 	pods       []*podTable // one of each reflector; none unless asked for
 	health     *health
 
@@ -77,9 +76,10 @@ func newView(s *server, feed *catalog.Feed, lost func(error)) *view {
 		dirty: groups{}, moved: groups{}, wake: make(chan struct{}, 1),
 		reported: map[types.NamespacedName]catalog.Ref{}, refused: s.refused,
 	}
-	v.services = newTable(trimService, func(s *corev1.Service) types.NamespacedName { return nameOf(s) }, v.noteService)
-	v.slices = newTable(trimSlice, serviceOf, v.noteService)
-	v.namespaces = newTable(trimNamespace, func(ns *corev1.Namespace) types.NamespacedName { return nameOf(ns) }, v.noteNamespace)
+	v.keeper = keeper{owner: s.owner, texts: new(kubeobject.Texts)}
+	v.services = newTable[*service](nil, v.noteService)
+	v.slices = newTable(func(s *slice) types.NamespacedName { return s.of }, v.noteService)
+	v.namespaces = newTable[*namespace](nil, v.noteNamespace)
 	v.health = newHealth(feed)
 	if s.takesNamespaces() {
 		v.taken = s.conf.namespaces
@@ -220,7 +220,12 @@ func (v *view) build(name types.NamespacedName) *catalog.Service {
 		v.refuseLocked(name, nil)
 		return nil
 	}
-	out, err := kubeobject.Decode(svc, v.slices.of(name))
+	of := v.slices.of(name)
+	parts := make([]*kubeobject.Part, len(of))
+	for i, s := range of {
+		parts[i] = s.part
+	}
+	out, err := svc.head.Join(parts)
 	v.refuseLocked(name, err)
 	return out
 }

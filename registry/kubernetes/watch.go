@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 
 	"github.com/isthmus-dns/isthmus/catalog"
@@ -21,10 +22,13 @@ import (
 // server is one API server, opened for reading and, if owner is not "", for
 // that owner to write to.
 type server struct {
-	conf   *config
-	client kubernetes.Interface
-	owner  string
-	log    *slog.Logger
+	conf     *config
+	client   kubernetes.Interface
+	metadata metadata.Interface // of names and versions alone
+	owner    string
+	log      *slog.Logger
+	pace     pace
+	recorder recorder
 
 	refused  groups    // of whichever Watch is running
 	doubtful sync.Once // warns of the identity

@@ -163,7 +163,7 @@ func (s *server) create(ctx context.Context, want *corev1.Service) (*stored, err
 // as the view shows it, or else as the server does.
 func (s *server) read(ctx context.Context, svc *catalog.Service) (*stored, error) {
 	var have *stored
-	s.withView(func(v *view) { have = v.stored(named(svc.Key), s.owner) })
+	s.withView(func(v *view) { have = v.stored(named(svc.Key)) })
 	if have == nil || have.version() != svc.Version {
 		var err error
 		if have, err = s.readLive(ctx, named(svc.Key)); err != nil {
@@ -203,16 +203,16 @@ func (s *server) readLive(ctx context.Context, name types.NamespacedName) (*stor
 	return have, nil
 }
 
-// stored returns what the tables hold of a mirror, or nil.
-func (v *view) stored(name types.NamespacedName, owner string) *stored {
+// stored returns what the tables hold of a mirror that is ours, or nil.
+func (v *view) stored(name types.NamespacedName) *stored {
 	svc := v.services.get(name)
-	if svc == nil {
+	if svc == nil || svc.whole == nil {
 		return nil
 	}
-	have := &stored{service: svc, slices: map[string]*discoveryv1.EndpointSlice{}}
+	have := &stored{service: svc.whole, slices: map[string]*discoveryv1.EndpointSlice{}}
 	for _, slice := range v.slices.of(name) {
-		if kubeobject.OwnsSlice(owner, slice) {
-			have.slices[slice.Name] = slice
+		if slice.whole != nil {
+			have.slices[slice.whole.Name] = slice.whole
 		}
 	}
 	return have
@@ -299,7 +299,7 @@ func onlyIf(o metav1.Object) metav1.DeleteOptions {
 
 // tookService lets the view show what the server answered.
 func (s *server) tookService(svc *corev1.Service) {
-	s.withView(func(v *view) { v.services.put(svc.DeepCopy()) })
+	s.withView(func(v *view) { v.services.put(v.keeper.service(svc.DeepCopy())) })
 }
 
 // outcome turns an error of a write into one that callers branch on. A write

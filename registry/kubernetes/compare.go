@@ -1,0 +1,117 @@
+package kubernetes
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// pace is how often what is known is compared with what the server holds.
+type pace struct {
+	every time.Duration // on average
+	grace time.Duration // for a watch to tell what a list showed
+}
+
+// paceOf is slower for the many that only read.
+func paceOf(owner string) pace {
+	if owner == "" {
+		return pace{every: 30 * time.Minute, grace: 2 * time.Second}
+	}
+	return pace{every: 5 * time.Minute, grace: 2 * time.Second}
+}
+
+// pageSize is how many objects are asked for at a time.
+const pageSize = 500
+
+// compared is a store that can tell what a watch has not told it.
+type compared interface {
+	// differing counts the objects of which less is known than a list of all
+	// of them at version shows.
+	differing(listed map[types.NamespacedName]uint64, version uint64) int
+	// relist takes the objects that list visits, and no others, for what the
+	// server holds at the version that list returns, beside a watch that goes
+	// on.
+	relist(list func(each func(metav1.Object)) (version uint64, err error)) error
+}
+
+// compare compares what the watches told with what the server holds, again and
+// again until ctx ends. That the server is there is for others to see.
+func (s *server) compare(ctx context.Context, v *view, sources []source) {
+	for pause(ctx, s.pace.every*3/4+rand.N(s.pace.every/2)) {
+		for _, src := range sources {
+			if src.heads == nil || !src.past.begun() {
+				continue
+			}
+			if missed, err := s.compareOnce(ctx, src); err == nil && missed > 0 {
+				v.feed.Missed(missed)
+				s.log.Warn("the watch had missed changes, listed again", "watch", src.name, "records", missed)
+			}
+		}
+	}
+}
+
+// compareOnce lists the names and versions of all objects of src and, if the
+// watch does not tell of what differs in time, lists the objects themselves. It
+// returns how many were missed.
+func (s *server) compareOnce(ctx context.Context, src source) (missed int, err error) {
+	known := src.into.(compared)
+	listed := map[types.NamespacedName]uint64{}
+	version, err := pages(ctx, src.heads, func(o metav1.Object) { listed[nameOf(o)] = versionOf(o) })
+	if err != nil || known.differing(listed, version) == 0 || !pause(ctx, s.pace.grace) {
+		return 0, err
+	}
+	if missed = known.differing(listed, version); missed == 0 {
+		return 0, nil
+	}
+	return missed, known.relist(func(each func(metav1.Object)) (uint64, error) { return pages(ctx, src.list, each) })
+}
+
+// pages lists all that list has, as it is now, one page at a time.
+func pages(ctx context.Context, list func(context.Context, metav1.ListOptions) (runtime.Object, error), each func(metav1.Object)) (version uint64, err error) {
+	for o := (metav1.ListOptions{Limit: pageSize}); ; {
+		page, err := onePage(ctx, list, o)
+		if err != nil {
+			return 0, err
+		}
+		about, err := meta.ListAccessor(page)
+		if err != nil {
+			return 0, err
+		}
+		err = meta.EachListItem(page, func(item runtime.Object) error {
+			o, err := meta.Accessor(item)
+			if err == nil {
+				each(o)
+			}
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		if o.Continue = about.GetContinue(); o.Continue == "" {
+			return versionNumber(about.GetResourceVersion()), nil
+		}
+	}
+}
+
+func onePage(ctx context.Context, list func(context.Context, metav1.ListOptions) (runtime.Object, error), o metav1.ListOptions) (runtime.Object, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	return list(ctx, o)
+}
+
+// pause waits for d and returns true, or false when ctx ends.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
