@@ -48,9 +48,6 @@ func consulMirrors(ctx context.Context, b *bench) (all []figure, err error) {
 		return nil, err
 	}
 	resident, peak, err := l.memory()
-	if err == nil {
-		err = b.heaps(ctx, "consul", l.kept)
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -28,9 +28,6 @@ func startAndMemory(ctx context.Context, b *bench) (all []figure, err error) {
 		return nil, err
 	}
 	resident, peak, err := l.memory()
-	if err == nil {
-		err = b.heaps(ctx, "memory", l.kept)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -54,9 +51,7 @@ func (l *lives) live(ctx context.Context, b *bench, s side, keep bool, extra ...
 	if err != nil {
 		return err
 	}
-	d, err := b.start(ctx, setting{
-		side: s, chain: bare, kubeconfig: b.world.kube.Kubeconfig(), extra: extra, profiled: b.profiles != "",
-	}, queries[0])
+	d, err := b.start(ctx, setting{side: s, chain: bare, kubeconfig: b.world.kube.Kubeconfig(), extra: extra}, queries[0])
 	if err != nil {
 		return err
 	}

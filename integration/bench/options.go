@@ -20,7 +20,7 @@ type options struct {
 	only     selection
 	json     bool
 	dir      string   // of the world's data; empty: a temporary one
-	profiles string   // folder for profiles; empty: none
+	profiles string   // folder for CPU profiles; empty: none
 	given    programs // instead of those that would be built
 }
 
@@ -44,7 +44,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	f.StringVar(&only, "only", "", "only `ROW,...`, as the table calls them: clusterip, or clusterip/bare")
 	f.StringVar(&format, "o", "table", "print a `FORMAT`: table or json")
 	f.StringVar(&o.dir, "dir", "", "keep the API server's data in `DIR` and begin with what is there (default: a temporary one)")
-	f.StringVar(&o.profiles, "profiles", "", "keep a CPU profile of each server in each row, and heaps of the rows of memory, in `DIR`")
+	f.StringVar(&o.profiles, "profiles", "", "after each row, keep a CPU profile of each server in `DIR`")
 	f.StringVar(&oursPath, "ours", "", "measure the CoreDNS at `PATH` as ours (default: build this tree's)")
 	f.StringVar(&stockPath, "stock", "", "measure the CoreDNS at `PATH` as stock (default: build the pinned one)")
 	if err := f.Parse(args); err != nil {

@@ -33,33 +33,7 @@ func (b *bench) profile(ctx context.Context, r queryRow, c chain, running fleet,
 }
 
 func fetchProfile(ctx context.Context, port, seconds int, path string) error {
-	return keep(ctx, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", local(port), seconds), path)
-}
-
-// heaps keeps what the first server of each side holds, and what it ever
-// allocated, under the name of a row; if people asked for profiles.
-func (b *bench) heaps(ctx context.Context, row string, running []*started) error {
-	if b.profiles == "" {
-		return nil
-	}
-	seen := map[side]bool{}
-	for _, d := range running {
-		if seen[d.side] {
-			continue
-		}
-		seen[d.side] = true
-		path := filepath.Join(b.profiles, fmt.Sprintf("%s-%s.heap", row, d.side))
-		if err := keep(ctx, "http://"+local(d.ports.pprof)+"/debug/pprof/heap", path); err != nil {
-			return fmt.Errorf("profile %s: %w", d.side, err)
-		}
-		b.log("kept " + path)
-	}
-	return nil
-}
-
-// keep writes what is at url to a file.
-func keep(ctx context.Context, url, path string) error {
-	body, err := fetch(ctx, url)
+	body, err := fetch(ctx, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", local(port), seconds))
 	if err != nil {
 		return err
 	}

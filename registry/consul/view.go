@@ -23,6 +23,7 @@ type view struct {
 	synced  bool                         // the feed had its Replace
 	names   map[string]seen              // by name in lower case
 	records map[string]map[string]record // by owners' nodes and ids
+	bare    bare                         // the records of mirrors that the feed keeps bare
 	tickets map[string]uint64
 	mine    map[string]string // versions of mirrors that this one wrote, as last known; outlives a Watch
 	dirty   map[string]bool   // to be read again, whatever their index says
@@ -50,6 +51,7 @@ func (v *view) begin(feed *catalog.Feed) <-chan struct{} {
 	v.feed, v.synced = feed, false
 	v.names, v.records = map[string]seen{}, map[string]map[string]record{}
 	v.dirty = map[string]bool{}
+	v.bare = newBare()
 	v.kick = make(chan struct{}, 1)
 	return v.kick
 }
@@ -91,6 +93,10 @@ func (v *view) replace(all map[string]answer) (stale []string) {
 	v.refuseLocked(v.refused, refused)
 	v.feed.Replace(services)
 	v.synced = true
+	v.bare = newBare()
+	for name := range all {
+		v.bareLocked(name)
+	}
 	return nil
 }
 
@@ -110,6 +116,9 @@ func (v *view) apply(all []answer) {
 	}
 	if len(set)+len(gone) > 0 {
 		v.feed.Update(set, gone)
+	}
+	for _, a := range all {
+		v.bareLocked(a.name)
 	}
 }
 
@@ -315,15 +324,18 @@ func (v *view) compare(node string, list []*api.AgentService, dirty map[string]b
 	there := map[string]bool{}
 	for _, s := range list {
 		there[s.ID] = true
-		if r, known := v.records[node][s.ID]; !known || r.index != s.ModifyIndex {
-			dirty[keyName(s.Service)] = true
-			dirty[r.name] = true
+		r, known := v.records[node][s.ID]
+		if known && r.index == s.ModifyIndex || v.bare.has(node, s.ID, s.ModifyIndex) {
+			continue
 		}
+		dirty[keyName(s.Service)] = true
+		dirty[r.name] = true
 	}
 	for id, r := range v.records[node] {
 		if !there[id] {
 			dirty[r.name] = true
 		}
 	}
+	v.bare.keep(node, there)
 	delete(dirty, "")
 }
