@@ -1,8 +1,8 @@
 package differential
 
 import (
-	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -235,118 +235,7 @@ func (d *dispute) chain() (records []string, end string) {
 	}
 }
 
-// Nameservers. The stock plugin takes the names of the services that have an
-// address of its host among their endpoints, else ns.dns.ZONE, with all of the
-// host's addresses but those of loopback.
-
-func (d *dispute) isNameserver() bool {
-	return len(d.labels) == 0 && d.typ == dns.TypeNS ||
-		slices.Equal(d.labels, []string{"ns", "dns"}) && (d.typ == dns.TypeA || d.typ == dns.TypeAAAA)
-}
-
-// nameserver is what the stock plugin says to the question in lower case.
-func (d *dispute) nameserver() answer { return d.stockSays(d.name, d.typ) }
-
-func (d *dispute) boundServer() bool {
-	ns := d.name + " " + d.ttl() + " in ns ns.dns." + d.name
-	return d.isNameserver() && d.v.bind != "" && d.nameserver().is(d.nodata()) &&
-		d.ours.is(answer{flags: d.nodata().flags, answer: []string{ns}})
-}
-
-// ttl is that of the variant's records, which its SOA records tell, too.
-func (d *dispute) ttl() string {
-	data := strings.Fields(d.nodata().ns[0])
-	return data[len(data)-1]
-}
-
-func (d *dispute) linkLocal() bool {
-	if !d.isNameserver() {
-		return false
-	}
-	told := func(all []string) []string {
-		return slices.DeleteFunc(slices.Clone(all), func(r string) bool {
-			aaaa, is := parseRR(r).(*dns.AAAA)
-			return is && aaaa.AAAA.IsLinkLocalUnicast()
-		})
-	}
-	want := d.nameserver()
-	want.answer, want.extra = told(want.answer), told(want.extra)
-	if len(want.answer) == 0 {
-		want = d.nodata()
-	}
-	return !want.is(d.nameserver()) && d.ours.is(want)
-}
-
-func (d *dispute) reverseServer() bool {
-	if !d.isNameserver() || !isReverseZone(d.zone) || len(d.labels) > 0 {
-		return false
-	}
-	moved := func(all []string) []string {
-		var out []string
-		for _, r := range all {
-			out = append(out, strings.ReplaceAll(r, ".svc."+d.zone, ".svc."+mainZone))
-		}
-		slices.Sort(out)
-		return out
-	}
-	want := d.nameserver()
-	want.answer, want.extra = moved(want.answer), moved(want.extra)
-	return !want.is(d.nameserver()) && d.ours.is(want)
-}
-
-// hiddenServer: the service that would be named is not served, so the zone's
-// own name is, with the addresses of the host.
-func (d *dispute) hiddenServer() bool {
-	if !d.isNameserver() || !d.denies("kube-dns.kube-system.svc."+mainZone, dns.TypeA) {
-		return false
-	}
-	stock := d.nameserver()
-	told := strings.Contains(strings.Join(stock.answer, "\n"), "kube-dns.kube-system") || len(d.labels) > 0 && len(stock.answer) > 0
-	own := "ns.dns." + d.zone
-	for _, r := range slices.Concat(d.ours.answer, d.ours.extra) {
-		switch rr := parseRR(r).(type) {
-		case *dns.NS:
-			told = told && rr.Ns == own
-		case *dns.A:
-			told = told && rr.Hdr.Name == own && isOurAddr(rr.A.String())
-		case *dns.AAAA:
-			told = told && rr.Hdr.Name == own && isOurAddr(rr.AAAA.String())
-		default:
-			return false
-		}
-	}
-	return told && d.ours.rcode == dns.RcodeSuccess && (len(d.ours.answer) > 0 || d.ours.is(d.nodata()))
-}
-
-func isOurAddr(text string) bool {
-	a, err := netip.ParseAddr(text)
-	return err == nil && slices.Contains(hostAddrs(), a)
-}
-
-func (d *dispute) searchedServer() bool {
-	return len(d.labels) > 2 && strings.HasPrefix(d.name, "ns.dns."+d.zone) && d.ours.is(d.denial())
-}
-
-// takenSpace: a namespace that is configured and not there is empty, and any
-// address in it is a pod's, as in one that is there.
-func (d *dispute) takenSpace() bool {
-	n := len(d.labels)
-	if n < 2 || d.labels[n-2] != nowhere || !slices.Contains(d.v.namespaces, nowhere) || !d.stock.is(d.denial()) {
-		return false
-	}
-	there := strings.Join(d.labels[:n-2], ".") + ".alpha.pod." + d.zone
-	switch {
-	case n == 2:
-		return d.ours.is(d.nodata())
-	case n > 3 || d.labels[2] != "pod" || d.denies(there, dns.TypeA):
-		return false
-	case d.typ == dns.TypeSRV:
-		return d.ours.is(d.nodata())
-	}
-	want := d.stockSays(there, d.typ)
-	var here []string
-	for _, r := range want.answer {
-		here = append(here, strings.Replace(r, there, d.name, 1))
-	}
-	return d.ours.is(want.with(here))
+// String shows the dispute for people.
+func (d *dispute) String() string {
+	return "stock: " + d.stock.String() + "\nours:  " + d.ours.String() + "\nvariant " + d.v.name + ", labels " + strconv.Quote(strings.Join(d.labels, " "))
 }

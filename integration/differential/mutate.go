@@ -175,6 +175,9 @@ func (m *maker) endpoint(v6 bool) discoveryv1.Endpoint {
 	if v6 {
 		addr = fmt.Sprintf("fd00:10:244::16:%x", n)
 	}
+	if m.rng.IntN(4) == 0 {
+		addr = lonely(m.rng.IntN(16), v6)
+	}
 	words := []string{m.pick("", "", "", "unready", "terminating", "unknown")}
 	if m.rng.IntN(3) == 0 {
 		words = append(words, "host="+m.pick("one", "two", "three"))
@@ -182,6 +185,15 @@ func (m *maker) endpoint(v6 bool) discoveryv1.Endpoint {
 	// An address is of one zone and of one pod.
 	words = append(words, [][]string{nil, {"zone=eu-1a"}, {"zone=EU-1b", fmt.Sprintf("pod=p-%d", n)}, {"zone=eu.west", "pod=" + longLabel("p") + "-too-long"}}[n%4]...)
 	return at(addr, words...)
+}
+
+// lonely are addresses that nothing else is near, so that what leads to them
+// comes and goes with them.
+func lonely(n int, v6 bool) string {
+	if v6 {
+		return fmt.Sprintf("fd01:%x::1", n+1)
+	}
+	return fmt.Sprintf("10.%d.7.1", 200+n)
 }
 
 // flip makes a ready endpoint unready, or the other way round.

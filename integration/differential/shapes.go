@@ -87,7 +87,7 @@ func shapes() []shape {
 		{"reverse service", func(n *namer) string { return n.reverse(n.serviceAddr()) }},
 		{"reverse endpoint", func(n *namer) string { return n.reverse(n.endpointAddr()) }},
 		{"reverse absent", func(n *namer) string {
-			return n.reverse(n.pick("10.9.9.9", "10.96.200.1", "192.0.2.77", "fd00::9", "2001:db8::1"))
+			return n.reverse(n.pick("10.9.9.9", "10.96.200.1", "192.0.2.77", "fd00::9", "2001:db8::1", lonely(n.rng.IntN(16), n.rng.IntN(2) == 0)))
 		}},
 		{"reverse part", (*namer).part},
 		{"reverse zone", func(n *namer) string { return n.pick(zone4, zone6) }},
@@ -223,7 +223,8 @@ func (n *namer) endpointAddr() string {
 
 // part cuts labels off the front of a reverse name.
 func (n *namer) part() string {
-	name := n.reverse(n.pick(n.serviceAddr(), n.endpointAddr(), "10.9.9.9", "2001:db8::1"))
+	alone := lonely(n.rng.IntN(16), n.rng.IntN(2) == 0)
+	name := n.reverse(n.pick(n.serviceAddr(), n.endpointAddr(), alone, alone, "10.9.9.9", "2001:db8::1"))
 	labels := dns.SplitDomainName(name)
 	cut := 1 + n.rng.IntN(len(labels)-3)
 	return strings.Join(labels[cut:], ".") + "."

@@ -118,33 +118,53 @@ func TestExplain(t *testing.T) {
 	nodata := answer{flags: " aa", ns: []string{soa}}
 	holds := func(records ...string) answer { return answer{flags: " aa", answer: records} }
 	a := func(name string) string { return name + " 30 in a 10.96.1.1" }
+	const reverse = "1.1.244.10.in-addr.arpa."
+	pointer := func(to string) string { return reverse + " 30 in ptr " + to + "." + mainZone }
+	srv := func(weight int) string {
+		return fmt.Sprintf("a.alpha.svc.cluster.local. 30 in srv 0 %d 80 10-244-1-1.a.alpha.svc.cluster.local.", weight)
+	}
 	for _, tt := range []struct {
 		name        string
 		typ         uint16
 		stock, ours answer
 		others      map[string]answer
 		want        string // the row, "" for none
+		world       []object
 	}{
-		{"alpha.svc", dns.TypeTXT, nxdomain, nodata, map[string]answer{"alpha.svc A": nodata}, "existence"},
-		{"alpha.svc", dns.TypeTXT, nxdomain, nodata, nil, ""},
-		{"alpha.svc", dns.TypeAAAA, nxdomain, nodata, map[string]answer{"alpha.svc A": nodata}, ""},
-		{"x", dns.TypeSOA, nodata, nxdomain, nil, "existence"},
-		{"x", dns.TypeSOA, nodata, nxdomain, map[string]answer{"x A": nodata}, ""},
-		{"dns", dns.TypeA, nxdomain, nodata, nil, "branch"},
-		{"dns", dns.TypeA, nxdomain, holds(a("dns.cluster.local.")), nil, ""},
-		{"_tcp.web.alpha.svc", dns.TypeA, nxdomain, nodata, map[string]answer{"_._tcp.web.alpha.svc A": holds("x")}, "branch"},
-		{"_tcp.web.alpha.svc", dns.TypeA, nxdomain, nodata, nil, ""},
-		{"web.alpha.svc", dns.TypeA, nxdomain, holds(a("web.alpha.svc.cluster.local.")), nil, ""},
-		{"web.alpha.svc", dns.TypeA, holds(a("web.alpha.svc.cluster.local.")), nodata, nil, ""},
-		{"x.1-2-3-4.alpha.pod", dns.TypeA, holds(a("x")), nxdomain, map[string]answer{"1-2-3-4.alpha.pod A": holds("x")}, "below pod"},
-		{"1-2-3-4.alpha.pod", dns.TypeA, holds(a("x")), nxdomain, map[string]answer{"1-2-3-4.alpha.pod A": holds("x")}, ""},
+		{"alpha.svc", dns.TypeTXT, nxdomain, nodata, map[string]answer{"alpha.svc A": nodata}, "existence", nil},
+		{"alpha.svc", dns.TypeTXT, nxdomain, nodata, nil, "", nil},
+		{"alpha.svc", dns.TypeAAAA, nxdomain, nodata, map[string]answer{"alpha.svc A": nodata}, "", nil},
+		{"x", dns.TypeSOA, nodata, nxdomain, nil, "existence", nil},
+		{"x", dns.TypeSOA, nodata, nxdomain, map[string]answer{"x A": nodata}, "", nil},
+		{"dns", dns.TypeA, nxdomain, nodata, nil, "branch", nil},
+		{"dns", dns.TypeA, nxdomain, holds(a("dns.cluster.local.")), nil, "", nil},
+		{"_tcp.web.alpha.svc", dns.TypeA, nxdomain, nodata, map[string]answer{"_._tcp.web.alpha.svc A": holds("x")}, "branch", nil},
+		{"_tcp.web.alpha.svc", dns.TypeA, nxdomain, nodata, nil, "", nil},
+		{"web.alpha.svc", dns.TypeA, nxdomain, holds(a("web.alpha.svc.cluster.local.")), nil, "", nil},
+		{"web.alpha.svc", dns.TypeA, holds(a("web.alpha.svc.cluster.local.")), nodata, nil, "", nil},
+		{"x.1-2-3-4.alpha.pod", dns.TypeA, holds(a("x")), nxdomain, map[string]answer{"1-2-3-4.alpha.pod A": holds("x")}, "below pod", nil},
+		{"1-2-3-4.alpha.pod", dns.TypeA, holds(a("x")), nxdomain, map[string]answer{"1-2-3-4.alpha.pod A": holds("x")}, "", nil},
 		{"out.alpha.svc", dns.TypeTXT, nodata, holds("out.alpha.svc.cluster.local. 30 in cname host.example."),
-			map[string]answer{"out.alpha.svc CNAME": holds("out.alpha.svc.cluster.local. 30 in cname host.example.")}, "alias"},
+			map[string]answer{"out.alpha.svc CNAME": holds("out.alpha.svc.cluster.local. 30 in cname host.example.")}, "alias", nil},
 		{"out.alpha.svc", dns.TypeTXT, nodata, holds("out.alpha.svc.cluster.local. 30 in cname other.example."),
-			map[string]answer{"out.alpha.svc CNAME": holds("out.alpha.svc.cluster.local. 30 in cname host.example.")}, ""},
+			map[string]answer{"out.alpha.svc CNAME": holds("out.alpha.svc.cluster.local. 30 in cname host.example.")}, "", nil},
+		{reverse, dns.TypePTR, holds(pointer("gone.alpha.svc")), nxdomain, nil, "reverse name of nothing", nil},
+		{reverse, dns.TypePTR, holds(pointer("gone.alpha.svc")), nxdomain, map[string]answer{"gone.alpha.svc A": nodata}, "", nil},
+		{reverse, dns.TypeA, nxdomain, nodata, map[string]answer{reverse + " PTR": holds("x")}, "reverse name, other type", nil},
+		{reverse, dns.TypeA, nxdomain, nodata, nil, "", nil},
+		{"a.alpha.svc", dns.TypeSRV, holds(srv(50)), holds(srv(100)), nil, "weight",
+			[]object{headless("alpha", "a"), slice("alpha", "a-1", "a", []string{"http:80/TCP"}, at("10.244.1.1")), slice("alpha", "a-2", "a", nil, at("10.244.1.2"))}},
+		{"a.alpha.svc", dns.TypeSRV, holds(srv(50)), holds(srv(100)), nil, "",
+			[]object{headless("alpha", "a"), slice("alpha", "a-1", "a", []string{"http:80/TCP"}, at("10.244.1.1"))}},
+		{"a.alpha.svc", dns.TypeA, nxdomain, holds("a.alpha.svc.cluster.local. 30 in a 10.244.1.1"), nil, "terminating",
+			[]object{headless("alpha", "a"), slice("alpha", "a-1", "a", nil, at("10.244.1.1", "terminating"), at("10.244.1.2", "unready"))}},
+		{"a.alpha.svc", dns.TypeA, nxdomain, holds("a.alpha.svc.cluster.local. 30 in a 10.244.1.2"), nil, "",
+			[]object{headless("alpha", "a"), slice("alpha", "a-1", "a", nil, at("10.244.1.1", "terminating"), at("10.244.1.2", "unready"))}},
+		{"a.alpha.svc", dns.TypeA, nxdomain, holds("a.alpha.svc.cluster.local. 30 in a 10.244.1.2"), nil, "",
+			[]object{headless("alpha", "a"), slice("alpha", "a-1", "a", nil, at("10.244.1.2", "unready"))}},
 	} {
 		says := func(name string, typ uint16) answer {
-			if name == mainZone {
+			if name == mainZone || name == zone4 {
 				return nodata
 			}
 			if a, known := tt.others[strings.TrimSuffix(name, "."+mainZone)+" "+dns.Type(typ).String()]; known {
@@ -152,7 +172,13 @@ func TestExplain(t *testing.T) {
 			}
 			return nxdomain
 		}
-		d := &dispute{v: variants()[0], name: tt.name + "." + mainZone, typ: tt.typ, stock: tt.stock, ours: tt.ours, s: newState(), stockSays: says, oursSays: says}
+		d := &dispute{v: variants()[0], name: tt.name, typ: tt.typ, stock: tt.stock, ours: tt.ours, s: newState(), stockSays: says, oursSays: says}
+		if tt.name != reverse {
+			d.name += "." + mainZone
+		}
+		for _, o := range tt.world {
+			d.s.hold(o, false)
+		}
 		d.zone, d.labels = d.v.split(d.name)
 		w := &worker{tally: newTally()}
 		err := w.explain(d)

@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"net"
 	"strings"
+	"sync"
 
 	"github.com/miekg/dns"
 )
@@ -12,7 +13,10 @@ import (
 // upstream is the server that both sides forward to. What it says depends on
 // the question alone, and a name that it does not hold is denied in the same
 // words for every name and type, so that what fell through shows.
-type upstream struct{ udp, tcp *dns.Server }
+type upstream struct {
+	udp, tcp *dns.Server
+	running  sync.WaitGroup
+}
 
 // startUpstream listens on a port of loopback that is free over UDP and TCP.
 func startUpstream(port string) (*upstream, error) {
@@ -33,7 +37,7 @@ func startUpstream(port string) (*upstream, error) {
 	for _, s := range []*dns.Server{u.udp, u.tcp} {
 		started := make(chan struct{})
 		s.NotifyStartedFunc = func() { close(started) }
-		go func() { _ = s.ActivateAndServe() }() // ends by stop
+		u.running.Go(func() { _ = s.ActivateAndServe() }) // ends by stop
 		<-started
 	}
 	return u, nil
@@ -42,6 +46,7 @@ func startUpstream(port string) (*upstream, error) {
 func (u *upstream) stop() {
 	_ = u.udp.Shutdown()
 	_ = u.tcp.Shutdown()
+	u.running.Wait()
 }
 
 func serveUpstream(w dns.ResponseWriter, r *dns.Msg) {
