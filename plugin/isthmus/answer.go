@@ -124,7 +124,7 @@ func (v *view) apex(z int, typ uint16) answer {
 }
 
 func (v *view) service(q query, name string, typ uint16) answer {
-	e, _ := v.entries.Get(q.key)
+	e := v.at(q)
 	if e == nil {
 		return v.absent(q.key.Namespace)
 	}
@@ -136,7 +136,7 @@ func (v *view) service(q query, name string, typ uint16) answer {
 		return answer{rrset: v.srv(e, q.zone)}
 	case q.kind == kindService:
 		return ofType(typ)(r.a, r.aaaa)
-	case r.cname != nil:
+	case r.cname != nil && len(e.names) == 0:
 		return v.absent(q.key.Namespace)
 	case q.kind == kindPort:
 		return v.port(e, q, name, typ)
@@ -204,8 +204,8 @@ func (b *builder) has(keep portFilter) bool {
 }
 
 func (v *view) builder(e *entry, z int) builder {
-	n := v.conf.naming
-	return builder{naming: n, ttl: n.ttlOf(e.svc), name: v.nameOf(e, z), svc: e.svc, ready: v.conf.ready(e.svc)}
+	n := v.conf.namingIn(v.conf.zones[z])
+	return builder{naming: n, ttl: n.ttlOf(e.svc), name: v.nameOf(e, z), svc: e.svc, names: e.names, ready: v.conf.ready(e.svc)}
 }
 
 // nameOf returns the service's own name.
@@ -245,7 +245,7 @@ func (v *view) aliasAt(q query) dns.RR {
 	if q.kind != kindService {
 		return nil
 	}
-	e, _ := v.entries.Get(q.key)
+	e := v.at(q)
 	if e == nil {
 		return nil
 	}
@@ -256,21 +256,27 @@ func (v *view) aliasAt(q query) dns.RR {
 }
 
 func (v *view) reverse(q query, name string, typ uint16) answer {
-	known := false
-	if q.kind == kindNet {
-		_, known = v.nets.Get(q.net)
-	} else {
-		_, known = v.byAddr.Get(q.net.Addr())
-	}
+	z := v.conf.zones[q.zone]
+	known := z.apex == "" && v.has(q.net) || z.external && v.outside.has(q.net)
 	switch {
 	case known && q.kind == kindNet:
 		return answer{}
 	case known:
-		return holds(typ, dns.TypePTR, func() []dns.RR { return v.ptr(name, q.net.Addr()) })
+		return holds(typ, dns.TypePTR, func() []dns.RR { return v.ptrIn(z, name, q.net.Addr()) })
 	case v.snap.PendingAddr():
 		return answer{rcode: dns.RcodeServerFailure}
 	}
 	return answer{rcode: dns.RcodeNameError}
+}
+
+// ptrIn returns the names that an address has in the reverse zone z.
+func (v *view) ptrIn(z zone, owner string, addr netip.Addr) []dns.RR {
+	if z.external {
+		if rrs := v.frontPTR(owner, addr); len(rrs) > 0 || z.apex != "" {
+			return rrs
+		}
+	}
+	return v.ptr(owner, addr)
 }
 
 // ptr returns the names of the services that have the address; where there is

@@ -1,6 +1,9 @@
 package isthmus
 
-import "github.com/miekg/dns"
+import (
+	"github.com/coredns/coredns/plugin/pkg/fall"
+	"github.com/miekg/dns"
+)
 
 // CacheBypassZones implements cache.ZoneBypasser: the zones whose answers are
 // all ours, so that *cache* can add nothing to them but age. A zone with names
@@ -9,7 +12,7 @@ import "github.com/miekg/dns"
 func (p *Isthmus) CacheBypassZones() []string {
 	var all []string
 	for _, z := range p.conf.zones {
-		if !z.reverse && !p.conf.fallsWithin(z.name) {
+		if !z.reverse && !fallsWithin(p.conf.fallOf(z), z.name) {
 			all = append(all, z.name)
 		}
 	}
@@ -18,8 +21,8 @@ func (p *Isthmus) CacheBypassZones() []string {
 
 // fallsWithin reports whether an absent name in zone may go on to the next
 // plugin.
-func (c *config) fallsWithin(zone string) bool {
-	for _, f := range c.fall.Zones {
+func fallsWithin(through fall.F, zone string) bool {
+	for _, f := range through.Zones {
 		if dns.IsSubDomain(zone, f) || dns.IsSubDomain(f, zone) {
 			return true
 		}

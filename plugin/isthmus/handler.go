@@ -46,7 +46,7 @@ func (p *Isthmus) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	}
 	v := p.views.newest.Load()
 	a := v.answer(q, lower, asked.Qtype)
-	if a.rcode == dns.RcodeNameError && !a.chased && p.conf.fallsThrough(lower) {
+	if a.rcode == dns.RcodeNameError && !a.chased && p.conf.passesOn(p.conf.zones[q.zone], lower) {
 		return plugin.NextOrFailure(name, p.Next, ctx, w, r)
 	}
 	m := newReply(r, a, lower)

@@ -29,6 +29,7 @@ type config struct {
 	trust          []string
 	require        []catalog.Origin
 	registries     []registry.Config
+	external       *external                        // nil: no zone is
 	stanzas        map[catalog.Origin]stanza.Stanza // what the registries were read from
 	search         []string                         // the host's search path, for autopath
 	locals         []netip.Addr                     // addresses that the server is reached at; known once it starts
@@ -105,17 +106,21 @@ func options() map[string]option {
 func notYet() []string {
 	return []string{
 		"multicluster",
-		"allow", "domain", "external", "prefer_zone", "snapshot", "zookeeper",
+		"allow", "domain", "prefer_zone", "snapshot", "zookeeper",
 	}
 }
 
-func setTTL(c *config, s stanza.Stanza) error {
+func setTTL(c *config, s stanza.Stanza) (err error) {
+	c.ttl, err = readTTL(s)
+	return err
+}
+
+func readTTL(s stanza.Stanza) (uint32, error) {
 	n, err := strconv.Atoi(s.Args()[0])
 	if err != nil || n < 0 || n > maxTTL {
-		return s.Errorf("ttl %q is not a number from 0 to %d", s.Args()[0], maxTTL)
+		return 0, s.Errorf("ttl %q is not a number from 0 to %d", s.Args()[0], maxTTL)
 	}
-	c.ttl = uint32(n)
-	return nil
+	return uint32(n), nil
 }
 
 func setIgnore(c *config, s stanza.Stanza) error {
@@ -196,6 +201,9 @@ func (p *parser) line(s stanza.Stanza) error {
 		if t.Name == word {
 			return p.open(t, s)
 		}
+	}
+	if word == "external" {
+		return p.external(s)
 	}
 	if slices.Contains(notYet(), word) {
 		return s.Errorf("%q is not supported by this version", word)

@@ -44,8 +44,10 @@ type query struct {
 
 // zone is one zone that is served.
 type zone struct {
-	name    string // lower case, fully qualified
-	reverse bool
+	name     string // lower case, fully qualified
+	reverse  bool
+	external bool   // services are found here by their addresses outside of the cluster
+	apex     string // label of its servers, if it is an external zone only
 }
 
 // zones are all that are served.
@@ -54,7 +56,7 @@ type zones []zone
 func newZones(names []string) zones {
 	zs := make(zones, len(names))
 	for i, n := range names {
-		zs[i] = zone{n, isReverse(n)}
+		zs[i] = zone{name: n, reverse: isReverse(n)}
 	}
 	return zs
 }
@@ -70,7 +72,7 @@ func (z zone) below(name string) string {
 // primary is the zone that names in PTR records end in.
 func (zs zones) primary() int {
 	for i, z := range zs {
-		if !z.reverse {
+		if !z.reverse && !z.external {
 			return i
 		}
 	}
@@ -122,10 +124,13 @@ func (zs zones) schema(name string, z int, labels []string, n int) query {
 	switch {
 	case n == 0:
 		q.kind = kindApex
+	case q.servers(labels, n, zs[z].apex):
 	case isReverse(name):
-		if q.reverse(name); q.kind == kindNone {
+		if q.reverse(name); q.kind == kindNone && zs[z].apex == "" {
 			q.server(labels)
 		}
+	case zs[z].external:
+		q.outside(labels, n)
 	case n > maxLabels:
 		q.readZonal(name, zs[z])
 	case labels[n-1] == "svc":

@@ -51,15 +51,19 @@ type naming struct {
 	podNames bool // endpoints are named after their pods
 }
 
-// build makes a service's records in zone z.
-func (n naming) build(svc *catalog.Service, ready []*catalog.Endpoint, z zone) *records {
+// build makes a service's records in zone z. What has names besides has ports
+// though it may be an alias: their SRV records point to all of the names.
+func (n naming) build(svc *catalog.Service, ready []*catalog.Endpoint, names []string, z zone) *records {
 	r := &records{name: serviceName(svc.Key, z)}
 	b := builder{naming: n, ttl: n.ttlOf(svc), name: r.name, svc: svc, ready: ready}
 	if target := alias(svc, ready); target != "" {
 		r.cname = []dns.RR{&dns.CNAME{Hdr: b.header(r.name, dns.TypeCNAME), Target: target}}
-		return r
+		if len(names) == 0 {
+			return r
+		}
+	} else {
+		r.a, r.aaaa = b.addrs(r.name, addrsOf(svc, ready, anyPort))
 	}
-	r.a, r.aaaa = b.addrs(r.name, addrsOf(svc, ready, anyPort))
 	ports := slices.DeleteFunc(slices.Clone(portsOf(svc, ready)), func(p catalog.Port) bool { return p.Name == "" })
 	r.ports = make([]portRecords, len(ports))
 	for i, p := range ports {
@@ -68,9 +72,13 @@ func (n naming) build(svc *catalog.Service, ready []*catalog.Endpoint, z zone) *
 	return r
 }
 
-// serviceName returns S.NS.svc.Z. in lower case.
+// serviceName returns S.NS.svc.Z., in an external zone S.NS.Z., in lower case.
 func serviceName(k catalog.Key, z zone) string {
-	return z.below(strings.ToLower(k.Name + "." + k.Namespace + ".svc"))
+	name := k.Name + "." + k.Namespace
+	if !z.external {
+		name += ".svc"
+	}
+	return z.below(strings.ToLower(name))
 }
 
 // ttlOf returns the lifetime of a service's records in seconds.
@@ -175,6 +183,7 @@ type builder struct {
 	ttl   uint32
 	name  string // the service's
 	svc   *catalog.Service
+	names []string // that SRV records point to besides
 	ready []*catalog.Endpoint
 
 	made []target // by ready, once targets made them

@@ -82,6 +82,9 @@ func read(c *caddy.Controller, types []registry.Type, env func(string) string) (
 		if conf, err = parse(s, c.ServerBlockKeys, types, env); err != nil {
 			return nil, err
 		}
+		if err := checkBeside(c, s); err != nil {
+			return nil, err
+		}
 	}
 	return conf, nil
 }

@@ -57,7 +57,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := zones{{"example.org.", false}, {"cluster.local.", false}, {"10.in-addr.arpa.", true}, {"in-addr.arpa.", true}}
+	want := zones{{name: "example.org."}, {name: "cluster.local."}, {name: "10.in-addr.arpa.", reverse: true}, {name: "in-addr.arpa.", reverse: true}}
 	if diff := cmp.Diff(want, conf.zones, cmp.AllowUnexported(zone{})); diff != "" {
 		t.Errorf("zones (-want +got):\n%s", diff)
 	}

@@ -31,19 +31,24 @@ func (b *builder) portSRV(p *portRecords) rrset {
 
 // srv makes the SRV records of the ports that keep takes, owned by owner.
 // Those of a headless service point to its endpoints, all others to the
-// service itself.
+// service itself, or to the names that it has outside of the cluster.
 func (b *builder) srv(owner string, keep portFilter) rrset {
 	if b.svc.Type == catalog.Headless {
 		return b.endpointSRV(owner, keep)
 	}
 	var s rrset
 	ports := keepPorts(nil, b.svc.Ports, keep)
-	weight := srvWeight(100, 100*len(ports)*max(len(b.svc.Addrs), 1))
+	weight := srvWeight(100, 100*len(ports)*max(len(b.svc.Addrs)+len(b.names), 1))
 	for i, p := range ports {
 		if hasPort(ports[:i], p.Number) {
 			continue
 		}
-		s.answer = append(s.answer, b.srvRecord(owner, weight, p.Number, b.name))
+		if len(b.svc.Addrs) > 0 || len(b.names) == 0 {
+			s.answer = append(s.answer, b.srvRecord(owner, weight, p.Number, b.name))
+		}
+		for _, to := range b.names {
+			s.answer = append(s.answer, b.srvRecord(owner, weight, p.Number, to))
+		}
 	}
 	if len(s.answer) > 0 {
 		a, aaaa := b.addrs(b.name, b.svc.Addrs)

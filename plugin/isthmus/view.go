@@ -21,8 +21,9 @@ type view struct {
 	conf    *config
 	snap    *catalog.Snapshot
 	entries pmap.Map[catalog.Key, *entry]
-	byAddr  pmap.Map[netip.Addr, []catalog.Key] // sorted keys
-	nets    pmap.Map[netip.Prefix, int]         // beginnings of addresses in byAddr, for reverse names
+	places                                // of the entries
+	fronts  pmap.Map[catalog.Key, *entry] // as external zones show them
+	outside places                        // of the fronts
 	serial  serial
 	soa     [][]dns.RR // by zone
 	newer   chan struct{}
@@ -32,8 +33,25 @@ type view struct {
 // somebody asks for them first: most services are asked for by few, and a view
 // of all of them is there the sooner.
 type entry struct {
-	svc *catalog.Service
-	in  []atomic.Pointer[records] // by zone
+	svc   *catalog.Service
+	in    []atomic.Pointer[records] // by zone
+	names []string                  // of load balancers, fully qualified; fronts only
+}
+
+// places finds services by address.
+type places struct {
+	byAddr pmap.Map[netip.Addr, []catalog.Key] // sorted keys
+	nets   pmap.Map[netip.Prefix, int]         // beginnings of addresses in byAddr, for reverse names
+}
+
+// has reports whether p is an address with a service, or the beginning of one.
+func (l *places) has(p netip.Prefix) (known bool) {
+	if p.IsSingleIP() {
+		_, known = l.byAddr.Get(p.Addr())
+	} else {
+		_, known = l.nets.Get(p)
+	}
+	return known
 }
 
 // recordsOf returns the records of e in zone z. Several may make them at once;
@@ -42,9 +60,14 @@ func (v *view) recordsOf(e *entry, z int) *records {
 	if r := e.in[z].Load(); r != nil {
 		return r
 	}
-	r := v.conf.build(e.svc, v.conf.ready(e.svc), v.conf.zones[z])
+	r := v.build(e, z)
 	e.in[z].Store(r)
 	return r
+}
+
+func (v *view) build(e *entry, z int) *records {
+	zone := v.conf.zones[z]
+	return v.conf.namingIn(zone).build(e.svc, v.conf.ready(e.svc), e.names, zone)
 }
 
 // newView returns the first view, of snap.
@@ -82,7 +105,7 @@ func (v *view) setSerial(s serial) {
 	v.serial = s
 	v.soa = make([][]dns.RR, len(v.conf.zones))
 	for i, z := range v.conf.zones {
-		v.soa[i] = []dns.RR{z.soa(s.number, v.conf.ttl)}
+		v.soa[i] = []dns.RR{z.soa(s.number, v.conf.namingIn(z).ttl)}
 	}
 }
 
@@ -109,15 +132,20 @@ func (v *view) fill() {
 			at[a] = with(at[a], alone)
 		}
 	}
-	v.byAddr, v.nets = pmap.Collect(maps.All(at)), pmap.Collect(maps.All(nets))
+	v.places = places{pmap.Collect(maps.All(at)), pmap.Collect(maps.All(nets))}
+	v.fillFronts()
 }
 
 // put makes the entries of these keys what the snapshot says.
 func (v *view) put(keys []catalog.Key) {
-	moved := make(map[netip.Prefix]int)
+	moved, movedOutside := make(map[netip.Prefix]int), make(map[netip.Prefix]int)
 	for _, k := range keys {
+		svc := v.snap.Lookup(k)
+		if v.conf.external != nil {
+			v.putFront(k, svc, movedOutside)
+		}
 		old, _ := v.entries.Get(k)
-		e := v.conf.entry(v.snap.Lookup(k))
+		e := v.conf.entry(svc)
 		switch {
 		case e != nil:
 			v.entries = v.entries.Set(k, e)
@@ -126,9 +154,8 @@ func (v *view) put(keys []catalog.Key) {
 		}
 		v.index(k, v.addrs(old), v.addrs(e), moved)
 	}
-	for p, by := range moved {
-		v.countNet(p, by)
-	}
+	v.countNets(moved)
+	v.outside.countNets(movedOutside)
 }
 
 // entry returns what svc is in DNS: nil if it does not exist there.
@@ -202,26 +229,26 @@ func (v *view) addrs(e *entry) []netip.Addr {
 
 // index moves k from the old to the new addresses; both are sorted. It counts
 // in moved by how much the networks grew.
-func (v *view) index(k catalog.Key, old, now []netip.Addr, moved map[netip.Prefix]int) {
+func (l *places) index(k catalog.Key, old, now []netip.Addr, moved map[netip.Prefix]int) {
 	alone := []catalog.Key{k} // shared by all addresses that are nobody else's
 	for len(old) > 0 || len(now) > 0 {
 		switch {
 		case len(old) > 0 && len(now) > 0 && old[0] == now[0]:
 			old, now = old[1:], now[1:]
 		case len(now) == 0 || len(old) > 0 && old[0].Less(now[0]):
-			v.unlist(old[0], k, moved)
+			l.unlist(old[0], k, moved)
 			old = old[1:]
 		default:
-			v.list(now[0], alone, moved)
+			l.list(now[0], alone, moved)
 			now = now[1:]
 		}
 	}
 }
 
 // list adds the key that stands in alone.
-func (v *view) list(a netip.Addr, alone []catalog.Key, moved map[netip.Prefix]int) {
-	keys, _ := v.byAddr.Get(a)
-	v.byAddr = v.byAddr.Set(a, with(keys, alone))
+func (l *places) list(a netip.Addr, alone []catalog.Key, moved map[netip.Prefix]int) {
+	keys, _ := l.byAddr.Get(a)
+	l.byAddr = l.byAddr.Set(a, with(keys, alone))
 	if len(keys) == 0 {
 		count(moved, a, 1)
 	}
@@ -237,14 +264,14 @@ func with(keys, alone []catalog.Key) []catalog.Key {
 	return slices.Concat(keys[:i], alone, keys[i:])
 }
 
-func (v *view) unlist(a netip.Addr, k catalog.Key, moved map[netip.Prefix]int) {
-	keys, _ := v.byAddr.Get(a)
+func (l *places) unlist(a netip.Addr, k catalog.Key, moved map[netip.Prefix]int) {
+	keys, _ := l.byAddr.Get(a)
 	rest := slices.DeleteFunc(slices.Clone(keys), func(x catalog.Key) bool { return x == k })
 	if len(rest) > 0 {
-		v.byAddr = v.byAddr.Set(a, rest)
+		l.byAddr = l.byAddr.Set(a, rest)
 		return
 	}
-	v.byAddr = v.byAddr.Delete(a)
+	l.byAddr = l.byAddr.Delete(a)
 	count(moved, a, -1)
 }
 
@@ -260,14 +287,16 @@ func count(moved map[netip.Prefix]int, a netip.Addr, by int) {
 	}
 }
 
-func (v *view) countNet(p netip.Prefix, by int) {
-	n, _ := v.nets.Get(p)
-	switch {
-	case by == 0:
-	case n+by == 0:
-		v.nets = v.nets.Delete(p)
-	default:
-		v.nets = v.nets.Set(p, n+by)
+func (l *places) countNets(moved map[netip.Prefix]int) {
+	for p, by := range moved {
+		n, _ := l.nets.Get(p)
+		switch {
+		case by == 0:
+		case n+by == 0:
+			l.nets = l.nets.Delete(p)
+		default:
+			l.nets = l.nets.Set(p, n+by)
+		}
 	}
 }
 

@@ -25,9 +25,9 @@ func dump(v *view) string {
 			add("%s %s %s", k, what, rr)
 		}
 	}
-	for k, e := range v.entries.All() {
+	entry := func(k catalog.Key, e *entry, external bool) {
 		for z := range v.conf.zones {
-			if v.conf.zones[z].reverse {
+			if v.conf.zones[z].reverse || v.conf.zones[z].external != external {
 				continue
 			}
 			r := v.recordsOf(e, z)
@@ -43,11 +43,20 @@ func dump(v *view) string {
 			}
 		}
 	}
-	for a, keys := range v.byAddr.All() {
-		add("addr %s %v", a, keys)
+	for k, e := range v.entries.All() {
+		entry(k, e, false)
 	}
-	for p, n := range v.nets.All() {
-		add("net %s %d", p, n)
+	for k, e := range v.fronts.All() {
+		add("%s outside", k)
+		entry(k, e, true)
+	}
+	for what, l := range map[string]places{"": v.places, "outside ": v.outside} {
+		for a, keys := range l.byAddr.All() {
+			add("%saddr %s %v", what, a, keys)
+		}
+		for p, n := range l.nets.All() {
+			add("%snet %s %d", what, p, n)
+		}
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
@@ -55,7 +64,7 @@ func dump(v *view) string {
 
 // TestNextView holds that a view made step by step is the one made at once.
 func TestNextView(t *testing.T) {
-	conf := block(t, "kubernetes\nconsul\nendpoint_pod_names")
+	conf := block(t, "kubernetes\nconsul\nendpoint_pod_names\nexternal example.org {\nheadless\n}")
 	rnd := rand.New(rand.NewPCG(1, 2))
 	c := catalog.New(conf.policy())
 	k, o := c.Feed("kubernetes/cluster"), c.Feed("consul/dc1")
@@ -106,6 +115,9 @@ func randomService(rnd *rand.Rand, k catalog.Key) string {
 		fmt.Fprintf(&b, "service %s ClusterIP\n\taddr 10.0.0.%d\n\tport http TCP 80\n", k, rnd.IntN(8))
 	default:
 		fmt.Fprintf(&b, "service %s Headless\n", k)
+	}
+	for range rnd.IntN(3) {
+		fmt.Fprintf(&b, "\texternal %s\n", randomAddr(rnd))
 	}
 	for i := range rnd.IntN(5) {
 		fmt.Fprintf(&b, "\tendpoint %s id=%d pod=p%d %s\n\t\tport http TCP 80\n",

@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/catalog/pmap"
 )
 
 // errNotSynced keeps secondaries at what they have. They would take a zone in
@@ -72,16 +73,19 @@ func (v *view) content(z int, send func(...[]dns.RR) bool) bool {
 	ns := v.ns(zone)
 	// Servers that are services have their addresses further below, or in
 	// another zone.
-	a, aaaa := v.nsAddrs(zone.below("ns.dns"), zone)
-	if zone.reverse {
+	a, aaaa := v.nsAddrs(zone.server(), zone)
+	switch {
+	case zone.reverse:
 		return send(ns.answer, a, aaaa) && v.addresses(z, send)
+	case zone.external:
+		return send(ns.answer, a, aaaa) && v.services(v.fronts, z, send)
 	}
-	return send(ns.answer, a, aaaa, v.versionTXT(zone.below("dns-version"))) && v.services(z, send)
+	return send(ns.answer, a, aaaa, v.versionTXT(zone.below("dns-version"))) && v.services(v.entries, z, send)
 }
 
-func (v *view) services(z int, send func(...[]dns.RR) bool) bool {
-	for _, k := range sortedKeys(v.entries.All(), catalog.Key.Compare) {
-		e, _ := v.entries.Get(k)
+func (v *view) services(from pmap.Map[catalog.Key, *entry], z int, send func(...[]dns.RR) bool) bool {
+	for _, k := range sortedKeys(from.All(), catalog.Key.Compare) {
+		e, _ := from.Get(k)
 		if !v.sendService(e, z, send) {
 			return false
 		}
@@ -92,12 +96,12 @@ func (v *view) services(z int, send func(...[]dns.RR) bool) bool {
 // sendService sends what the service's names hold. Its records are made for this
 // and not kept, since it does not mean that anybody asks for them one by one.
 func (v *view) sendService(e *entry, z int, send func(...[]dns.RR) bool) bool {
-	r := v.conf.build(e.svc, v.conf.ready(e.svc), v.conf.zones[z])
+	r, b := v.build(e, z), v.builder(e, z)
 	if r.cname != nil {
-		return send(r.cname)
-	}
-	b := v.builder(e, z)
-	if !send(r.a, r.aaaa, b.srv(r.name, anyPort).answer, v.hosts(e, z)) {
+		if !send(r.cname) {
+			return false
+		}
+	} else if !send(r.a, r.aaaa, b.srv(r.name, anyPort).answer, v.hosts(e, z)) {
 		return false
 	}
 	for i := range r.ports {
@@ -131,16 +135,35 @@ func (v *view) hosts(e *entry, z int) []dns.RR {
 
 // addresses sends the PTR records in the reverse zone z.
 func (v *view) addresses(z int, send func(...[]dns.RR) bool) bool {
-	for _, a := range sortedKeys(v.byAddr.All(), netip.Addr.Compare) {
+	for _, a := range v.addrsIn(v.conf.zones[z]) {
 		name, err := dns.ReverseAddr(a.String())
 		if err != nil {
 			continue // no address that has a reverse name
 		}
-		if q, ours := v.conf.zones.parse(name); ours && q.zone == z && !send(v.ptr(name, a)) {
+		if q, ours := v.conf.zones.parse(name); ours && q.zone == z && !send(v.ptrIn(v.conf.zones[z], name, a)) {
 			return false
 		}
 	}
 	return true
+}
+
+// addrsIn returns the addresses that may have names in the reverse zone z,
+// sorted.
+func (v *view) addrsIn(z zone) []netip.Addr {
+	var all []netip.Addr
+	add := func(l *places) {
+		for a := range l.byAddr.All() {
+			all = append(all, a)
+		}
+	}
+	if z.apex == "" {
+		add(&v.places)
+	}
+	if z.external {
+		add(&v.outside)
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	return slices.Compact(all)
 }
 
 func sortedKeys[K, V any](all iter.Seq2[K, V], compare func(K, K) int) []K {

@@ -55,7 +55,7 @@ func (q *query) readZonal(name string, z zone) bool {
 // cluster. Any zone may be asked for: that nothing is in it is no reason for
 // the name not to exist.
 func (v *view) zonal(q query, name string, typ uint16) answer {
-	if !v.conf.zonal {
+	if !v.conf.zonal || v.conf.zones[q.zone].external {
 		return answer{rcode: dns.RcodeNameError}
 	}
 	e, _ := v.entries.Get(q.key)

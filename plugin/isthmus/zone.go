@@ -59,9 +59,25 @@ const (
 func (z zone) soa(number, ttl uint32) dns.RR {
 	return &dns.SOA{
 		Hdr: dns.RR_Header{Name: z.name, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: min(ttl, maxSOATTL)},
-		Ns:  z.below("ns.dns"), Mbox: z.below("hostmaster"), Serial: number,
+		Ns:  z.server(), Mbox: z.hostmaster(), Serial: number,
 		Refresh: refresh, Retry: retry, Expire: expire, Minttl: ttl,
 	}
+}
+
+// server is the name of the zone's server where no service is known that has
+// one.
+func (z zone) server() string {
+	if z.apex != "" {
+		return z.below("ns1." + z.apex)
+	}
+	return z.below("ns.dns")
+}
+
+func (z zone) hostmaster() string {
+	if z.apex != "" {
+		return z.below("hostmaster." + z.apex)
+	}
+	return z.below("hostmaster")
 }
 
 // version is the DNS schema that the names follow, for dns-version.Z.
@@ -87,6 +103,9 @@ type nameserver struct {
 // the services that one of its addresses is an endpoint of, else ns.dns.Z.
 // Services have no names in reverse zones, but in the primary one.
 func (v *view) nameservers(z zone) []nameserver {
+	if z.apex != "" {
+		return []nameserver{{z.server(), v.serverAddrs()}}
+	}
 	var all []nameserver
 	in := z
 	if z.reverse {
@@ -102,7 +121,7 @@ func (v *view) nameservers(z zone) []nameserver {
 		}
 	}
 	if len(all) == 0 {
-		return []nameserver{{z.below("ns.dns"), v.conf.locals}}
+		return []nameserver{{z.server(), v.conf.locals}}
 	}
 	return all
 }
@@ -123,7 +142,7 @@ func (v *view) serversOf(e *entry, z zone) []nameserver {
 
 // ns returns the zone's NS records and their addresses.
 func (v *view) ns(z zone) rrset {
-	b := builder{naming: v.conf.naming, ttl: v.conf.ttl}
+	b := builder{ttl: v.conf.namingIn(z).ttl}
 	var s rrset
 	seen := make(map[string]bool)
 	for _, n := range v.nameservers(z) {
@@ -140,7 +159,7 @@ func (v *view) ns(z zone) rrset {
 
 // nsAddrs returns the addresses of ns.dns.Z.
 func (v *view) nsAddrs(owner string, z zone) (a, aaaa []dns.RR) {
-	b := builder{naming: v.conf.naming, ttl: v.conf.ttl}
+	b := builder{ttl: v.conf.namingIn(z).ttl}
 	var all []netip.Addr
 	seen := make(map[netip.Addr]bool)
 	for _, n := range v.nameservers(z) {

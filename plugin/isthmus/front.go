@@ -1,0 +1,150 @@
+package isthmus
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/miekg/dns"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/catalog/pmap"
+)
+
+// front returns what svc is in external zones: nil if it does not exist there.
+// What has addresses or names outside of the cluster is found by those,
+// anything else by its endpoints, with the option headless.
+//
+//	name              exists                                         holds
+//	S.NS.Z            with an external address                       A, AAAA, SRV of all ports
+//	                  with external names only                       CNAME
+//	                  by the option headless, with a ready endpoint  as in the cluster; of a ClusterIP service nothing
+//	_P._T.S.NS.Z      with a port of that name                       SRV, A, AAAA
+//	_T.S.NS.Z         with a port of that protocol                   nothing
+//	H.S.NS.Z          by the option headless, with a ready endpoint  A, AAAA, SRV of its ports
+//	                  of that name
+//	NS.Z              with the namespace                             nothing
+//	Z                 always                                         SOA, NS
+//	APEX.Z            always                                         nothing
+//	ns1.APEX.Z        always                                         A, AAAA
+func (c *config) front(svc *catalog.Service) *entry {
+	if svc == nil {
+		return nil
+	}
+	shown, names := exposed(*svc)
+	if len(names)+len(shown.Addrs) == 0 && (!c.external.headless || len(c.ready(&shown)) == 0) {
+		return nil
+	}
+	return &entry{svc: &shown, in: make([]atomic.Pointer[records], len(c.zones)), names: names}
+}
+
+// exposed returns svc with its external addresses as its own, and the names
+// that it has besides. Without an address it is an alias of the first name: a
+// CNAME record never stands beside others. Without either nothing but its
+// endpoints is left.
+func exposed(svc catalog.Service) (shown catalog.Service, names []string) {
+	svc.Addrs = nil
+	for _, h := range svc.External {
+		switch {
+		case h.Addr.IsValid():
+			svc.Addrs = append(svc.Addrs, h.Addr)
+		case isName(h.Name):
+			names = append(names, dns.Fqdn(strings.ToLower(h.Name)))
+		}
+	}
+	slices.SortFunc(svc.Addrs, netip.Addr.Compare)
+	svc.Addrs = slices.Compact(svc.Addrs)
+	switch {
+	case len(svc.Addrs) > 0:
+		svc.Type, svc.Alias, svc.Endpoints = catalog.ClusterIP, "", nil
+	case len(names) > 0:
+		svc.Type, svc.Alias, svc.Endpoints = catalog.ExternalName, names[0], nil
+	case svc.Type == catalog.ClusterIP:
+		svc.Ports = nil // those of the virtual address
+	}
+	return svc, names
+}
+
+// fillFronts makes all fronts what the snapshot says.
+func (v *view) fillFronts() {
+	if v.conf.external == nil {
+		return
+	}
+	v.fronts = pmap.New[catalog.Key, *entry]()
+	v.outside = places{pmap.New[netip.Addr, []catalog.Key](), pmap.New[netip.Prefix, int]()}
+	moved := make(map[netip.Prefix]int)
+	for k := range v.snap.Keys() {
+		v.putFront(k, v.snap.Lookup(k), moved)
+	}
+	v.outside.countNets(moved)
+}
+
+// putFront makes k in external zones what svc says.
+func (v *view) putFront(k catalog.Key, svc *catalog.Service, moved map[netip.Prefix]int) {
+	old, _ := v.fronts.Get(k)
+	e := v.conf.front(svc)
+	switch {
+	case e != nil:
+		v.fronts = v.fronts.Set(k, e)
+	case old != nil:
+		v.fronts = v.fronts.Delete(k)
+	}
+	v.outside.index(k, old.outerAddrs(), e.outerAddrs(), moved)
+}
+
+// outerAddrs returns the addresses that lead back to e from outside of the
+// cluster, sorted, each once.
+func (e *entry) outerAddrs() []netip.Addr {
+	if e == nil {
+		return nil
+	}
+	return e.svc.Addrs
+}
+
+// at returns the service that q is about; nil if it does not exist there.
+func (v *view) at(q query) *entry {
+	from := v.entries
+	if v.conf.zones[q.zone].external {
+		from = v.fronts
+	}
+	e, _ := from.Get(q.key)
+	return e
+}
+
+// frontPTR returns the names of the services that have the external address.
+func (v *view) frontPTR(owner string, addr netip.Addr) []dns.RR {
+	var all []dns.RR
+	keys, _ := v.outside.byAddr.Get(addr)
+	for _, k := range keys {
+		e, _ := v.fronts.Get(k)
+		b := v.builder(e, v.conf.external.primary)
+		all = append(all, b.ptr(owner, b.name))
+	}
+	return all
+}
+
+// serverAddrs returns the addresses at which this server is reached from
+// outside of the cluster: those that its services have there, or its own where
+// it is behind none.
+func (v *view) serverAddrs() []netip.Addr {
+	var all []netip.Addr
+	behind := false
+	for _, local := range v.conf.locals {
+		keys, _ := v.byAddr.Get(local)
+		for _, k := range keys {
+			if e, _ := v.entries.Get(k); e == nil || !v.hasEndpoint(e, local) {
+				continue
+			}
+			behind = true
+			if e, _ := v.fronts.Get(k); e != nil {
+				all = append(all, addrsOf(e.svc, v.conf.ready(e.svc), anyPort)...)
+			}
+		}
+	}
+	if !behind {
+		return v.conf.locals
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	return slices.Compact(all)
+}
