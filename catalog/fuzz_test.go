@@ -59,3 +59,18 @@ func textOf(t *testing.T, all []*Service) string {
 	}
 	return b.String()
 }
+
+func TestParseHost(t *testing.T) {
+	for in, want := range map[string]string{
+		"10.0.0.1": "10.0.0.1 true", "10.0.0.1.": "10.0.0.1 true", "FD00::1": "fd00::1 true", "10.0.0.1..": "10.0.0.1.. false",
+		"Db.Example.Org.": "db.example.org false", "db..": "db.. false", ".": " false", "": " false", "010.0.0.1": "010.0.0.1 false",
+	} {
+		h := ParseHost(in)
+		if got := h.String() + " " + strconv.FormatBool(h.Addr.IsValid()); got != want {
+			t.Errorf("ParseHost(%q) = %s, want %s", in, got, want)
+		}
+		if again := ParseHost(h.String()); again != h {
+			t.Errorf("ParseHost(%q) = %v, read again %v", in, h, again)
+		}
+	}
+}

@@ -166,13 +166,17 @@ type Host struct {
 	Name string
 }
 
-// ParseHost reads an address or a name; a name is lower-cased and loses its
-// trailing dot. It does not judge whether the name is a valid one.
+// ParseHost reads an address or a name; either may have a trailing dot, and a
+// name is lower-cased. It does not judge whether the name is a valid one. What
+// String returns reads as the same host.
 func ParseHost(s string) Host {
+	if !strings.HasSuffix(s, "..") {
+		s = strings.TrimSuffix(s, ".")
+	}
 	if a, err := netip.ParseAddr(s); err == nil {
 		return Host{Addr: a}
 	}
-	return Host{Name: strings.ToLower(strings.TrimSuffix(s, "."))}
+	return Host{Name: strings.ToLower(s)}
 }
 
 // String returns the address or the name.

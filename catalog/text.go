@@ -48,7 +48,7 @@ func (s *Service) Text() string {
 	var b textWriter
 	b.line(0, "service", quote(s.Key.String()), s.Type.String(), pair("ttl", dur(s)), pair("version", s.Version))
 	if m := s.Mark; m != nil {
-		b.line(1, "mark", pair("owner", m.Owner), pair("of", string(m.Of)), pair("key", m.Key.String()), pair("format", strconv.Itoa(m.Format)))
+		b.line(1, "mark", pair("owner", m.Owner), pair("of", string(m.Of)), pair("key", markKey(m)), pair("format", strconv.Itoa(m.Format)))
 	}
 	for _, a := range s.Addrs {
 		b.line(1, "addr", a.String())
@@ -65,6 +65,15 @@ func (s *Service) Text() string {
 		b.endpoint(e)
 	}
 	return b.String()
+}
+
+// markKey is "" where nothing is known of the original, as of a copy that
+// another tool made.
+func markKey(m *Mark) string {
+	if m.Key == (Key{}) {
+		return ""
+	}
+	return m.Key.String()
 }
 
 func dur(s *Service) string {

@@ -136,12 +136,12 @@ service etcd/web Headless
 web/x {"host":"10.0.0.2"}
 old/0a1b2c3d {"host":"10.0.0.3","text":"heritage=external-dns,external-dns/owner=x"}`, `
 service etcd/old Headless
-	mark owner=? key=/ format=0
+	mark owner=? format=0
 	endpoint 10.0.0.3 id=0a1b2c3d ready serving hostname=0a1b2c3d
 service etcd/web Headless
 	endpoint 10.0.0.2 id=x ready serving hostname=x
 service etcd/web Headless
-	mark owner=? key=/ format=0
+	mark owner=? format=0
 	endpoint 10.0.0.1 id=0a1b2c3d ready serving hostname=0a1b2c3d
 `},
 		{"native and mirrors under one key", `svc/shop/web/a {"host":"10.0.0.1"}

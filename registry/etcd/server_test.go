@@ -194,7 +194,7 @@ svc/shop/web/_tcp/_http/i0 {"host":"10.0.0.3","port":1,"owner":"default"}
 	s := mirror("prod", "web", 3)
 	mustPut(t, w.etcd, s)
 	want := `service etcd/web Headless ttl=5m0s
-	mark owner=? key=/ format=0
+	mark owner=? format=0
 	endpoint 10.0.0.1 id=0a1b2c3d ready serving hostname=0a1b2c3d
 `
 	if got := w.text(w.catalog.Snapshot()); !strings.HasPrefix(got, want) || strings.Contains(got, "drift") {

@@ -202,7 +202,7 @@ service a/b Headless version="3 s=4"
 	}, {
 		name: "half a mark is never native",
 		in:   `{metadata: {namespace: a, name: b, labels: {isthmus.dev/owner: prod}}, spec: {clusterIP: None}}`,
-		want: "service a/b Headless\n\tmark owner=prod key=/ format=2",
+		want: "service a/b Headless\n\tmark owner=prod format=2",
 	}, {
 		name: "a bridge's slice below a native service",
 		in:   "metadata: {namespace: a, name: b}\nspec: {clusterIP: None}\n---\nmetadata: {name: s, labels: {isthmus.dev/owner: prod}}\naddressType: IPv4\nendpoints: [{addresses: [10.1.1.1]}]",
@@ -210,11 +210,11 @@ service a/b Headless version="3 s=4"
 	}, {
 		name: "a copy by consul-k8s",
 		in:   `{metadata: {namespace: a, name: b, labels: {consul: "true"}}, spec: {type: ExternalName, externalName: b.service.consul}}`,
-		want: "service a/b ExternalName\n\tmark owner=? key=/ format=0\n\talias b.service.consul",
+		want: "service a/b ExternalName\n\tmark owner=? format=0\n\talias b.service.consul",
 	}, {
 		name: "a copy by an MCS controller",
 		in:   "metadata: {namespace: a, name: b, ownerReferences: [{apiVersion: v1, uid: x, kind: ServiceImport, name: b}]}\nspec: {clusterIP: 10.0.0.1}\n---\nmetadata: {name: s}\naddressType: IPv4\nendpoints: [{addresses: [10.1.1.1]}]",
-		want: "service a/b ClusterIP\n\tmark owner=? key=/ format=0\n\taddr 10.0.0.1\n\tendpoint 10.1.1.1 id=10.1.1.1 ready serving",
+		want: "service a/b ClusterIP\n\tmark owner=? format=0\n\taddr 10.0.0.1\n\tendpoint 10.1.1.1 id=10.1.1.1 ready serving",
 	}} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := Decode(objects(t, tt.in))
