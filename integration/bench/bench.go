@@ -52,10 +52,9 @@ func benchmark(ctx context.Context, o options, log func(string)) (rep report, er
 			continue
 		}
 		figures, err := s.measure(ctx, b)
-		if err != nil {
-			return rep, fmt.Errorf("%s: %w", s.rows[0], err)
+		if err := rep.add(ctx, s.rows[0], figures, err); err != nil {
+			return rep, err
 		}
-		rep.Figures = append(rep.Figures, figures...)
 	}
 	return rep, nil
 }

@@ -8,7 +8,7 @@
 //
 //   - Answers come first. Both servers are asked every query of a row, and what
 //     they say must be equal but for the order of records. A row whose answers
-//     differ is not timed, and the command fails.
+//     differ is not timed, and the command fails in the end.
 //   - Every server has one core and one thread of Go; the traffic, the API
 //     server and this command share another core.
 //   - Runs come in pairs, every second pair backwards (ABBA). What is compared is
@@ -43,8 +43,8 @@ func main() {
 	}
 }
 
-// errDiffer says that some rows were not timed.
-var errDiffer = errors.New("bench: answers differ")
+// errMissing says that some rows have no figures.
+var errMissing = errors.New("bench: not every row was measured")
 
 // run is the command: the table to out, the progress to progress.
 func run(ctx context.Context, args []string, out, progress io.Writer) error {
@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	}
 	rep, err := benchmark(ctx, o, func(line string) { fmt.Fprintln(progress, line) })
 	if len(rep.Faults) > 0 {
-		err = errors.Join(err, errDiffer)
+		err = errors.Join(err, errMissing)
 	}
 	if len(rep.Figures) == 0 && len(rep.Faults) == 0 {
 		return err

@@ -32,42 +32,41 @@ func (b *bench) inChain(ctx context.Context, c chain, rep *report) error {
 		return err
 	}
 	for _, r := range rows {
-		if err := b.queryRow(ctx, r, c, running, rep); err != nil {
-			return fmt.Errorf("%s/%s: %w", r.name, c, err)
+		name := r.name + "/" + string(c)
+		figures, err := b.queryRow(ctx, name, r, c, running)
+		if err := rep.add(ctx, name, figures, err); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (b *bench) queryRow(ctx context.Context, r queryRow, c chain, running fleet, rep *report) error {
+// queryRow compares the answers to a row's queries, measures it, and takes
+// profiles.
+func (b *bench) queryRow(ctx context.Context, name string, r queryRow, c chain, running fleet) ([]figure, error) {
 	queries, err := b.world.shape.queries(r.kind, r.size)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	b.log(fmt.Sprintf("%s/%s: comparing %d answers", r.name, c, len(queries)))
+	b.log(fmt.Sprintf("%s: comparing %d answers", name, len(queries)))
 	queries, err = comparison{
 		network: r.network, ours: running[ours].addr, stock: running[stock].addr, aged: c == kubeadm,
 	}.all(ctx, queries)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
 	if err != nil {
-		rep.Faults = append(rep.Faults, fmt.Sprintf("%s/%s: %v", r.name, c, err))
-		return nil
+		return nil, err
 	}
 	runs := make(map[side][]sample)
 	for pair := range b.pairs {
 		for _, s := range inTurn(r.sides(c), pair) {
 			one, err := b.measure(ctx, running[s], r.traffic(running[s], queries))
 			if err != nil {
-				return fmt.Errorf("ask %s: %w", s, err)
+				return nil, fmt.Errorf("ask %s: %w", s, err)
 			}
 			runs[s] = append(runs[s], one)
 		}
-		b.log(fmt.Sprintf("%s/%s: pair %d of %d: %s", r.name, c, pair+1, b.pairs, lastRuns(r.sides(c), runs)))
+		b.log(fmt.Sprintf("%s: pair %d of %d: %s", name, pair+1, b.pairs, lastRuns(r.sides(c), runs)))
 	}
-	rep.Figures = append(rep.Figures, r.figures(c, runs)...)
-	return b.profile(ctx, r, c, running, queries)
+	return r.figures(c, runs), b.profile(ctx, r, c, running, queries)
 }
 
 func (r queryRow) traffic(d *started, queries []query) traffic {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,7 +14,17 @@ type report struct {
 	Pairs   int      `json:"pairs"`
 	Load    string   `json:"load"` // of the machine, before
 	Figures []figure `json:"figures"`
-	Faults  []string `json:"faults,omitempty"` // rows whose answers differ: nothing was timed
+	Faults  []string `json:"faults,omitempty"` // rows without figures, and why: answers that differ, above all
+}
+
+// add takes a row's figures, or why there are none: the other rows go on. Only
+// the end of ctx is returned.
+func (r *report) add(ctx context.Context, row string, figures []figure, err error) error {
+	r.Figures = append(r.Figures, figures...)
+	if err != nil && ctx.Err() == nil {
+		r.Faults = append(r.Faults, fmt.Sprintf("%s: %v", row, err))
+	}
+	return ctx.Err()
 }
 
 func (r report) writeJSON(w io.Writer) error {
@@ -42,7 +53,7 @@ func (r report) writeTable(w io.Writer) error {
 		return err
 	}
 	for _, fault := range r.Faults {
-		fmt.Fprintf(w, "\nNOT TIMED: %s\n", fault)
+		fmt.Fprintf(w, "\nNOT MEASURED: %s\n", fault)
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -30,9 +32,28 @@ func TestWriteTable(t *testing.T) {
 		"queries, 1/s 12345 123.5 - 100.000 (100.000-100.000) - - -",
 		"start to the first right answer, ms 11.00 22.00 - 0.500 (0.500-0.500) - <= 1.00 x stock, <= 170 yes",
 		"",
-		"NOT TIMED: ptr: answers differ",
+		"NOT MEASURED: ptr: answers differ",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the table (-want +got):\n%s", diff)
+	}
+}
+
+// One row's fault is not the others', but for the end of all.
+func TestReportAdd(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var r report
+	if err := r.add(ctx, "ptr", nil, errors.New("answers differ")); err != nil {
+		t.Errorf("add() = %v, want the next row", err)
+	}
+	if err := r.add(ctx, "start", []figure{{Row: "start"}}, nil); err != nil {
+		t.Errorf("add() = %v, want the next row", err)
+	}
+	cancel()
+	if err := r.add(ctx, "relist", nil, ctx.Err()); !errors.Is(err, context.Canceled) {
+		t.Errorf("add() = %v, want %v", err, context.Canceled)
+	}
+	if diff := cmp.Diff([]string{"ptr: answers differ"}, r.Faults); diff != "" || len(r.Figures) != 1 {
+		t.Errorf("%d figures, faults (-want +got):\n%s", len(r.Figures), diff)
 	}
 }

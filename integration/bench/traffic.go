@@ -9,9 +9,9 @@ import (
 
 const (
 	sockets    = 8
-	window     = 12 // queries that each socket has outstanding
-	slotBits   = 4  // of an id, for the place in the window
-	patience   = 2 * time.Second
+	window     = 12              // queries that each socket has outstanding
+	slotBits   = 4               // of an id, for the place in the window
+	patience   = 4 * time.Second // also the most that a latency can hold, in 32 bits of nanoseconds
 	headerSize = 12
 )
 
