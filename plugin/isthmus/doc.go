@@ -6,7 +6,8 @@
 //
 // A question is read by zones.parse (a name to a query), answered by
 // view.answer (a query and a view to records and rcode), both pure, and written
-// by ServeDNS. A view is immutable, and so is every record in it. One
+// by ServeDNS: as bytes by a sender where nobody else is to see it, otherwise as
+// a message. A view is immutable, and so is every record in it. One
 // goroutine, views.follow, makes the next view at the cost of what changed;
 // process owns it and the watchers.
 package isthmus

@@ -20,6 +20,8 @@ type Isthmus struct {
 	conf  *config
 	views *views
 	up    lookuper
+
+	sender sender
 }
 
 // lookuper asks the whole server, for names that are not ours.
@@ -48,6 +50,9 @@ func (p *Isthmus) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	a := v.answer(q, lower, asked.Qtype)
 	if a.rcode == dns.RcodeNameError && !a.chased && p.conf.passesOn(p.conf.zones[q.zone], lower) {
 		return plugin.NextOrFailure(name, p.Next, ctx, w, r)
+	}
+	if p.sender.send(w, r, lower, &a, v) {
+		return dns.RcodeSuccess, nil
 	}
 	m := newReply(r, a, lower)
 	if len(a.answer) == 0 || a.rcode == dns.RcodeNameError || a.nodata(asked.Qtype) {
@@ -114,12 +119,19 @@ const manyRecords = 16
 // off for UDP: it starts at another record for each id, so that the clients
 // that make do with less do not all get the same ones.
 func (a *answer) appendTo(rrs []dns.RR, id int) []dns.RR {
-	n := len(a.answer)
-	if n <= manyRecords || a.chased {
+	first := a.first(id)
+	if first == 0 {
 		return append(rrs, a.answer...)
 	}
-	first := id % n
-	return append(append(make([]dns.RR, 0, n), a.answer[first:]...), a.answer[:first]...)
+	return append(append(make([]dns.RR, 0, len(a.answer)), a.answer[first:]...), a.answer[:first]...)
+}
+
+// first is the place of the record that the answer begins with.
+func (a *answer) first(id int) int {
+	if len(a.answer) <= manyRecords || a.chased {
+		return 0
+	}
+	return id % len(a.answer)
 }
 
 // deny puts the SOA record of the zone that the name is absent from, spelled as

@@ -3,6 +3,7 @@ package isthmus
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -185,6 +186,14 @@ func (k *keep) WriteMsg(m *dns.Msg) error {
 	return nil
 }
 
+// client is a writer for the client at addr.
+type client struct {
+	keep
+	addr net.Addr
+}
+
+func (c *client) RemoteAddr() net.Addr { return c.addr }
+
 // vandal is a writer that does to a message what plugins in front may do.
 type vandal struct{ test.ResponseWriter }
 
@@ -307,6 +316,29 @@ func TestAllocs(t *testing.T) {
 		})
 		if got > tt.max {
 			t.Errorf("%s %s costs %v allocations, at most %v", tt.name, dns.TypeToString[tt.typ], got, tt.max)
+		}
+	}
+}
+
+// TestPackAllocs holds that packing an answer leaves nothing to collect.
+func TestPackAllocs(t *testing.T) {
+	conf := block(t, "kubernetes")
+	v := handler(conf, synced(t, conf)).views.newest.Load()
+	for _, name := range []string{"web.shop.svc.cluster.local.", "db.shop.svc.cluster.local.", "x.shop.svc.cluster.local."} {
+		for _, typ := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeSRV} {
+			r, w, p := new(dns.Msg), &client{addr: new(net.UDPAddr)}, new(packet)
+			r.SetQuestion(name, typ)
+			r.SetEdns0(1232, false)
+			q, _ := conf.zones.parse(name)
+			got := testing.AllocsPerRun(100, func() {
+				a := v.answer(q, name, typ)
+				if !p.pack(request.Request{W: w, Req: r}, name, &a, v.soa[a.zone][0]) {
+					t.Fatal("not packed")
+				}
+			})
+			if got > 0 {
+				t.Errorf("%s %s costs %v allocations", name, dns.TypeToString[typ], got)
+			}
 		}
 	}
 }
