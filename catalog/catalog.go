@@ -107,7 +107,7 @@ func (f *Feed) Replace(all []*Service) {
 		}
 		o.state.Hollow = false
 		if !o.state.Synced {
-			o.state.Synced = true
+			o.state.Synced, o.state.Stale = true, time.Time{}
 			s.newRegime(o)
 		}
 		o.heard()
@@ -177,6 +177,10 @@ func (f *Feed) Identify(id Identity) {
 	f.edit(func(s *Snapshot, o *origin) bool {
 		if o.state.Identity == id {
 			return false
+		}
+		if !o.state.Stale.IsZero() {
+			s.forget(o) // it is another's past
+			o.state.Stale = time.Time{}
 		}
 		o.state.Identity = id
 		s.newRegime(o)

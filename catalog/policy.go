@@ -21,7 +21,7 @@ type OriginPolicy struct {
 	Trust  []string // owners whose mirrors there answer under the key in their mark
 
 	// Bare is for readers that serve originals only. A mirror there whose
-	// original's registry is here and synced answers under no key at all, and
+	// original's registry is here and known answers under no key at all, and
 	// no more than its key and its mark is kept. When that registry turns out
 	// to be another one, State.Hollow asks for the origin to be read again.
 	Bare bool

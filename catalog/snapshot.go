@@ -41,6 +41,7 @@ type State struct {
 	Origin    Origin
 	Identity  Identity
 	Synced    bool      // it reported everything at least once
+	Stale     time.Time // it holds what was known of it then, and was never read since; zero: it does not
 	Connected bool      // it could be read when last heard of
 	Since     time.Time // since when it is connected, or not; zero: never tried
 	Err       error     // why it is not connected; nil if it is or was never tried
@@ -56,7 +57,7 @@ type State struct {
 }
 
 // whole reports whether everything that the origin holds is known.
-func (s State) whole() bool { return s.Synced && !s.Hollow }
+func (s State) whole() bool { return s.Known() && !s.Hollow }
 
 // MaxRefused is how many refused records an origin keeps.
 const MaxRefused = 1000

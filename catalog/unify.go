@@ -13,17 +13,18 @@ import (
 //	native, of an origin that speaks                        yes
 //	native, of another origin, in a namespace that
 //	    a speaking origin holds                             only if given that namespace
-//	    no speaking origin holds                            once all who speak are synced, or if given
+//	    no speaking origin holds                            once all who speak are known, or if given
 //	    no origin speaks                                    yes
 //	a mirror, under its original's key, where the
-//	    original's registry is synced here (by identity)    never: the original does, or its absence
+//	    original's registry is known here (by identity)     never: the original does, or its absence
 //	    it is not                                           for trusted owners, or where that is its own
 //	                                                        key, too; by the rules above
 //	a mirror, under another key                             by the rules above; never where its original's
-//	                                                        registry is synced and it is kept bare
+//	                                                        registry is known and it is kept bare
 //
 // Services of one origin under one key answer together. Between origins, the
-// policy's Merge decides, those who speak first.
+// policy's Merge decides, those who speak first. An origin is known once it is
+// synced, or while it is recalled.
 func (s *Snapshot) Lookup(k Key) *Service {
 	all, _ := s.keys.Get(k)
 	var answer *Service
@@ -56,23 +57,23 @@ func (s *Snapshot) mayAnswer(k Key, svc *Service) bool {
 }
 
 // hasOriginal reports whether the registry that svc is a mirror of is one of
-// the origins here and synced: then that origin knows better.
+// the origins here and known: then that origin knows better.
 func (s *Snapshot) hasOriginal(svc *Service) bool {
 	if svc.Mark.Of == "" {
 		return false
 	}
 	for _, o := range s.origins {
-		if o.state.Synced && o.state.Identity == svc.Mark.Of {
+		if o.state.Known() && o.state.Identity == svc.Mark.Of {
 			return true
 		}
 	}
 	return false
 }
 
-// spoken reports whether every origin that speaks for namespaces is synced.
+// spoken reports whether every origin that speaks for namespaces is known.
 func (s *Snapshot) spoken() bool {
 	for _, op := range s.policy.Origins {
-		if op.Speaks && !s.origins[op.Origin].state.Synced {
+		if op.Speaks && !s.origins[op.Origin].state.Known() {
 			return false
 		}
 	}
@@ -110,8 +111,8 @@ func (s *Snapshot) Namespace(ns string) bool {
 	return !protected(ns) && s.spoken()
 }
 
-// Pending reports whether an origin that may hold names in ns never reported
-// them, so that the absence of a name means nothing yet.
+// Pending reports whether it is not known what an origin holds that may hold
+// names in ns, so that the absence of a name means nothing yet.
 func (s *Snapshot) Pending(ns string) bool {
 	speakers := s.policy.speakers()
 	for _, op := range s.policy.Origins {
@@ -125,7 +126,7 @@ func (s *Snapshot) Pending(ns string) bool {
 }
 
 // PendingAddr reports whether the absence of an address means nothing yet: an
-// origin that speaks for namespaces never reported, or where none does, any
+// origin that speaks for namespaces is not known, or where none does, any
 // origin. The others are not waited for: while one of them is down, the
 // addresses of everybody else would have no names.
 func (s *Snapshot) PendingAddr() bool {

@@ -59,6 +59,7 @@ func newCollector() *collector {
 			{desc("endpoints", "Endpoints that the origin holds."), endpoints},
 			{desc("refused_records", "Records of the origin that are left out because they are malformed."), func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return float64(s.Refused), true }},
 			{desc("origin_synced", "Whether the origin reported all that it holds at least once."), func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return number(s.Synced), true }},
+			{desc("origin_stale", "Whether the origin was not read since the start and is answered from the file of a snapshot."), func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return number(!s.Stale.IsZero()), true }},
 			{desc("origin_connected", "Whether the origin can be read now."), func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return number(s.Connected), true }},
 			{desc("origin_news_age_seconds", "Time since the origin was last heard of."), newsAge},
 		},

@@ -28,6 +28,7 @@ type config struct {
 	merge          catalog.Merge
 	trust          []string
 	require        []catalog.Origin
+	saving         saving
 	registries     []registry.Config
 	external       *external                        // nil: no zone is
 	stanzas        map[catalog.Origin]stanza.Stanza // what the registries were read from
@@ -98,6 +99,7 @@ func options() map[string]option {
 		"merge":              {"merge first|union|failover", 1, 1, setMerge},
 		"trust":              {"trust OWNER...", 1, -1, func(c *config, s stanza.Stanza) error { c.trust = append(c.trust, s.Args()...); return nil }},
 		"require":            {"require ORIGIN...", 1, -1, setRequire},
+		"snapshot":           {"snapshot FILE [MAX_AGE]", 1, 2, setSnapshot},
 	}
 }
 
@@ -106,7 +108,7 @@ func options() map[string]option {
 func notYet() []string {
 	return []string{
 		"multicluster",
-		"allow", "domain", "prefer_zone", "snapshot", "zookeeper",
+		"allow", "domain", "prefer_zone", "zookeeper",
 	}
 }
 

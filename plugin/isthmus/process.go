@@ -22,6 +22,7 @@ type process struct {
 	log     *slog.Logger
 	notify  notifier          // nil: nobody is told of changes; set before start
 	kin     func() []*process // all that run already; set before start
+	saver   *saver            // nil: nothing is kept for the next start
 
 	watches []*watch
 	cancel  context.CancelFunc
@@ -34,6 +35,9 @@ func newProcess(conf *config, log *slog.Logger) *process {
 	p := &process{conf: conf, catalog: catalog.New(conf.policy()), views: new(views), log: log, cancel: func() {}}
 	p.kin = func() []*process { return nil }
 	p.stop = sync.OnceValue(p.end)
+	if conf.saving.file != "" {
+		p.saver = &saver{saving: conf.saving, views: p.views, log: log}
+	}
 	p.views.newest.Store(newView(conf, p.catalog.Snapshot(), time.Now()))
 	return p
 }
@@ -45,25 +49,30 @@ func (p *process) start() error {
 	if err := p.open(); err != nil {
 		return errors.Join(err, p.stop())
 	}
-	p.views.newest.Store(p.firstView(time.Now()))
+	now := time.Now()
+	p.views.newest.Store(p.firstView(p.recall(now), now))
+	for _, w := range p.watches {
+		w.begin()
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
 	p.running.Go(func() { p.views.follow(ctx, p.catalog) })
 	if p.notify != nil {
 		p.running.Go(func() { p.views.notify(ctx, p.notify, p.log) })
 	}
-	for _, w := range p.watches {
-		w.begin()
+	if p.saver != nil {
+		p.running.Go(func() { p.saver.keep(ctx) })
 	}
 	p.awaitSync(ctx)
 	return nil
 }
 
 // firstView returns the view of what is known at the start. Its serial is none
-// that a block which runs already has given to something else.
-func (p *process) firstView(now time.Time) *view {
+// that an earlier run, which came to the serial before, or a block that runs
+// already has given to something else.
+func (p *process) firstView(before uint32, now time.Time) *view {
 	v := newView(p.conf, p.catalog.Snapshot(), now)
-	var last serial
+	last := serial{number: before}
 	for _, other := range p.kin() {
 		if s := other.views.newest.Load().serial; s.number > last.number {
 			last = s
@@ -78,9 +87,14 @@ func (p *process) firstView(now time.Time) *view {
 func (p *process) awaitSync(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, p.conf.startupTimeout)
 	defer cancel()
-	if !p.views.await(ctx, (*view).ready) {
-		p.log.Warn("starting before the first sync", "missing", p.views.newest.Load().missing(), "waited", p.conf.startupTimeout)
+	if p.views.await(ctx, (*view).synced) {
+		return
 	}
+	what, v := "starting before the first sync", p.views.newest.Load()
+	if v.ready() {
+		what = "starting with what was known before"
+	}
+	p.log.Warn(what, "missing", strings.Join(v.lacking(isSynced), " "), "waited", p.conf.startupTimeout)
 }
 
 func (p *process) end() error {
@@ -92,16 +106,22 @@ func (p *process) end() error {
 	return p.close()
 }
 
-// ready reports whether every origin that the server waits for is synced.
-func (v *view) ready() bool { return len(v.missing()) == 0 }
+// ready reports whether it is known of every origin that the server waits for
+// what it holds.
+func (v *view) ready() bool { return len(v.lacking(catalog.State.Known)) == 0 }
 
-// missing names the origins that the server waits for, separated by spaces.
-func (v *view) missing() string {
+// synced reports whether every one of them was read.
+func (v *view) synced() bool { return len(v.lacking(isSynced)) == 0 }
+
+func isSynced(st catalog.State) bool { return st.Synced }
+
+// lacking names the origins that the server waits for and that are not so.
+func (v *view) lacking(so func(catalog.State) bool) []string {
 	var all []string
 	for _, o := range v.conf.awaited() {
-		if !v.snap.Synced(o) {
+		if !so(v.snap.State(o)) {
 			all = append(all, string(o))
 		}
 	}
-	return strings.Join(all, " ")
+	return all
 }

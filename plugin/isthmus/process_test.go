@@ -166,6 +166,7 @@ func TestMetrics(t *testing.T) {
 		"coredns_isthmus_endpoints" + k: 10, "coredns_isthmus_endpoints" + o: 0,
 		"coredns_isthmus_refused_records" + k: 1, "coredns_isthmus_refused_records" + o: 0,
 		"coredns_isthmus_origin_synced" + k: 1, "coredns_isthmus_origin_synced" + o: 0,
+		"coredns_isthmus_origin_stale" + k: 0, "coredns_isthmus_origin_stale" + o: 0,
 		"coredns_isthmus_origin_connected" + k: 1, "coredns_isthmus_origin_connected" + o: 0,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -180,7 +181,7 @@ func TestMetrics(t *testing.T) {
 	}
 	again.add(source{zone: "cluster.local.", server: server, views: handler(conf2, catalog.New(conf2.policy())).views})
 	to.remove(old)
-	if got := metricsOf(t, reg); got["coredns_isthmus_origin_synced"+k] != 0 || len(got) != 5 {
+	if got := metricsOf(t, reg); got["coredns_isthmus_origin_synced"+k] != 0 || len(got) != 6 {
 		t.Errorf("after a reload: %v", got)
 	}
 }

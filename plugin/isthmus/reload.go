@@ -11,7 +11,7 @@ import (
 
 	"github.com/coredns/caddy"
 
-	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry/stanza"
 )
 
@@ -57,9 +57,7 @@ func running() []*blocks {
 func processes() []*process {
 	var all []*process
 	for _, b := range running() {
-		b.mu.Lock()
-		all = append(all, b.here...)
-		b.mu.Unlock()
+		all = append(all, b.started()...)
 	}
 	return all
 }
@@ -71,6 +69,11 @@ func (b *blocks) start(p *process) error {
 			other.expect(b)
 		}
 	}
+	for _, other := range b.started() {
+		if file := p.conf.saving.file; file != "" && other.conf.saving.file == file {
+			return fmt.Errorf("snapshot %q: another block writes this file", file)
+		}
+	}
 	if err := p.start(); err != nil {
 		return err
 	}
@@ -78,6 +81,13 @@ func (b *blocks) start(p *process) error {
 	defer b.mu.Unlock()
 	b.here = append(b.here, p)
 	return nil
+}
+
+// started returns the blocks that were.
+func (b *blocks) started() []*process {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.here)
 }
 
 // expect notes the blocks of a server that may be about to replace this one.
@@ -108,11 +118,8 @@ func (b *blocks) restartFailed() error {
 
 // stop stops every process; those that ended already are left alone.
 func (b *blocks) stop() error {
-	b.mu.Lock()
-	all := b.here
-	b.mu.Unlock()
 	var errs []error
-	for _, p := range all {
+	for _, p := range b.started() {
 		errs = append(errs, p.stop())
 	}
 	return errors.Join(errs...)
@@ -122,14 +129,29 @@ func (b *blocks) stop() error {
 // the same way.
 type fingerprint [sha256.Size]byte
 
-// fingerprint returns that of one of the block's registries: of its words, and
-// of the files that they name, because a reload is how people have a changed
-// file read.
-func (c *config) fingerprint(r registry.Config) fingerprint {
+// words returns the fingerprint of what the configuration says of one of the
+// block's registries.
+func (c *config) words(o catalog.Origin) fingerprint {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q\n", r.String())
-	writeStanza(h, c.stanzas[r.Origin()], true)
+	c.writeRegistry(h, o, false)
 	return fingerprint(h.Sum(nil))
+}
+
+// wordsAndFiles is words with what the files hold that are named there: a
+// reload is how people have a changed file read.
+func (c *config) wordsAndFiles(o catalog.Origin) fingerprint {
+	h := sha256.New()
+	c.writeRegistry(h, o, true)
+	return fingerprint(h.Sum(nil))
+}
+
+func (c *config) writeRegistry(w io.Writer, o catalog.Origin, files bool) {
+	for _, r := range c.registries {
+		if r.Origin() == o {
+			fmt.Fprintf(w, "%q\n", r.String()) // which may stem from the environment
+		}
+	}
+	writeStanza(w, c.stanzas[o], files)
 }
 
 // maxFile is how much of a file counts.

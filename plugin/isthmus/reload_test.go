@@ -22,10 +22,21 @@ import (
 	"github.com/isthmus-dns/isthmus/registry/stanza"
 )
 
-// counts are what was done with fake registries.
-type counts struct{ opened, watched, closed atomic.Int32 }
+// counts are what was done with fake registries, which are all unreachable
+// while they are down.
+type counts struct {
+	opened, watched, closed atomic.Int32
+	down, other             atomic.Bool // other: they are other registries than before
+}
 
-// feeds hands the feed of a watch out to the test.
+func (c *counts) identity() catalog.Identity {
+	if c.other.Load() {
+		return ":other"
+	}
+	return ":1"
+}
+
+// counted is a fake that counts; feeds hands the feeds of its watches out.
 type counted struct {
 	fakeConfig
 	on    *counts
@@ -41,9 +52,10 @@ type countedRegistry struct{ counted }
 
 func (r countedRegistry) Watch(ctx context.Context, feed *catalog.Feed) error {
 	r.on.watched.Add(1)
-	if r.origin.Type() == "consul" {
+	if r.origin.Type() == "consul" || r.on.down.Load() {
 		return errors.New("connection refused")
 	}
+	feed.Identify(catalog.Identity(r.origin) + r.on.identity())
 	r.report(nil, feed)
 	r.feeds <- feed
 	<-ctx.Done()
@@ -207,12 +219,15 @@ func TestSerialAfterReload(t *testing.T) {
 		{time.Second, 101},
 		{200 * time.Second, 200},
 	} {
-		if got := p.firstView(start.Add(tt.later)).serial.number - uint32(start.Unix()); got != tt.want {
+		if got := p.firstView(0, start.Add(tt.later)).serial.number - uint32(start.Unix()); got != tt.want {
 			t.Errorf("%v later the serial is %d, want %d", tt.later, got, tt.want)
 		}
 	}
-	if s := p.firstView(start).serial; !s.owed {
+	if s := p.firstView(0, start).serial; !s.owed {
 		t.Error("the serial does not move after a reload within its second")
+	}
+	if got := p.firstView(uint32(start.Unix())+500, start).serial.number - uint32(start.Unix()); got != 501 {
+		t.Errorf("after a run that came to 500 the serial is %d, want 501", got)
 	}
 }
 
@@ -236,13 +251,13 @@ func TestFingerprint(t *testing.T) {
 			}
 		}
 		conf := block(t, inside)
-		got := conf.fingerprint(conf.registries[0])
+		got := conf.wordsAndFiles(conf.registries[0].Origin())
 		if was, known := seen[got]; known {
 			t.Errorf("%d has the fingerprint of %s", i, was)
 		}
 		seen[got] = inside
 		again := block(t, "ttl 60\n"+inside)
-		if again.fingerprint(again.registries[0]) != got {
+		if again.wordsAndFiles(conf.registries[0].Origin()) != got {
 			t.Errorf("%d has another fingerprint with another ttl", i)
 		}
 	}

@@ -61,6 +61,7 @@ func setupWith(c *caddy.Controller, types []registry.Type, env func(string) stri
 		return nil
 	})
 	c.OnShutdown(func() error { return p.stop() })
+	c.OnFinalShutdown(p.finish)
 	exportMetrics(c, p, prometheus.DefaultRegisterer, source{zone: conf.zones[conf.zones.primary()].name, server: server, views: p.views})
 	server.AddPlugin(func(next plugin.Handler) plugin.Handler {
 		return &Isthmus{Next: next, conf: conf, views: p.views, up: upstream.New()}

@@ -75,7 +75,7 @@ func (w *watch) leave(c *catalog.Catalog) error {
 // or by a new one, which begins when the process does.
 func (p *process) open() error {
 	for _, conf := range p.conf.registries {
-		key := p.conf.fingerprint(conf)
+		key := p.conf.wordsAndFiles(conf.Origin())
 		w := p.inherit(key)
 		if w == nil {
 			var err error

@@ -1,0 +1,189 @@
+package catalog
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"net/netip"
+	"slices"
+)
+
+// Packer writes what a catalog holds in a compact form, piece by piece, and
+// keeps little in memory. Words that come again, such as zones and nodes, are
+// written once. An Unpacker reads the pieces in the order in which they were
+// written; the form has no version, so whoever stores it gives it one.
+//
+// Methods do nothing after an error, which Flush returns.
+type Packer struct {
+	w     io.Writer
+	buf   []byte
+	words map[string]uint64
+	err   error
+}
+
+const (
+	flushAt  = 32 << 10
+	maxWords = 1 << 16       // words that are remembered
+	maxText  = math.MaxInt32 // bytes of one text
+
+	newWord    = 0 // and it is remembered
+	otherWord  = 1 // it is not
+	firstKnown = 2
+)
+
+// NewPacker returns a Packer that writes to w.
+func NewPacker(w io.Writer) *Packer {
+	return &Packer{w: w, words: map[string]uint64{}}
+}
+
+// Flush writes what is left. It is called after the last piece.
+func (p *Packer) Flush() error {
+	if p.err == nil && len(p.buf) > 0 {
+		if _, err := p.w.Write(p.buf); err != nil {
+			p.err = fmt.Errorf("pack: %w", err)
+		}
+	}
+	p.buf = p.buf[:0]
+	return p.err
+}
+
+// Number writes n.
+func (p *Packer) Number(n uint64) { p.buf = binary.AppendUvarint(p.buf, n) }
+
+// Text writes s.
+func (p *Packer) Text(s string) {
+	p.Number(uint64(len(s)))
+	p.buf = append(p.buf, s...)
+	if len(p.buf) >= flushAt {
+		_ = p.Flush() // which keeps the error
+	}
+}
+
+// Word writes s, which may come again.
+func (p *Packer) Word(s string) {
+	at, known := p.words[s]
+	switch {
+	case known:
+		p.Number(firstKnown + at)
+	case len(p.words) < maxWords:
+		p.words[s] = uint64(len(p.words))
+		p.Number(newWord)
+		p.Text(s)
+	default:
+		p.Number(otherWord)
+		p.Text(s)
+	}
+}
+
+// Service writes s without its origin and its version, which mean nothing
+// later.
+func (p *Packer) Service(s *Service) {
+	p.Word(s.Namespace)
+	p.Text(s.Name)
+	p.mark(s.Mark)
+	p.Number(uint64(s.Type))
+	p.addrs(s.Addrs)
+	p.Number(uint64(len(s.External)))
+	for _, h := range s.External {
+		p.host(h)
+	}
+	p.Text(s.Alias)
+	p.ports(s.Ports)
+	p.Number(uint64(len(s.Endpoints)))
+	for i := range s.Endpoints {
+		p.endpoint(&s.Endpoints[i])
+	}
+	p.meta(s.Meta)
+	p.Number(uint64(max(s.TTL, 0)))
+}
+
+// Pod writes x.
+func (p *Packer) Pod(x *Pod) {
+	p.Word(x.Namespace)
+	p.Text(x.Name)
+	p.addrs(x.Addrs)
+	p.Number(flags(x.Host))
+	p.meta(x.Meta)
+}
+
+func (p *Packer) mark(m *Mark) {
+	p.Number(flags(m != nil))
+	if m != nil {
+		p.Word(m.Owner)
+		p.Word(string(m.Of))
+		p.Word(m.Key.Namespace)
+		p.Text(m.Key.Name)
+		p.Number(uint64(max(m.Format, 0)))
+	}
+}
+
+func (p *Packer) endpoint(e *Endpoint) {
+	p.Text(e.ID)
+	p.host(e.Host)
+	p.Text(e.Hostname)
+	p.Text(e.Pod)
+	p.ports(e.Ports)
+	p.Number(flags(e.Ready, e.Serving, e.Terminating))
+	p.Word(e.Zone)
+	p.Word(e.Node)
+	p.Number(uint64(e.Priority))
+	p.Number(uint64(max(e.Weight, 0)))
+	p.Number(uint64(len(e.Tags)))
+	for _, t := range e.Tags {
+		p.Word(t)
+	}
+	p.meta(e.Meta)
+}
+
+func (p *Packer) host(h Host) {
+	p.addr(h.Addr)
+	if !h.Addr.IsValid() {
+		p.Text(h.Name)
+	}
+}
+
+func (p *Packer) addrs(all []netip.Addr) {
+	p.Number(uint64(len(all)))
+	for _, a := range all {
+		p.addr(a)
+	}
+}
+
+func (p *Packer) addr(a netip.Addr) {
+	p.Number(uint64(a.BitLen()/8 + len(a.Zone())))
+	p.buf, _ = a.AppendBinary(p.buf) // there is no error
+}
+
+func (p *Packer) ports(all []Port) {
+	p.Number(uint64(len(all)))
+	for _, x := range all {
+		p.Word(x.Name)
+		p.Word(string(x.Proto))
+		p.Number(uint64(x.Number))
+		p.Word(x.App)
+	}
+}
+
+func (p *Packer) meta(m map[string]string) {
+	p.Number(uint64(len(m)))
+	if len(m) == 0 {
+		return
+	}
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		p.Word(k)
+		p.Word(m[k])
+	}
+}
+
+// flags are up to eight bits, the first one the lowest.
+func flags(all ...bool) uint64 {
+	var n uint64
+	for i, on := range all {
+		if on {
+			n |= 1 << i
+		}
+	}
+	return n
+}
