@@ -29,6 +29,7 @@ type config struct {
 	trust          []string
 	require        []catalog.Origin
 	saving         saving
+	debug          string // the address of the page of what is held; "": none
 	registries     []registry.Config
 	external       *external                        // nil: no zone is
 	stanzas        map[catalog.Origin]stanza.Stanza // what the registries were read from
@@ -99,6 +100,7 @@ func options() map[string]option {
 		"merge":              {"merge first|union|failover", 1, 1, setMerge},
 		"trust":              {"trust OWNER...", 1, -1, func(c *config, s stanza.Stanza) error { c.trust = append(c.trust, s.Args()...); return nil }},
 		"require":            {"require ORIGIN...", 1, -1, setRequire},
+		"debug":              {"debug [ADDRESS]", 0, 1, setDebug},
 		"snapshot":           {"snapshot FILE [MAX_AGE]", 1, 2, setSnapshot},
 	}
 }

@@ -25,6 +25,7 @@ type blocks struct {
 	mu    sync.Mutex // guards what follows
 	here  []*process // those that were started
 	heirs []*blocks  // of servers that were started since
+	pages map[string]*page
 }
 
 type blocksKey struct{}
@@ -34,7 +35,7 @@ func blocksOf(c *caddy.Controller) *blocks {
 	if b, there := c.Get(blocksKey{}).(*blocks); there {
 		return b
 	}
-	b := new(blocks)
+	b := &blocks{pages: map[string]*page{}}
 	c.Set(blocksKey{}, b)
 	c.OnRestartFailed(b.restartFailed)
 	return b
@@ -80,6 +81,25 @@ func (b *blocks) start(p *process) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.here = append(b.here, p)
+	return b.showLocked(p)
+}
+
+// showLocked has p shown on the page at its address, if it names one.
+func (b *blocks) showLocked(p *process) error {
+	addr := p.conf.debug
+	if addr == "" {
+		return nil
+	}
+	on := b.pages[addr]
+	if on == nil {
+		var err error
+		if on, err = newPage(addr); err != nil {
+			return err
+		}
+		b.pages[addr] = on
+	}
+	on.add(p)
+	p.atStop = append(p.atStop, func() { on.remove(p) })
 	return nil
 }
 
