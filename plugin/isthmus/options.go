@@ -33,6 +33,7 @@ type config struct {
 	registries     []registry.Config
 	external       *external                        // nil: no zone is
 	stanzas        map[catalog.Origin]stanza.Stanza // what the registries were read from
+	warnings       []string                         // what is accepted and not done
 	search         []string                         // the host's search path, for autopath
 	locals         []netip.Addr                     // addresses that the server is reached at; known once it starts
 }

@@ -47,6 +47,9 @@ func setupWith(c *caddy.Controller, types []registry.Type, env func(string) stri
 	}
 	conf.search = searchOf("/etc/resolv.conf")
 	log := slog.New(newLogHandler(clog.NewWithPlugin(name)))
+	for _, w := range conf.warnings {
+		log.Warn(w)
+	}
 	p, all := newProcess(conf, log), blocksOf(c)
 	p.kin = processes
 	server := dnsserver.GetConfig(c)

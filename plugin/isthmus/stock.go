@@ -30,6 +30,10 @@ func ofKubernetes() map[string]string {
 func (p *parser) block() ([]stanza.Stanza, error) {
 	var all []stanza.Stanza
 	for _, s := range p.top {
+		if s.Name() == "endpoint" && len(s.Args()) > 1 {
+			p.conf.warnings = append(p.conf.warnings, s.Errorf("only the first URL of %q is used", "endpoint").Error())
+			s.Words = s.Words[:2]
+		}
 		said, err := true, error(nil)
 		if strings.HasPrefix(s.Name(), "apiserver_") {
 			said, err = limit(s)

@@ -17,6 +17,7 @@ func TestStockRegistryWords(t *testing.T) {
 		{"noendpoints", "kubernetes cluster { noendpoints }", ""},
 		{"kubeconfig /k ctx\nendpoint https://10.0.0.1\ntls c k a\nnamespaces a b\nlabels app in (x, y)",
 			"kubernetes cluster { kubeconfig /k ctx; endpoint https://10.0.0.1; tls c k a; namespaces a b; labels app in (x, y) }", ""},
+		{"endpoint https://10.0.0.1 https://10.0.0.2 https://10.0.0.3", "kubernetes cluster { endpoint https://10.0.0.1 }", ""},
 		{"namespace_labels team = a, !hidden", "kubernetes cluster { namespace_labels team = a, !hidden }", ""},
 		{"apiserver_qps 0.5\napiserver_burst 20\napiserver_max_inflight 3", "kubernetes cluster { qps 0.5; burst 20; max_inflight 3 }", ""},
 		{"apiserver_qps 0\napiserver_burst 0\napiserver_max_inflight 0", "kubernetes cluster", ""},
@@ -43,5 +44,15 @@ func TestStockRegistryWords(t *testing.T) {
 		if diff := cmp.Diff(tt.want, conf.registries[0].String()); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", tt.inside, diff)
 		}
+	}
+}
+
+// TestSeveralEndpoints holds that URLs which are left out are said, without
+// what they may carry.
+func TestSeveralEndpoints(t *testing.T) {
+	conf := block(t, "ttl 5\nendpoint https://a:secret@10.0.0.1 https://b:secret@10.0.0.2")
+	want := []string{`Corefile:3: only the first URL of "endpoint" is used`}
+	if diff := cmp.Diff(want, conf.warnings); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 }
