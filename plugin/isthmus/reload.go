@@ -63,8 +63,16 @@ func processes() []*process {
 	return all
 }
 
-// start starts p as one of the blocks.
+// start starts p as one of the blocks. If it cannot, the server does not run,
+// and all of them are ended.
 func (b *blocks) start(p *process) error {
+	if err := b.begin(p); err != nil {
+		return errors.Join(err, b.stop())
+	}
+	return nil
+}
+
+func (b *blocks) begin(p *process) error {
 	for _, other := range running() {
 		if other != b {
 			other.expect(b)

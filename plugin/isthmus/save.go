@@ -29,7 +29,7 @@ const (
 )
 
 func setSnapshot(c *config, s stanza.Stanza) error {
-	c.saving = saving{file: s.Args()[0], maxAge: defaultMaxAge}
+	c.saving = saving{file: filepath.Clean(s.Args()[0]), maxAge: defaultMaxAge}
 	if len(s.Args()) < 2 {
 		return nil
 	}

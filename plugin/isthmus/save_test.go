@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/coredns/caddy"
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 
@@ -356,6 +358,27 @@ func TestLastKnown(t *testing.T) {
 	} {
 		if got := lastKnown(tt.st, now); !got.Equal(tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestSnapshotOfTwo holds that two blocks do not overwrite each other's file.
+func TestSnapshotOfTwo(t *testing.T) {
+	t.Chdir(t.TempDir())
+	inner := func(file string) string {
+		return ":0 {\n bind 127.0.0.1\n isthmus {\n manifests files .\n snapshot " + file + "\n }\n}\n"
+	}
+	before := runtime.NumGoroutine()
+	_, err := caddy.Start(input("cluster.local" + inner("a.snap") + "second.local" + inner("./a.snap")))
+	if want := `snapshot "a.snap": another block writes this file`; err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("start: %v, want %s", err, want)
+	}
+	waitForGoroutines(t, before)
+	server, _ := serve(t, "cluster.local"+inner("a.snap")+"second.local"+inner("b.snap"))
+	stopServer(t, server)
+	for _, file := range []string{"a.snap", "b.snap"} {
+		if _, err := os.Stat(file); err != nil {
+			t.Errorf("not written at the end: %v", err)
 		}
 	}
 }
