@@ -16,16 +16,18 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// serversCommand: servers stop|start consul|etcd. Data and ports stay.
+// serversCommand: servers stop|start consul|etcd|kubernetes. Data and ports
+// stay; the API server is shut off from this story alone, which reaches it by
+// the kubeconfig $GATED.
 func serversCommand(ts *testscript.TestScript, args []string) ([]byte, error) {
 	if len(args) != 2 {
-		ts.Fatalf("usage: servers stop|start consul|etcd")
+		ts.Fatalf("usage: servers stop|start consul|etcd|kubernetes")
 	}
 	s := ts.Value(storyKey{}).(*story)
 	server := map[string]interface {
 		Halt() error
 		Restart(context.Context) error
-	}{"consul": s.consul, "etcd": s.etcd}[args[1]]
+	}{"consul": s.consul, "etcd": s.etcd, "kubernetes": s.gate}[args[1]]
 	if args[0] == "stop" {
 		return nil, server.Halt()
 	}

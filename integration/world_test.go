@@ -71,6 +71,7 @@ func stopped(t interface{ Errorf(string, ...any) }, what string, stop func() err
 type story struct {
 	consul *servers.Consul
 	etcd   *servers.Etcd
+	gate   *gate // before the API server
 }
 
 type storyKey struct{}
@@ -89,6 +90,15 @@ func (w *world) setup(env *testscript.Env) error {
 		return err
 	}
 	env.Defer(func() { _ = s.etcd.Stop() })
+	if s.gate, err = newGate(w.kube.URL()); err != nil {
+		return err
+	}
+	env.Defer(func() { _ = s.gate.Halt() })
+	gated := filepath.Join(env.WorkDir, "gated.kubeconfig")
+	if err := s.gate.kubeconfig(gated, w.kube.Kubeconfig(), w.kube.URL()); err != nil {
+		return err
+	}
+	env.Setenv("GATED", gated)
 	env.Values[storyKey{}] = s
 	env.Setenv("BIN", w.bin)
 	env.Setenv("PATH", w.bin+string(os.PathListSeparator)+os.Getenv("PATH"))
@@ -104,7 +114,7 @@ func (w *world) setup(env *testscript.Env) error {
 
 // setPorts names free ports for the servers that a story starts itself.
 func setPorts(env *testscript.Env) error {
-	for _, name := range []string{"DNS", "STOCK", "READY"} {
+	for _, name := range []string{"DNS", "STOCK", "READY", "METRICS", "DEBUG"} {
 		port, err := freePort()
 		if err != nil {
 			return err
