@@ -289,7 +289,7 @@ func applyFile(t *testing.T, kube *servers.Kubernetes, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := kubeApply(kube.URL(), kube.Token(), string(text)); err != nil {
+	if err := kubeApply(kube.URL(), kube.Token(), string(text), ""); err != nil {
 		t.Fatal(err)
 	}
 }
