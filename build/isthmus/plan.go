@@ -17,7 +17,7 @@ func planCommand() *cobra.Command {
 	var file, output string
 	var limit time.Duration
 	cmd := &cobra.Command{
-		Use:   "plan -conf FILE [-o json] [-timeout TIME]",
+		Use:   "plan -conf FILE",
 		Short: "Show what the bridge would write now, and write nothing",
 		Long: `Show what the bridge would write now, and write nothing.
 

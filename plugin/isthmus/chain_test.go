@@ -119,7 +119,7 @@ web.example.test. 60 IN A 203.0.113.10
 
 // chainOf is the Corefile of a chain that has isthmus with the fake registries.
 func chainOf(front, inside, zone string) string {
-	return ".:0 {\nbind 127.0.0.1\n" + front + "\nfake cluster.local in-addr.arpa ip6.arpa {\nkubernetes\npods verified\nzonal\n" +
+	return ".:0 {\nbind 127.0.0.1\n" + front + "\nfake cluster.local in-addr.arpa ip6.arpa {\nkubernetes\npods verified\nzonal\nexternal ext.test {\nheadless\n}\n" +
 		inside + "\n}\nfile " + zone + " .\n}\n"
 }
 
@@ -248,6 +248,7 @@ func shapes() []question {
 		"_http._tcp.web.shop.svc.Z", "_sql._tcp.db.shop.svc.Z", "_tcp.web.shop.svc.Z", "db-0.db.shop.svc.Z", "10-1-0-12.db.shop.svc.Z",
 		"inner.shop.svc.Z", "second.shop.svc.Z", "dangling.shop.svc.Z", "outer.shop.svc.Z", "ping.shop.svc.Z",
 		"x.pin._zone.db.shop.svc.Z", "10-240-0-1.shop.pod.Z", "80.0.0.10.in-addr.arpa.", "11.0.1.10.in-addr.arpa.", "10.in-addr.arpa.", "9.9.9.10.in-addr.arpa.",
+		"ext.test.", "shop.ext.test.", "db.shop.ext.test.", "_sql._tcp.db.shop.ext.test.", "db-0.db.shop.ext.test.", "none.shop.ext.test.",
 	} {
 		name = strings.Replace(name, "Z", "cluster.local.", 1)
 		for _, typ := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeSRV, dns.TypeCNAME, dns.TypeTXT, dns.TypeSOA, dns.TypePTR, dns.TypeANY} {
@@ -312,6 +313,7 @@ func checkBare(t *testing.T, all map[string][]*dns.Msg) {
 	}
 	for q, want := range map[string]string{
 		"web.shop.svc.cluster.local. A":   "NOERROR\nweb.shop.svc.Z A 10.0.0.80\n",
+		"db.shop.ext.test. A":             "NOERROR\ndb.shop.ext.test. A 10.1.0.11\ndb.shop.ext.test. A 10.1.0.12\n",
 		"outer.shop.svc.cluster.local. A": "NOERROR\nouter.shop.svc.Z CNAME www.example.org.\nwww.example.org. 60 IN A 203.0.113.9\n",
 	} {
 		m := all[q][0].Copy()
