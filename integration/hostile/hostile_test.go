@@ -65,7 +65,7 @@ type target struct {
 	cmd     *exec.Cmd
 	addr    string
 	metrics string
-	stderr  *bytes.Buffer
+	log     string // all that it prints
 	exited  chan struct{}
 }
 
@@ -106,10 +106,15 @@ func startTarget(t *testing.T) *target {
 		cmd:     exec.Command(filepath.Join(folder, "coredns"), "-quiet", "-conf", filepath.Join(folder, "Corefile")),
 		addr:    net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0])),
 		metrics: fmt.Sprintf("http://127.0.0.1:%d/metrics", ports[1]),
-		stderr:  new(bytes.Buffer),
+		log:     filepath.Join(folder, "log"),
 		exited:  make(chan struct{}),
 	}
-	s.cmd.Stderr = s.stderr
+	log, err := os.Create(s.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	s.cmd.Stdout, s.cmd.Stderr = log, log
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +123,7 @@ func startTarget(t *testing.T) *target {
 	until := time.Now().Add(20 * time.Second)
 	for s.right("udp") != nil {
 		if time.Now().After(until) {
-			t.Fatalf("the server does not answer:\n%s", s.stderr)
+			t.Fatalf("the server does not answer:\n%s", s.said(t, ""))
 		}
 	}
 	return s
@@ -198,7 +203,7 @@ func (s *target) alive(t *testing.T, after string) {
 	for range 5 {
 		select {
 		case <-s.exited:
-			t.Fatalf("the server ended after %s:\n%s", after, s.stderr)
+			t.Fatalf("the server ended after %s:\n%s", after, s.said(t, ""))
 		default:
 		}
 		if err = s.right("udp"); err == nil {
@@ -233,9 +238,26 @@ func (s *target) end(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-s.exited
-	if log := s.stderr.String(); strings.Contains(log, "panic") || strings.Contains(log, "Recovered") {
-		t.Errorf("it panicked:\n%s", log)
+	if said := s.said(t, "panic"); said != "" {
+		t.Errorf("it panicked:\n%s", said)
 	}
+}
+
+// said returns the last of the server's log lines that hold word; those about
+// questions are left out.
+func (s *target) said(t *testing.T, word string) string {
+	t.Helper()
+	text, err := os.ReadFile(s.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, line := range strings.Split(string(text), "\n") {
+		if strings.Contains(line, word) && !strings.HasPrefix(line, "[INFO] 127.0.0.1:") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(len(lines)-50, 0):], "\n")
 }
 
 // datagrams sends every packet by UDP. What follows each on the same socket is
