@@ -105,6 +105,7 @@ func (p *Packer) Pod(x *Pod) {
 	p.Text(x.Name)
 	p.addrs(x.Addrs)
 	p.Number(flags(x.Host))
+	p.Word(x.Node)
 	p.meta(x.Meta)
 }
 

@@ -41,7 +41,7 @@ func unpacked(u *Unpacker) []*Service {
 // TestPack holds that all but the version of a service comes back.
 func TestPack(t *testing.T) {
 	all := services(t, full)
-	pod := &Pod{Key: Key{"shop", "p"}, Addrs: []netip.Addr{netip.MustParseAddr("fd00::1")}, Host: true, Meta: map[string]string{"a": "b"}}
+	pod := &Pod{Key: Key{"shop", "p"}, Addrs: []netip.Addr{netip.MustParseAddr("fd00::1")}, Host: true, Node: "n", Meta: map[string]string{"a": "b"}}
 	u := NewUnpacker(bytes.NewReader(packed(t, all, pod)))
 	got := unpacked(u)
 	var want, have strings.Builder

@@ -12,12 +12,13 @@ type Pod struct {
 	Key                // the pod's namespace and name
 	Addrs []netip.Addr // at least one
 	Host  bool         // the addresses are its node's, which it shares
+	Node  string       // the node that it runs on; "" if none or unknown
 	Meta  map[string]string
 }
 
 // Equal reports whether both say the same.
 func (p *Pod) Equal(o *Pod) bool {
-	return p.Key == o.Key && p.Host == o.Host && slices.Equal(p.Addrs, o.Addrs) && maps.Equal(p.Meta, o.Meta)
+	return p.Key == o.Key && p.Host == o.Host && p.Node == o.Node && slices.Equal(p.Addrs, o.Addrs) && maps.Equal(p.Meta, o.Meta)
 }
 
 // ReplacePods reports all pods that the origin holds. Only an origin that was

@@ -58,7 +58,9 @@ func TestPodEqual(t *testing.T) {
 	other.Meta = map[string]string{"app": "web"}
 	host := *p
 	host.Host = true
-	if !p.Equal(pod("x", "10.0.0.1")) || p.Equal(pod("y", "10.0.0.1")) || p.Equal(pod("x", "10.0.0.2")) || p.Equal(&other) || p.Equal(&host) {
+	moved := *p
+	moved.Node = "n"
+	if !p.Equal(pod("x", "10.0.0.1")) || p.Equal(pod("y", "10.0.0.1")) || p.Equal(pod("x", "10.0.0.2")) || p.Equal(&other) || p.Equal(&host) || p.Equal(&moved) {
 		t.Error("Equal is wrong")
 	}
 }

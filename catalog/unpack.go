@@ -123,6 +123,7 @@ func (u *Unpacker) Pod() *Pod {
 	x := &Pod{Key: Key{u.Word(), u.Text()}}
 	x.Addrs = u.addrs()
 	x.Host = u.small(1) == 1
+	x.Node = u.Word()
 	x.Meta = u.meta()
 	return x
 }

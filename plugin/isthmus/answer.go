@@ -16,6 +16,7 @@ type answer struct {
 	rcode int
 	rrset
 	zone    int    // whose SOA record tells of absence
+	ordered bool   // the order of the answer section means something
 	chased  bool   // the answer is that of an alias's target
 	outside string // an alias's target outside of our zones, which is not looked up yet
 }
@@ -128,10 +129,12 @@ func (v *view) service(q query, name string, typ uint16) answer {
 	if e == nil {
 		return v.absent(q.key.Namespace)
 	}
-	r := v.recordsOf(e, q.zone)
+	r, near := v.recordsOf(e, q.zone), v.nearFirst(e, q)
 	switch {
 	case q.kind == kindService && r.cname != nil:
-		return v.follow(r, typ)
+		return v.follow(r, q.near, typ)
+	case q.kind == kindService && near != nil:
+		return v.nearService(e, q, near, name, typ)
 	case q.kind == kindService && typ == dns.TypeSRV:
 		return answer{rrset: v.srv(e, q.zone)}
 	case q.kind == kindService:
@@ -139,16 +142,17 @@ func (v *view) service(q query, name string, typ uint16) answer {
 	case r.cname != nil && len(e.names) == 0:
 		return v.absent(q.key.Namespace)
 	case q.kind == kindPort:
-		return v.port(e, q, name, typ)
+		return v.port(e, q, near, name, typ)
 	}
 	return v.endpoint(e, q, name, typ)
 }
 
-// port answers for _PORT._PROTO below a service.
-func (v *view) port(e *entry, q query, name string, typ uint16) answer {
+// port answers for _PORT._PROTO below a service; near are its endpoints in the
+// client's order, if that is another than the usual one.
+func (v *view) port(e *entry, q query, near []*catalog.Endpoint, name string, typ uint16) answer {
 	r := v.recordsOf(e, q.zone)
 	for i := range r.ports {
-		if p := &r.ports[i]; p.name == q.port && p.proto == q.proto {
+		if p := &r.ports[i]; near == nil && p.name == q.port && p.proto == q.proto {
 			if typ == dns.TypeSRV {
 				s := v.portSRV(e, q.zone, p)
 				return answer{rrset: rrset{owned(s.answer, name), s.extra}}
@@ -159,13 +163,13 @@ func (v *view) port(e *entry, q query, name string, typ uint16) answer {
 		return (q.port == "" || strings.EqualFold(p.Name, q.port)) && (q.proto == "" || strings.EqualFold(string(p.Proto), q.proto))
 	}
 	b := v.builder(e, q.zone)
+	if near != nil {
+		b.ready = near
+	}
 	if !b.has(keep) {
 		return v.absent(q.key.Namespace)
 	}
-	if typ == dns.TypeSRV {
-		return answer{rrset: b.srv(name, keep)}
-	}
-	return ofType(typ)(b.addrs(name, addrsOf(b.svc, b.ready, keep)))
+	return b.service(name, keep, typ, near != nil)
 }
 
 // endpoint answers for one label below a service: an endpoint's, or the
@@ -218,11 +222,12 @@ func (v *view) nameOf(e *entry, z int) string {
 
 // follow answers for an alias: with the chain of aliases and, where its end is
 // in our zones, with what is held there.
-func (v *view) follow(r *records, typ uint16) answer {
+func (v *view) follow(r *records, near string, typ uint16) answer {
 	chain := slices.Clip(r.cname)
 	for typ != dns.TypeCNAME {
 		target := chain[len(chain)-1].(*dns.CNAME).Target
 		q, inside := v.conf.zones.parse(target)
+		q.near = near
 		if !inside {
 			return answer{rrset: rrset{answer: chain}, chased: true, outside: target}
 		}

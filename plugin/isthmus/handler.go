@@ -47,6 +47,9 @@ func (p *Isthmus) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 		return dns.RcodeRefused, nil
 	}
 	v := p.views.newest.Load()
+	if p.conf.preferZone {
+		q.near = v.zoneOfClient(request.Request{W: w, Req: r})
+	}
 	a := v.answer(q, lower, asked.Qtype)
 	if a.rcode == dns.RcodeNameError && !a.chased && p.conf.passesOn(p.conf.zones[q.zone], lower) {
 		return plugin.NextOrFailure(name, p.Next, ctx, w, r)
@@ -128,7 +131,7 @@ func (a *answer) appendTo(rrs []dns.RR, id int) []dns.RR {
 
 // first is the place of the record that the answer begins with.
 func (a *answer) first(id int) int {
-	if len(a.answer) <= manyRecords || a.chased {
+	if len(a.answer) <= manyRecords || a.chased || a.ordered {
 		return 0
 	}
 	return id % len(a.answer)

@@ -23,6 +23,7 @@ type config struct {
 	noEndpoints    bool
 	ignoreEmpty    bool
 	zonal          bool // names of zones of the cluster exist
+	preferZone     bool // endpoints in the client's zone come first
 	fall           fall.F
 	startupTimeout time.Duration
 	merge          catalog.Merge
@@ -93,6 +94,7 @@ func options() map[string]option {
 		"pods":               {"pods disabled|insecure|verified", 1, 1, setPods},
 		"endpoint_pod_names": {"endpoint_pod_names", 0, 0, func(c *config, _ stanza.Stanza) error { c.podNames = true; return nil }},
 		"noendpoints":        {"noendpoints", 0, 0, func(c *config, _ stanza.Stanza) error { c.noEndpoints = true; return nil }},
+		"prefer_zone":        {"prefer_zone", 0, 0, func(c *config, _ stanza.Stanza) error { c.preferZone = true; return nil }},
 		"zonal":              {"zonal", 0, 0, func(c *config, _ stanza.Stanza) error { c.zonal = true; return nil }},
 		"ttl":                {"ttl SECONDS", 1, 1, setTTL},
 		"ignore":             {"ignore empty_service", 1, 1, setIgnore},
@@ -111,7 +113,7 @@ func options() map[string]option {
 func notYet() []string {
 	return []string{
 		"multicluster",
-		"allow", "domain", "prefer_zone", "zookeeper",
+		"allow", "domain", "zookeeper",
 	}
 }
 
@@ -254,6 +256,12 @@ func (p *parser) finish() error {
 	}
 	if p.conf.zonal && p.conf.noEndpoints {
 		return p.within.Errorf("%q wants the endpoints that %q leaves out", "zonal", "noendpoints")
+	}
+	if p.conf.preferZone && p.conf.pods != podsVerified {
+		return p.within.Errorf("%q wants %q", "prefer_zone", "pods verified")
+	}
+	if p.conf.preferZone && p.conf.noEndpoints {
+		return p.within.Errorf("%q wants the endpoints that %q leaves out", "prefer_zone", "noendpoints")
 	}
 	for _, o := range p.conf.require {
 		if !slices.ContainsFunc(p.conf.registries, func(r registry.Config) bool { return r.Origin() == o }) {

@@ -39,6 +39,7 @@ type query struct {
 	proto  string      // likewise
 	where  string      // a zone of the cluster; "" in the parents of such names
 	prefer bool        // where nothing stands there, all others do
+	near   string      // the client's zone of the cluster; "" if it does not matter or is not known
 	net    netip.Prefix
 }
 

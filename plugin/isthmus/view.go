@@ -24,6 +24,7 @@ type view struct {
 	places                                // of the entries
 	fronts  pmap.Map[catalog.Key, *entry] // as external zones show them
 	outside places                        // of the fronts
+	nodes   pmap.Map[string, []placed]    // where the nodes are; empty unless prefer_zone is set
 	serial  serial
 	soa     [][]dns.RR // by zone
 	newer   chan struct{}
@@ -123,7 +124,9 @@ func (v *view) fill() {
 		}
 	})
 	at, nets := make(map[netip.Addr][]catalog.Key), make(map[netip.Prefix]int)
+	sites := make(map[site]int)
 	for k, e := range v.entries.All() {
+		v.conf.countSites(e, 1, sites)
 		alone := []catalog.Key{k}
 		for _, a := range v.addrs(e) {
 			if at[a] == nil {
@@ -134,11 +137,14 @@ func (v *view) fill() {
 	}
 	v.places = places{pmap.Collect(maps.All(at)), pmap.Collect(maps.All(nets))}
 	v.fillFronts()
+	v.nodes = pmap.New[string, []placed]()
+	v.move(sites)
 }
 
 // put makes the entries of these keys what the snapshot says.
 func (v *view) put(keys []catalog.Key) {
 	moved, movedOutside := make(map[netip.Prefix]int), make(map[netip.Prefix]int)
+	sites := make(map[site]int)
 	for _, k := range keys {
 		svc := v.snap.Lookup(k)
 		if v.conf.external != nil {
@@ -153,9 +159,12 @@ func (v *view) put(keys []catalog.Key) {
 			v.entries = v.entries.Delete(k)
 		}
 		v.index(k, v.addrs(old), v.addrs(e), moved)
+		v.conf.countSites(old, -1, sites)
+		v.conf.countSites(e, 1, sites)
 	}
 	v.countNets(moved)
 	v.outside.countNets(movedOutside)
+	v.move(sites)
 }
 
 // entry returns what svc is in DNS: nil if it does not exist there.

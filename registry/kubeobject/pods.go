@@ -9,8 +9,8 @@ import (
 	"github.com/isthmus-dns/isthmus/catalog"
 )
 
-// DecodePod returns what is known of a pod: its addresses, and its labels as
-// Meta. A pod that has no address, or that ended, is nil.
+// DecodePod returns what is known of a pod: its addresses, its node, and its
+// labels as Meta. A pod that has no address, or that ended, is nil.
 func DecodePod(p *corev1.Pod) *catalog.Pod {
 	if p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
 		return nil
@@ -18,6 +18,7 @@ func DecodePod(p *corev1.Pod) *catalog.Pod {
 	out := &catalog.Pod{
 		Key:  catalog.Key{Namespace: strings.ToLower(p.Namespace), Name: strings.ToLower(p.Name)},
 		Host: p.Spec.HostNetwork,
+		Node: p.Spec.NodeName,
 		Meta: p.Labels,
 	}
 	for _, ip := range p.Status.PodIPs {

@@ -13,6 +13,7 @@ import (
 func TestDecodePod(t *testing.T) {
 	pod := func(change func(*corev1.Pod)) *corev1.Pod {
 		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-0", Labels: map[string]string{"app": "web"}}}
+		p.Spec.NodeName = "node-1"
 		p.Status.Phase = corev1.PodRunning
 		p.Status.PodIPs = []corev1.PodIP{{IP: "10.0.0.1"}, {IP: "fd00::1"}, {IP: "bad"}}
 		change(p)
@@ -21,6 +22,7 @@ func TestDecodePod(t *testing.T) {
 	whole := &catalog.Pod{
 		Key:   catalog.Key{Namespace: "shop", Name: "web-0"},
 		Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fd00::1")},
+		Node:  "node-1",
 		Meta:  map[string]string{"app": "web"},
 	}
 	host := *whole

@@ -152,7 +152,7 @@ func (t *podTable) Transformer() cache.TransformFunc {
 func trimPod(p *corev1.Pod) {
 	trimMeta(p)
 	p.Annotations = nil
-	p.Spec = corev1.PodSpec{HostNetwork: p.Spec.HostNetwork}
+	p.Spec = corev1.PodSpec{HostNetwork: p.Spec.HostNetwork, NodeName: p.Spec.NodeName}
 	p.Status = corev1.PodStatus{Phase: p.Status.Phase, PodIPs: p.Status.PodIPs}
 }
 

@@ -69,14 +69,14 @@ func TestPodTable(t *testing.T) {
 
 func TestTrimPod(t *testing.T) {
 	p := aPod("a", corev1.PodRunning, "10.0.0.1")
-	p.Spec.HostNetwork = true
+	p.Spec.HostNetwork, p.Spec.NodeName = true, "node-1"
 	trimmed := p.DeepCopy()
 	trimPod(trimmed)
 	want := newPodTable(func() {}, func() {})
 	if want.Update(p) != nil || want.Update(trimmed) != nil || len(trimmed.Spec.Containers) != 0 {
 		t.Error("trimmed is wrong")
 	}
-	if set, _ := want.take(); len(set) != 1 || !set[0].Host {
+	if set, _ := want.take(); len(set) != 1 || !set[0].Host || set[0].Node != "node-1" {
 		t.Errorf("a trimmed pod is another one: %v", set)
 	}
 }
