@@ -36,8 +36,8 @@ type difference struct {
 	// from what the API server holds. It is nil for what is not looked at in
 	// records that are compared: the spelling of names, and serials.
 	explains func(*dispute) bool
-	// local says that it shows on some hosts only.
-	local bool
+	// shows reports whether it can show on this host; nil: on all.
+	shows func() bool
 }
 
 // differences are all of them. A question that is answered differently must be
@@ -58,11 +58,11 @@ func differences() []difference {
 			why: "At most 11 aliases are followed, over all zones."},
 		{name: "nameserver bound", explains: (*dispute).boundServer,
 			why: "The zone always has an NS record, with *bind* to an address, too"},
-		{name: "nameserver link-local", explains: (*dispute).linkLocal, local: true,
+		{name: "nameserver link-local", explains: (*dispute).linkLocal, shows: hasLinkLocal,
 			why: "Link-local addresses are not told"},
-		{name: "nameserver of reverse zone", explains: (*dispute).reverseServer,
+		{name: "nameserver of reverse zone", explains: (*dispute).reverseServer, shows: hasAddr,
 			why: "The NS records of reverse zones name servers in the zone of the services"},
-		{name: "nameserver hidden", explains: (*dispute).hiddenServer,
+		{name: "nameserver hidden", explains: (*dispute).hiddenServer, shows: hasAddr,
 			why: "only by services that are served"},
 		{name: "nameserver in search path", explains: (*dispute).searchedServer,
 			why: "`ns.dns.ZONE` exists, and nothing that merely begins like it"},

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"testing"
@@ -24,6 +25,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	debug.SetGCPercent(400) // little is kept, and the servers want the processors
 	flag.Int("answers", 0, "how many answers are compared at least")
 	flag.Int("seed", 1, "of the world and the questions; 0: any")
 	os.Exit(m.Run())

@@ -23,7 +23,7 @@ func (d *dispute) nameserver() answer { return d.stockSays(d.name, d.typ) }
 
 func (d *dispute) boundServer() bool {
 	ns := d.name + " " + d.ttl() + " in ns ns.dns." + d.name
-	return d.isNameserver() && d.v.bind != "" && d.nameserver().is(d.nodata()) &&
+	return d.isNameserver() && (d.v.bind != "" || !hasAddr()) && d.nameserver().is(d.nodata()) &&
 		d.ours.is(answer{flags: d.nodata().flags, answer: []string{ns}})
 }
 
@@ -103,13 +103,21 @@ func (d *dispute) searchedServer() bool {
 
 // hostAddrs are the addresses of this host that others may reach it at.
 func hostAddrs() []netip.Addr {
+	return slices.DeleteFunc(allAddrs(), func(a netip.Addr) bool { return !a.IsGlobalUnicast() })
+}
+
+func hasAddr() bool { return len(hostAddrs()) > 0 }
+
+func hasLinkLocal() bool { return slices.ContainsFunc(allAddrs(), netip.Addr.IsLinkLocalUnicast) }
+
+func allAddrs() []netip.Addr {
 	ifaces, err := net.InterfaceAddrs()
 	if err != nil {
 		return nil
 	}
 	var all []netip.Addr
 	for _, i := range ifaces {
-		if p, err := netip.ParsePrefix(i.String()); err == nil && p.Addr().IsGlobalUnicast() {
+		if p, err := netip.ParsePrefix(i.String()); err == nil {
 			all = append(all, p.Addr())
 		}
 	}
