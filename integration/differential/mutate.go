@@ -176,7 +176,8 @@ func (m *maker) endpoint(v6 bool) discoveryv1.Endpoint {
 		addr = fmt.Sprintf("fd00:10:244::16:%x", n)
 	}
 	if m.rng.IntN(4) == 0 {
-		addr = lonely(m.rng.IntN(16), v6)
+		n = 1 + n%16
+		addr = lonely(n-1, v6)
 	}
 	words := []string{m.pick("", "", "", "unready", "terminating", "unknown")}
 	if m.rng.IntN(3) == 0 {
