@@ -85,6 +85,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		send("isthmus_origin_connected", "Whether the registry can be read.", gauge, truth(o.Connected))
 		send("isthmus_origin_services", "Services that the registry holds, mirrors included.", gauge, float64(o.Services))
 		send("isthmus_origin_refused_records", "Records of the registry that are left out.", gauge, float64(o.Refused))
+		send("isthmus_origin_missed_changes_total", "Changes that the registry did not tell of, found by comparing.", prometheus.CounterValue, float64(o.Missed))
 		if !o.News.IsZero() {
 			send("isthmus_origin_news_age_seconds", "Time since the registry was last heard of.", gauge, now.Sub(o.News).Seconds())
 		}

@@ -45,6 +45,7 @@ type collector struct {
 // metric is one number of an origin.
 type metric struct {
 	desc  *prometheus.Desc
+	kind  prometheus.ValueType
 	value func(catalog.State, *catalog.Snapshot) (float64, bool)
 }
 
@@ -55,13 +56,14 @@ func newCollector() *collector {
 	return &collector{
 		sources: make(map[[3]string][]source),
 		descs: []metric{
-			{desc("services", "Services that the origin holds."), func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return float64(s.Services), true }},
-			{desc("endpoints", "Endpoints that the origin holds."), endpoints},
-			{desc("refused_records", "Records of the origin that are left out because they are malformed."), func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return float64(s.Refused), true }},
-			{desc("origin_synced", "Whether the origin reported all that it holds at least once."), func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return number(s.Synced), true }},
-			{desc("origin_stale", "Whether the origin was not read since the start and is answered from the file of a snapshot."), func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return number(!s.Stale.IsZero()), true }},
-			{desc("origin_connected", "Whether the origin can be read now."), func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return number(s.Connected), true }},
-			{desc("origin_news_age_seconds", "Time since the origin was last heard of."), newsAge},
+			{desc("services", "Services that the origin holds."), prometheus.GaugeValue, func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return float64(s.Services), true }},
+			{desc("endpoints", "Endpoints that the origin holds."), prometheus.GaugeValue, endpoints},
+			{desc("refused_records", "Records of the origin that are left out because they are malformed."), prometheus.GaugeValue, func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return float64(s.Refused), true }},
+			{desc("origin_synced", "Whether the origin reported all that it holds at least once."), prometheus.GaugeValue, func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return number(s.Synced), true }},
+			{desc("origin_stale", "Whether the origin was not read since the start and is answered from the file of a snapshot."), prometheus.GaugeValue, func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return number(!s.Stale.IsZero()), true }},
+			{desc("origin_connected", "Whether the origin can be read now."), prometheus.GaugeValue, func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return number(s.Connected), true }},
+			{desc("origin_news_age_seconds", "Time since the origin was last heard of."), prometheus.GaugeValue, newsAge},
+			{desc("missed_changes_total", "Changes that the origin did not tell of, found by comparing."), prometheus.CounterValue, func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return float64(s.Missed), true }},
 		},
 	}
 }
@@ -103,7 +105,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		for _, s := range snap.Origins() {
 			for _, m := range c.descs {
 				if v, known := m.value(s, snap); known {
-					to <- prometheus.MustNewConstMetric(m.desc, prometheus.GaugeValue, v, append(slices.Clone(labels[:]), string(s.Origin))...)
+					to <- prometheus.MustNewConstMetric(m.desc, m.kind, v, append(slices.Clone(labels[:]), string(s.Origin))...)
 				}
 			}
 		}

@@ -51,6 +51,7 @@ func (c *config) policy() catalog.Policy {
 	for _, r := range c.registries {
 		op := r.Policy()
 		op.Trust = slices.Concat(op.Trust, c.trust)
+		op.Bare = true // the original is served
 		p.Origins = append(p.Origins, op)
 	}
 	return p

@@ -129,7 +129,7 @@ func metricsOf(t *testing.T, reg *prometheus.Registry) map[string]float64 {
 	all := map[string]float64{}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			all[f.GetName()+labelText(m.GetLabel())] = m.GetGauge().GetValue()
+			all[f.GetName()+labelText(m.GetLabel())] = m.GetGauge().GetValue() + m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
 		}
 	}
 	return all
@@ -149,6 +149,7 @@ func TestMetrics(t *testing.T) {
 	feed := c.Feed("kubernetes/cluster")
 	feed.Replace(services(t, world))
 	feed.Refuse("shop/bad", os.ErrInvalid)
+	feed.Missed(3)
 	server := &dnsserver.Config{Transport: "dns", Port: "53", ListenHosts: []string{""}}
 	old := source{zone: "cluster.local.", server: server, views: handler(conf, c).views}
 
@@ -168,6 +169,7 @@ func TestMetrics(t *testing.T) {
 		"coredns_isthmus_origin_synced" + k: 1, "coredns_isthmus_origin_synced" + o: 0,
 		"coredns_isthmus_origin_stale" + k: 0, "coredns_isthmus_origin_stale" + o: 0,
 		"coredns_isthmus_origin_connected" + k: 1, "coredns_isthmus_origin_connected" + o: 0,
+		"coredns_isthmus_missed_changes_total" + k: 3, "coredns_isthmus_missed_changes_total" + o: 0,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)
@@ -181,7 +183,7 @@ func TestMetrics(t *testing.T) {
 	}
 	again.add(source{zone: "cluster.local.", server: server, views: handler(conf2, catalog.New(conf2.policy())).views})
 	to.remove(old)
-	if got := metricsOf(t, reg); got["coredns_isthmus_origin_synced"+k] != 0 || len(got) != 6 {
+	if got := metricsOf(t, reg); got["coredns_isthmus_origin_synced"+k] != 0 || len(got) != 7 {
 		t.Errorf("after a reload: %v", got)
 	}
 }

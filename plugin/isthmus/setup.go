@@ -51,6 +51,9 @@ func setupWith(c *caddy.Controller, types []registry.Type, env func(string) stri
 		log.Warn(w)
 	}
 	p, all := newProcess(conf, log), blocksOf(c)
+	if p.views.meters, err = metersOf(prometheus.DefaultRegisterer); err != nil {
+		return plugin.Error(name, err)
+	}
 	p.kin = processes
 	server := dnsserver.GetConfig(c)
 	c.OnStartup(func() error {

@@ -99,6 +99,7 @@ func TestOptions(t *testing.T) {
 			return c.fallsThrough("1.in-addr.arpa.") && c.fallsThrough("in-addr.arpa.") && !c.fallsThrough("x.cluster.local.") && !c.fallsThrough("xin-addr.arpa.")
 		}},
 		{"trust prod\nconsul", func(c *config) bool { return slices.Equal(c.policy().Origins[0].Trust, []string{"prod"}) }},
+		{"consul", func(c *config) bool { return c.policy().Origins[0].Bare }},
 		{"kubernetes prod\nconsul", func(c *config) bool {
 			return slices.Equal(origins(c), []catalog.Origin{"kubernetes/prod", "consul/dc1"}) && slices.Equal(c.awaited(), []catalog.Origin{"kubernetes/prod"})
 		}},

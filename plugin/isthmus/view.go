@@ -315,7 +315,10 @@ func (v *view) hasEndpoint(e *entry, a netip.Addr) bool {
 }
 
 // views publishes the newest view.
-type views struct{ newest atomic.Pointer[view] }
+type views struct {
+	newest atomic.Pointer[view]
+	meters *meters // nil: nothing is measured; set before follow
+}
 
 // follow makes a view of every snapshot of c as it comes, until ctx ends.
 func (p *views) follow(ctx context.Context, c *catalog.Catalog) {
@@ -325,6 +328,9 @@ func (p *views) follow(ctx context.Context, c *catalog.Catalog) {
 		if snap != v.snap || v.serial.settled(now) != v.serial {
 			p.newest.Store(v.next(snap, now))
 			close(v.newer)
+			if p.meters != nil {
+				p.meters.published(v.snap, snap, time.Now())
+			}
 			continue
 		}
 		if !wait(ctx, snap.Changed(), v.serial.due(now)) {

@@ -26,11 +26,15 @@ type watch struct {
 	users int        // 0: it ended
 }
 
-// newWatch opens a registry that reports to c and is not watched yet.
-func newWatch(conf registry.Config, key fingerprint, c *catalog.Catalog, log *slog.Logger) (*watch, error) {
+// newWatch opens a registry that reports to c, and its requests to m unless that
+// is nil. It is not watched yet.
+func newWatch(conf registry.Config, key fingerprint, c *catalog.Catalog, m *meters, log *slog.Logger) (*watch, error) {
 	r, err := conf.Reader(log.With("origin", conf.Origin()))
 	if err != nil {
 		return nil, fmt.Errorf("open %q: %w", conf.Origin(), err)
+	}
+	if recorded, is := r.(registry.Recorded); is && m != nil {
+		recorded.Record(m)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &watch{key: key, registry: r, feed: c.Feed(conf.Origin()), cancel: cancel, users: 1}
@@ -79,7 +83,7 @@ func (p *process) open() error {
 		w := p.inherit(key)
 		if w == nil {
 			var err error
-			if w, err = newWatch(conf, key, p.catalog, p.log); err != nil {
+			if w, err = newWatch(conf, key, p.catalog, p.views.meters, p.log); err != nil {
 				return err
 			}
 		}

@@ -25,6 +25,7 @@ func (e *etcd) compare(ctx context.Context, client *clientv3.Client, feed *catal
 			return fmt.Errorf("watch: %w", err)
 		}
 		if missed, err := e.compareOnce(ctx, client, feed); err == nil && missed > 0 {
+			feed.Missed(missed)
 			e.table.log.Warn("the watch had missed changes, listed again", "records", missed)
 		}
 	}

@@ -43,6 +43,7 @@ func (m meter) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	m.to.tell(func(r registry.Recorder) { r.Waited(req.Method, req.URL.Host, time.Since(begun)) })
+	begun = time.Now()
 	answer, err := m.next.RoundTrip(req)
 	code := "<error>"
 	if err == nil {
