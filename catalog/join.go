@@ -48,7 +48,7 @@ func (s *Snapshot) adopt(from *origin) {
 	}
 	s.putOrigin(o)
 	s.forget(o)
-	o.state, o.refused = from.state, from.refused
+	o.state, o.refused, o.directory = from.state, from.refused, from.directory
 	for ns := range from.namespaces.All() {
 		s.putNamespace(o, ns)
 	}

@@ -33,6 +33,7 @@ type origin struct {
 	services   pmap.Map[Ref, *Service]
 	namespaces pmap.Map[string, struct{}]
 	pods       pmap.Map[Key, *Pod]
+	directory  *directory // nil: it was not asked for
 	refused    map[string]error
 }
 

@@ -81,6 +81,8 @@ func (v *view) lookup(q query, name string, typ uint16) answer {
 		return v.pod(q, name, typ)
 	case kindReverse, kindNet:
 		return v.reverse(q, name, typ)
+	case kindOwn:
+		return v.own(q, name, typ)
 	}
 	return answer{rcode: dns.RcodeNameError}
 }
@@ -262,7 +264,7 @@ func (v *view) aliasAt(q query) dns.RR {
 
 func (v *view) reverse(q query, name string, typ uint16) answer {
 	z := v.conf.zones[q.zone]
-	known := z.apex == "" && v.has(q.net) || z.external && v.outside.has(q.net)
+	known := z.apex == "" && (v.has(q.net) || v.ownPlaces.has(q.net)) || z.external && v.outside.has(q.net)
 	switch {
 	case known && q.kind == kindNet:
 		return answer{}
@@ -288,9 +290,13 @@ func (v *view) ptrIn(z zone, owner string, addr netip.Addr) []dns.RR {
 // none, those of its endpoints.
 func (v *view) ptr(owner string, addr netip.Addr) []dns.RR {
 	var services, endpoints []dns.RR
+	own := v.ownPTR(owner, addr)
 	keys, _ := v.byAddr.Get(addr)
 	for _, k := range keys {
 		e, _ := v.entries.Get(k)
+		if len(own) > 0 && v.conf.zones.hasDomain(e.svc.Origin) {
+			continue // it calls its address itself
+		}
 		b := v.builder(e, v.conf.zones.primary())
 		if e.svc.Type == catalog.ClusterIP && slices.Contains(e.svc.Addrs, addr) {
 			services = append(services, b.ptr(owner, b.name))
@@ -307,7 +313,10 @@ func (v *view) ptr(owner string, addr netip.Addr) []dns.RR {
 	if len(services) > 0 {
 		return services
 	}
-	return endpoints
+	if len(endpoints) > 0 {
+		return endpoints
+	}
+	return own
 }
 
 func (b *builder) ptr(owner, target string) dns.RR {

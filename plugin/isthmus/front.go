@@ -72,7 +72,7 @@ func (v *view) fillFronts() {
 		return
 	}
 	v.fronts = pmap.New[catalog.Key, *entry]()
-	v.outside = places{pmap.New[netip.Addr, []catalog.Key](), pmap.New[netip.Prefix, int]()}
+	v.outside = newPlaces()
 	moved := make(map[netip.Prefix]int)
 	for k := range v.snap.Keys() {
 		v.putFront(k, v.snap.Lookup(k), moved)

@@ -18,7 +18,7 @@ func (p *Isthmus) Metadata(ctx context.Context, state request.Request) context.C
 	p.tellClient(ctx, state)
 	name := state.Name()
 	q, ours := p.conf.zones.parse(name)
-	if !ours || p.conf.zones[q.zone].apex != "" {
+	if !ours || !p.conf.zones[q.zone].ofCluster() {
 		return ctx
 	}
 	tree, ok := q.tree(name)

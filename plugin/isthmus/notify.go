@@ -21,6 +21,9 @@ func (p *views) notify(ctx context.Context, to notifier, log *slog.Logger) {
 		v := p.newest.Load()
 		told = v.serial.number
 		for _, z := range v.conf.zones {
+			if z.domain != "" {
+				continue // it is not transferred
+			}
 			err, ended := send(ctx, to, z.name)
 			if ended {
 				return

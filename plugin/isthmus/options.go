@@ -114,7 +114,7 @@ func options() map[string]option {
 func notYet() []string {
 	return []string{
 		"multicluster",
-		"allow", "domain", "zookeeper",
+		"allow", "zookeeper",
 	}
 }
 
@@ -210,8 +210,11 @@ func (p *parser) line(s stanza.Stanza) error {
 			return p.open(t, s)
 		}
 	}
-	if word == "external" {
+	switch word {
+	case "external":
 		return p.external(s)
+	case "domain":
+		return p.domain(s)
 	}
 	if slices.Contains(notYet(), word) {
 		return s.Errorf("%q is not supported by this version", word)
@@ -233,6 +236,7 @@ func (p *parser) open(t registry.Type, s stanza.Stanza) error {
 	if t.Name == "kubernetes" && verifies(p.within.Block) {
 		s = withPods(s)
 	}
+	s = withDirectory(s, p.within.Block)
 	r, err := t.Parse(s, p.env)
 	if err != nil {
 		return err
@@ -250,6 +254,9 @@ func (p *parser) open(t registry.Type, s stanza.Stanza) error {
 // finish checks what only the whole block tells.
 func (p *parser) finish() error {
 	if err := p.finishKubernetes(); err != nil {
+		return err
+	}
+	if err := p.finishDomains(); err != nil {
 		return err
 	}
 	if p.conf.pods == podsVerified && !p.hasKubernetes() {

@@ -90,7 +90,7 @@ func (v *view) client(state request.Request) *catalog.Pod {
 // first name of the path itself: *autopath* fails where nothing stands before it.
 func (p *Isthmus) AutoPath(state request.Request) []string {
 	q, ours := p.conf.zones.parse(state.Name())
-	if !ours || p.conf.zones[q.zone].reverse || p.conf.zones[q.zone].external {
+	if !ours || p.conf.zones[q.zone].reverse || !p.conf.zones[q.zone].ofCluster() {
 		return nil
 	}
 	pod := p.views.newest.Load().client(state)

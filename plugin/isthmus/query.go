@@ -27,6 +27,7 @@ const (
 	kindPod                   // 1-2-3-4.NS.pod.Z
 	kindReverse               // a whole address below in-addr.arpa or ip6.arpa
 	kindNet                   // the beginning of one
+	kindOwn                   // a registry's own name, in a domain
 )
 
 // query is a name as the schema reads it. All its strings are part of the name.
@@ -47,9 +48,13 @@ type query struct {
 type zone struct {
 	name     string // lower case, fully qualified
 	reverse  bool
-	external bool   // services are found here by their addresses outside of the cluster
-	apex     string // label of its servers, if it is an external zone only
+	external bool           // services are found here by their addresses outside of the cluster
+	apex     string         // label of its servers, if it is an external zone only
+	domain   catalog.Origin // whose own names are found here; "" in all other zones
 }
+
+// ofCluster reports whether the zone has names of the cluster.
+func (z zone) ofCluster() bool { return z.apex == "" && z.domain == "" }
 
 // zones are all that are served.
 type zones []zone
@@ -73,7 +78,7 @@ func (z zone) below(name string) string {
 // primary is the zone that names in PTR records end in.
 func (zs zones) primary() int {
 	for i, z := range zs {
-		if !z.reverse && !z.external {
+		if !z.reverse && z.ofCluster() {
 			return i
 		}
 	}
@@ -126,6 +131,10 @@ func (zs zones) schema(name string, z int, labels []string, n int) query {
 	case n == 0:
 		q.kind = kindApex
 	case q.servers(labels, n, zs[z].apex):
+	case zs[z].domain != "" && n == 1 && labels[0] == "ns":
+		q.kind = kindNS
+	case zs[z].domain != "":
+		q.kind = kindOwn
 	case isReverse(name):
 		if q.reverse(name); q.kind == kindNone && zs[z].apex == "" {
 			q.server(labels)

@@ -18,16 +18,17 @@ import (
 // records prebuilt and found by name and by address. It is immutable, and the
 // next one shares with it all that did not change.
 type view struct {
-	conf    *config
-	snap    *catalog.Snapshot
-	entries pmap.Map[catalog.Key, *entry]
-	places                                // of the entries
-	fronts  pmap.Map[catalog.Key, *entry] // as external zones show them
-	outside places                        // of the fronts
-	nodes   pmap.Map[string, []placed]    // where the nodes are; empty unless prefer_zone is set
-	serial  serial
-	soa     [][]dns.RR // by zone
-	newer   chan struct{}
+	conf      *config
+	snap      *catalog.Snapshot
+	entries   pmap.Map[catalog.Key, *entry]
+	places                                  // of the entries
+	fronts    pmap.Map[catalog.Key, *entry] // as external zones show them
+	outside   places                        // of the fronts
+	nodes     pmap.Map[string, []placed]    // where the nodes are; empty unless prefer_zone is set
+	ownPlaces places                        // of what has names in domains; without keys
+	serial    serial
+	soa       [][]dns.RR // by zone
+	newer     chan struct{}
 }
 
 // entry is a service that exists in DNS. Its records in a zone are made when
@@ -43,6 +44,10 @@ type entry struct {
 type places struct {
 	byAddr pmap.Map[netip.Addr, []catalog.Key] // sorted keys
 	nets   pmap.Map[netip.Prefix, int]         // beginnings of addresses in byAddr, for reverse names
+}
+
+func newPlaces() places {
+	return places{pmap.New[netip.Addr, []catalog.Key](), pmap.New[netip.Prefix, int]()}
 }
 
 // has reports whether p is an address with a service, or the beginning of one.
@@ -76,6 +81,8 @@ func newView(conf *config, snap *catalog.Snapshot, now time.Time) *view {
 	v := &view{conf: conf, snap: snap, newer: make(chan struct{})}
 	v.setSerial(v.serial.step(now))
 	v.fill()
+	v.ownPlaces = newPlaces()
+	v.putOwn(v.conf.directories(snap), nil)
 	return v
 }
 
@@ -91,7 +98,7 @@ func (v *view) next(snap *catalog.Snapshot, now time.Time) *view {
 		n.put(changed)
 	}
 	s := v.serial.settled(now)
-	if len(changed) > 0 {
+	if n.putOwn(v.conf.directories(snap), v.conf.directories(v.snap)) || len(changed) > 0 {
 		s = v.serial.changed(now)
 	}
 	if s.number == v.serial.number {

@@ -27,7 +27,7 @@ func dump(v *view) string {
 	}
 	entry := func(k catalog.Key, e *entry, external bool) {
 		for z := range v.conf.zones {
-			if v.conf.zones[z].reverse || v.conf.zones[z].external != external {
+			if v.conf.zones[z].reverse || v.conf.zones[z].external != external || v.conf.zones[z].domain != "" {
 				continue
 			}
 			r := v.recordsOf(e, z)

@@ -23,7 +23,7 @@ var errNotSynced = errors.New("not every registry was read yet")
 // read since the start. The channel must be read to its end.
 func (p *Isthmus) Transfer(zone string, serial uint32) (<-chan []dns.RR, error) {
 	z := p.conf.zones.find(zone)
-	if z < 0 {
+	if z < 0 || p.conf.zones[z].domain != "" {
 		return nil, transfer.ErrNotAuthoritative
 	}
 	v := p.views.newest.Load()
@@ -158,6 +158,7 @@ func (v *view) addrsIn(z zone) []netip.Addr {
 	}
 	if z.apex == "" {
 		add(&v.places)
+		add(&v.ownPlaces)
 	}
 	if z.external {
 		add(&v.outside)

@@ -67,8 +67,11 @@ func (z zone) soa(number, ttl uint32) dns.RR {
 // server is the name of the zone's server where no service is known that has
 // one.
 func (z zone) server() string {
-	if z.apex != "" {
+	switch {
+	case z.apex != "":
 		return z.below("ns1." + z.apex)
+	case z.domain != "":
+		return z.below("ns")
 	}
 	return z.below("ns.dns")
 }
@@ -105,6 +108,9 @@ type nameserver struct {
 func (v *view) nameservers(z zone) []nameserver {
 	if z.apex != "" {
 		return []nameserver{{z.server(), v.serverAddrs()}}
+	}
+	if z.domain != "" {
+		return []nameserver{{z.server(), v.conf.locals}}
 	}
 	var all []nameserver
 	in := z

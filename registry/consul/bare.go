@@ -39,10 +39,10 @@ func (b bare) keep(node string, there map[string]bool) {
 }
 
 // bareLocked forgets, of what was reported under name, what the feed did not
-// keep.
+// keep. The directory keeps every record.
 func (v *view) bareLocked(name string) {
 	s, known := v.names[name]
-	if !known || v.owner != "" {
+	if !known || v.owner != "" || v.directory {
 		return
 	}
 	owners := map[string]bool{}

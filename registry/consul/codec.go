@@ -16,6 +16,7 @@ import (
 // found is what one name's instances say.
 type found struct {
 	services []*catalog.Service // the native one and a mirror for each owner, in order of owners
+	listed   *catalog.Service   // for the directory; nil if that is not asked for, too
 	refused  map[string]error   // by record: "NODE/ID", or the name itself
 	records  []record           // instances on nodes of owners
 	there    bool               // Consul has instances under the name, though they may all be none of ours to show
@@ -46,6 +47,9 @@ func (l layout) decode(name string, entries []*api.ServiceEntry) found {
 	if err := checkName(key.Name); err != nil {
 		f.refused[name] = err
 		return f
+	}
+	if l.directory {
+		f.listed = list(name, entries, f.refused)
 	}
 	groups := map[string]*group{}
 	for _, e := range inOrder(entries) {

@@ -24,6 +24,7 @@ import (
 //	    trust OWNER...        # whose mirrors answer under their original's key
 //	    datacenter DC         # the agent's own
 //	    nodes N               # synthetic nodes of an owner; 64
+//	    directory             # report what Consul's own DNS has, too
 //	    token_file FILE
 //	    ca_file FILE
 //	    cert_file FILE
@@ -48,6 +49,7 @@ type config struct {
 	trust      []string
 	datacenter string
 	nodes      int
+	directory  bool
 	tokenFile  string
 	token      secret // from the environment
 	caFile     string
@@ -103,6 +105,9 @@ func (c *config) option(o stanza.Stanza) error {
 	}
 	many := map[string]*[]string{"allow": &c.allow, "trust": &c.trust}
 	switch {
+	case o.Name() == "directory":
+		c.directory = true
+		return o.WantArgs(0, 0, "directory")
 	case one[o.Name()] != nil:
 		if err := o.WantArgs(1, 1, o.Name()+" VALUE"); err != nil {
 			return err
@@ -211,7 +216,7 @@ func (c *config) open(owner string, log *slog.Logger) (*consul, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &consul{client: cl, layout: layout{namespace: c.namespace, owner: owner, nodes: c.nodes}, view: view{owner: owner, log: log}}, nil
+	return &consul{client: cl, layout: layout{namespace: c.namespace, owner: owner, nodes: c.nodes, directory: c.directory}, view: view{owner: owner, directory: c.directory, log: log}}, nil
 }
 
 // String returns the stanza in one line; files are named, secrets are not.
@@ -222,6 +227,9 @@ func (c *config) String() string {
 		if o[1] != "" {
 			s += " " + o[0] + "=" + o[1]
 		}
+	}
+	if c.directory {
+		s += " directory"
 	}
 	if len(c.allow) > 0 {
 		s += " allow=" + strings.Join(c.allow, ",")

@@ -46,6 +46,13 @@
 // rounds are kept apart by a millisecond for each such name: at most a
 // thousand questions a second, whatever happens in Consul.
 //
+// # Directory
+//
+// With the word "directory" what Consul's own DNS has is reported, too: under
+// each name all instances, whoever registered them, proxies and Consul itself
+// among them, and all nodes. Nodes are read with every round, which a third
+// blocking query wakes; they cost one question.
+//
 // # Access rules
 //
 // An answer that access rules left something out of is an error, never an

@@ -35,6 +35,7 @@ type layout struct {
 	namespace string
 	owner     string // "" for readers
 	nodes     int
+	directory bool // what Consul's own DNS has is reported, too
 }
 
 // node returns the name of the synthetic node that holds the mirrors of name.

@@ -50,6 +50,9 @@ func (w *watch) list(ctx context.Context) (listing, error) {
 		}
 	}
 	l.names, l.natives = keyNames(all), keyNames(natives)
+	if w.layout.directory {
+		l.names[self], l.natives[self] = true, true
+	}
 	for _, n := range nodes {
 		l.nodes[n.Node] = true
 	}
@@ -66,6 +69,9 @@ func filtered(filter string) url.Values {
 	return url.Values{"filter": {filter}}
 }
 
+// self is the service that every server registers, which is in no catalog.
+const self = "consul"
+
 // keyName returns the name in the catalog of a Consul service: Consul itself
 // finds services whatever their case.
 func keyName(name string) string { return strings.ToLower(name) }
@@ -73,7 +79,7 @@ func keyName(name string) string { return strings.ToLower(name) }
 func keyNames(list map[string][]string) map[string]bool {
 	names := make(map[string]bool, len(list))
 	for name := range list {
-		if k := keyName(name); k != "consul" && k != "" {
+		if k := keyName(name); k != self && k != "" {
 			names[k] = true
 		}
 	}

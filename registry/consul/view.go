@@ -15,20 +15,22 @@ import (
 // gave before the write does not undo it: whoever reads a name takes its
 // ticket first, and a write makes older tickets void.
 type view struct {
-	owner string // whose mirrors this one writes; "" if none
-	log   *slog.Logger
+	owner     string // whose mirrors this one writes; "" if none
+	directory bool   // the feed is told what Consul lists, too
+	log       *slog.Logger
 
-	mu      sync.Mutex // guards what follows, and the order of reports
-	feed    *catalog.Feed
-	synced  bool                         // the feed had its Replace
-	names   map[string]seen              // by name in lower case
-	records map[string]map[string]record // by owners' nodes and ids
-	bare    bare                         // the records of mirrors that the feed keeps bare
-	tickets map[string]uint64
-	mine    map[string]string // versions of mirrors that this one wrote, as last known; outlives a Watch
-	dirty   map[string]bool   // to be read again, whatever their index says
-	refused map[string]bool   // records that the feed was told to refuse; outlives a Watch
-	kick    chan struct{}     // has room for one: names became dirty
+	mu           sync.Mutex // guards what follows, and the order of reports
+	feed         *catalog.Feed
+	synced       bool                         // the feed had its Replace
+	names        map[string]seen              // by name in lower case
+	records      map[string]map[string]record // by owners' nodes and ids
+	bare         bare                         // the records of mirrors that the feed keeps bare
+	tickets      map[string]uint64
+	mine         map[string]string // versions of mirrors that this one wrote, as last known; outlives a Watch
+	dirty        map[string]bool   // to be read again, whatever their index says
+	refused      map[string]bool   // records that the feed was told to refuse; outlives a Watch
+	refusedNodes map[string]bool   // of the directory; those are in refused, too
+	kick         chan struct{}     // has room for one: names became dirty
 }
 
 // seen is one name as it was last read or written.
@@ -83,14 +85,23 @@ func (v *view) replace(all map[string]answer) (stale []string) {
 		return stale
 	}
 	v.names, v.records, v.dirty = map[string]seen{}, map[string]map[string]record{}, map[string]bool{}
-	var services []*catalog.Service
+	var services, listed []*catalog.Service
 	refused := map[string]error{}
 	for name, a := range all {
 		v.keepLocked(name, a.seen)
 		services = append(services, a.services...)
+		if a.listed != nil {
+			listed = append(listed, a.listed)
+		}
 		maps.Copy(refused, a.refused)
 	}
+	for record := range v.refusedNodes {
+		delete(v.refused, record) // they stand
+	}
 	v.refuseLocked(v.refused, refused)
+	if v.directory {
+		v.feed.ReplaceListed(listed)
+	}
 	v.feed.Replace(services)
 	v.synced = true
 	v.bare = newBare()
@@ -104,6 +115,7 @@ func (v *view) replace(all map[string]answer) (stale []string) {
 func (v *view) apply(all []answer) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.listLocked(all)
 	var set []*catalog.Service
 	var gone []catalog.Ref
 	for _, a := range all {
@@ -253,7 +265,7 @@ func (v *view) wrote(all map[string]found) {
 
 // with returns s with owner's part replaced by f.
 func (s seen) with(owner string, f found) seen {
-	next := seen{index: s.index, found: found{refused: maps.Clone(s.refused)}}
+	next := seen{index: s.index, found: found{refused: maps.Clone(s.refused), listed: s.listed}}
 	for _, svc := range s.services {
 		if svc.Ref().Owner != owner {
 			next.services = append(next.services, svc)

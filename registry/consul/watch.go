@@ -49,7 +49,8 @@ func (c *consul) Watch(ctx context.Context, feed *catalog.Feed) error {
 	w := &watch{client: c.client, layout: c.layout, view: &c.view, wake: make(chan struct{}, 1)}
 	w.kick = c.view.begin(feed)
 	defer c.view.end()
-	var index [len(wakers)]uint64
+	wakers := c.layout.wakers()
+	index := make([]uint64, len(wakers))
 	for i, q := range wakers {
 		// Before all is read, so that nothing can change unnoticed in between.
 		if index[i], err = c.client.get(ctx, q.path, q.query(), nil); err != nil {
@@ -67,9 +68,15 @@ func (c *consul) Watch(ctx context.Context, feed *catalog.Feed) error {
 // waker is a blocking query that says that something changed.
 type waker struct{ path, filter string }
 
-var wakers = [...]waker{
-	{"/v1/catalog/services", ""}, // any instance; with a filter it would join every node
-	{"/v1/health/state/any", failingFilter},
+func (l layout) wakers() []waker {
+	all := []waker{
+		{"/v1/catalog/services", ""}, // any instance; with a filter it would join every node
+		{"/v1/health/state/any", failingFilter},
+	}
+	if l.directory {
+		all = append(all, waker{"/v1/catalog/nodes", ""})
+	}
+	return all
 }
 
 // Filters. The last two let nothing through: what counts is the answer's index.
@@ -99,10 +106,11 @@ type watch struct {
 	relist atomic.Bool // an index went backwards: what is known may be wrong
 
 	// Of the goroutine that runs rounds.
-	token string // that what is known was read with
-	last  listing
-	nodes map[string]uint64 // indexes of owners' nodes
-	took  time.Duration     // by the last round
+	token      string // that what is known was read with
+	last       listing
+	nodes      map[string]uint64 // indexes of owners' nodes
+	nodesIndex uint64            // of all nodes, for the directory
+	took       time.Duration     // by the last round
 }
 
 // listen blocks on one query and wakes the rounds when it returns.
@@ -185,6 +193,9 @@ func (w *watch) load(ctx context.Context) (err error) {
 	if w.token, err = w.client.secret(); err != nil {
 		return err
 	}
+	if err := w.readNodes(ctx); err != nil {
+		return err
+	}
 	l, err := w.list(ctx)
 	if err != nil {
 		return err
@@ -218,6 +229,9 @@ func (w *watch) round(ctx context.Context) error {
 	}
 	if w.relist.Swap(false) || token != w.token {
 		return w.load(ctx)
+	}
+	if err := w.readNodes(ctx); err != nil {
+		return err
 	}
 	dirty := w.view.takeDirty()
 	l, err := w.list(ctx)
