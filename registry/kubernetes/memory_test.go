@@ -142,3 +142,17 @@ func BenchmarkMemory(b *testing.B) {
 		runtime.KeepAlive(c)
 	}
 }
+
+// TestRelistShares holds that what is listed again in the version that is held
+// is the object that is held, and stands nowhere a second time.
+func TestRelistShares(t *testing.T) {
+	_, _, sources := worldView()
+	into := sources[2].into.(*scope[*slice])
+	list(&sources[2], 3, func(i int) any { return worldSlice(i) })
+	for i := range 3 {
+		kept, err := into.Transformer()(worldSlice(i))
+		if held := into.table.get(nameOf(worldSlice(i))); err != nil || kept != any(held) || held == nil {
+			t.Errorf("slice %d is kept as %p, %v; held is %p", i, kept, err, held)
+		}
+	}
+}
