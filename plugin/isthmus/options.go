@@ -51,7 +51,8 @@ func (c *config) policy() catalog.Policy {
 	for _, r := range c.registries {
 		op := r.Policy()
 		op.Trust = slices.Concat(op.Trust, c.trust)
-		op.Bare = true // the original is served
+		// The original is served; but a domain answers what Consul itself does.
+		op.Bare = !slices.ContainsFunc(c.zones, func(z zone) bool { return z.domain == r.Origin() })
 		p.Origins = append(p.Origins, op)
 	}
 	return p
