@@ -31,7 +31,7 @@ const full = `service shop/web ClusterIP ttl=30s version="7 8"
 	port http TCP 80 app=http
 	meta "a=b"="c \"d\""
 	meta team=blue
-	endpoint 10.1.1.1 id=a ready serving hostname=web-0 pod=web-0 zone=z node=n priority=2 weight=1
+	endpoint 10.1.1.1 id=a ready serving hostname=web-0 pod=web-0 zone=z node=n cluster=c priority=2 weight=1
 		port http TCP 8080
 		tag v1
 		tag "x y=z"

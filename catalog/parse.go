@@ -196,6 +196,8 @@ func parseEndpoint(words []string) (Endpoint, error) {
 			var n uint64
 			n, err = strconv.ParseUint(v, 10, 16)
 			e.Priority = uint16(n)
+		case "cluster":
+			e.Cluster = v
 		case "weight":
 			e.Weight, err = strconv.Atoi(v)
 		default:

@@ -211,7 +211,8 @@ type Endpoint struct {
 	Priority    uint16 // of the first to try, the least; what Weight says counts among equals
 	Zone        string
 	Node        string
-	Weight      int // relative to its siblings; 0: not said
+	Cluster     string // the cluster that it runs in, where the service is one of several clusters; lower case
+	Weight      int    // relative to its siblings; 0: not said
 	Tags        []string
 	Meta        map[string]string
 }
