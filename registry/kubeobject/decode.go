@@ -106,21 +106,26 @@ func (d *decoder) clusterIPs(svc *corev1.Service) {
 	if len(texts) == 0 {
 		texts = []string{svc.Spec.ClusterIP}
 	}
+	texts = slices.DeleteFunc(slices.Clone(texts), func(text string) bool { return text == "" || text == corev1.ClusterIPNone })
 	d.out.Type = catalog.Headless
-	for _, text := range texts {
-		if text == "" || text == corev1.ClusterIPNone {
-			continue
-		}
+	if len(texts) > 0 {
 		d.out.Type = catalog.ClusterIP
+	}
+	d.addrs("clusterIP", texts)
+	if d.out.Mark != nil && d.out.Mark.Owner != catalog.UnknownOwner {
+		d.out.Type, d.out.Addrs = catalog.Headless, nil
+	}
+}
+
+// addrs reads virtual addresses, which stand in a field of that name.
+func (d *decoder) addrs(field string, texts []string) {
+	for _, text := range texts {
 		addr, err := parseAddr(text)
 		if err != nil {
-			d.leaveOut("clusterIP: %w", err)
+			d.leaveOut("%s: %w", field, err)
 			continue
 		}
 		d.out.Addrs = append(d.out.Addrs, addr)
-	}
-	if d.out.Mark != nil && d.out.Mark.Owner != catalog.UnknownOwner {
-		d.out.Type, d.out.Addrs = catalog.Headless, nil
 	}
 }
 

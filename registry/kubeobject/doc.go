@@ -3,6 +3,7 @@
 // registry/manifests from files means the same.
 //
 //	Service + its EndpointSlices  --Decode-->  catalog.Service
+//	ServiceImport + its slices    --DecodeImport-->  catalog.Service
 //	catalog.Service with a Mark   --Encode-->  selectorless Service + EndpointSlices
 //
 // Reading. A Service's virtual addresses are its cluster IPs; NodePort and

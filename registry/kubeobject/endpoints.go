@@ -19,7 +19,7 @@ import (
 type Part struct {
 	name, version string
 	owner         string             // who wrote it; "" if no bridge did
-	endpoints     []catalog.Endpoint // sorted by ID, which is the address unless mixed
+	endpoints     []catalog.Endpoint // sorted by ID, which is byAddr unless mixed
 	mixed         bool               // an address stands there several times
 	triggered     time.Time          // when what it says came about; zero: unknown
 	err           error              // what was left out
@@ -28,6 +28,12 @@ type Part struct {
 // PartOf reads a slice, which is neither kept nor modified. Texts may be nil.
 func PartOf(slice *discoveryv1.EndpointSlice, texts *Texts) *Part {
 	r := sliceReader{slice: slice, texts: texts}
+	return r.part()
+}
+
+// part reads the slice.
+func (r *sliceReader) part() *Part {
+	slice := r.slice
 	p := &Part{name: slice.Name, version: slice.ResourceVersion, owner: ownerOf(slice.Labels, slice.Annotations)}
 	extras := r.extras(p.owner)
 	ports := r.ports()
@@ -55,9 +61,10 @@ func PartOf(slice *discoveryv1.EndpointSlice, texts *Texts) *Part {
 
 // sliceReader reads one slice.
 type sliceReader struct {
-	slice *discoveryv1.EndpointSlice
-	texts *Texts
-	left  []error
+	slice   *discoveryv1.EndpointSlice
+	texts   *Texts
+	cluster string // that its endpoints run in; "" of a service of one cluster
+	left    []error
 }
 
 // leaveOut notes what is wrong with the slice.
@@ -92,6 +99,10 @@ func (r *sliceReader) endpoint(from *discoveryv1.Endpoint, addr string) (catalog
 		Terminating: deref(from.Conditions.Terminating, false),
 		Zone:        r.texts.One(deref(from.Zone, "")),
 		Node:        r.texts.One(deref(from.NodeName, "")),
+		Cluster:     r.cluster,
+	}
+	if e.Cluster != "" {
+		e.ID = byAddr(&e)
 	}
 	if t := from.TargetRef; t != nil && t.Kind == "Pod" {
 		e.Pod = t.Name

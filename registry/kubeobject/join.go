@@ -84,8 +84,8 @@ func weighted(all []catalog.Endpoint, w int) []catalog.Endpoint {
 	return all
 }
 
-// joined returns one endpoint for each address with each set of ports and each
-// hostname, sorted by ID.
+// joined returns one endpoint for each address, of each cluster, with each set of
+// ports and each hostname, sorted by ID.
 func joined(parts []*Part) []catalog.Endpoint {
 	var all [][]catalog.Endpoint
 	mixed := false
@@ -109,7 +109,7 @@ func joined(parts []*Part) []catalog.Endpoint {
 		}
 	}
 	for i := range one {
-		one[i].ID = one[i].Host.String()
+		one[i].ID = byAddr(&one[i])
 	}
 	one, _ = apart(one)
 	return one
@@ -182,16 +182,22 @@ func setIDs(all []catalog.Endpoint) {
 	}
 }
 
-func byAddr(e *catalog.Endpoint) string { return e.Host.String() }
+// byAddr is the address, in its cluster where there are several.
+func byAddr(e *catalog.Endpoint) string {
+	if e.Cluster == "" {
+		return e.Host.String()
+	}
+	return e.Cluster + "/" + e.Host.String()
+}
 
 func byNumbers(e *catalog.Endpoint) string {
-	id := e.Host.String()
+	id := byAddr(e)
 	for _, p := range e.Ports {
 		id += "-" + strconv.Itoa(int(p.Number))
 	}
 	return id
 }
 
-func byPorts(e *catalog.Endpoint) string { return e.Host.String() + " " + portsText(e.Ports) }
+func byPorts(e *catalog.Endpoint) string { return byAddr(e) + " " + portsText(e.Ports) }
 
 func byHostname(e *catalog.Endpoint) string { return byPorts(e) + e.Hostname }
