@@ -35,6 +35,16 @@ type Config interface {
 	String() string
 }
 
+// Importer is a Config whose registry may also hold services that others export
+// to it: those of all clusters of a set, in Kubernetes.
+type Importer interface {
+	Config
+	// Imports opens these services for reading, as Reader opens the registry's
+	// own. They are reported under the same origin, so to a catalog of their own,
+	// with the registry's namespaces. An endpoint names its cluster.
+	Imports(log *slog.Logger) (Registry, error)
+}
+
 // Naming holds the templates of a mirror's key. {namespace} and {service}
 // stand for the original's. An empty Namespace means that the rule must say.
 type Naming struct{ Namespace, Name string }

@@ -16,9 +16,19 @@ import (
 
 // open makes the client; it does not connect.
 func (c *config) open(owner string, log *slog.Logger) (*server, error) {
-	to, err := c.rest()
+	s, _, err := c.dial(owner, log)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", c.Origin(), err)
+	}
+	return s, nil
+}
+
+// dial is open for who makes a further client: it returns, besides, how the
+// others speak to the API server.
+func (c *config) dial(owner string, log *slog.Logger) (*server, *rest.Config, error) {
+	to, err := c.rest()
+	if err != nil {
+		return nil, nil, err
 	}
 	s := &server{conf: c, owner: owner, log: log, refused: groups{}, pace: paceOf(owner)}
 	to.Wrap(func(next http.RoundTripper) http.RoundTripper { return observer{next, s.heard} })
@@ -28,12 +38,10 @@ func (c *config) open(owner string, log *slog.Logger) (*server, error) {
 	limit := rate.NewLimiter(rate.Limit(c.qps), c.burst)
 	to.Wrap(func(next http.RoundTripper) http.RoundTripper { return meter{next, limit, &s.recorder} })
 	if s.client, err = kubernetes.NewForConfig(to); err != nil {
-		return nil, fmt.Errorf("open %s: %w", c.Origin(), err)
+		return nil, nil, err
 	}
-	if s.metadata, err = metadata.NewForConfig(to); err != nil {
-		return nil, fmt.Errorf("open %s: %w", c.Origin(), err)
-	}
-	return s, nil
+	s.metadata, err = metadata.NewForConfig(to)
+	return s, to, err
 }
 
 // rest says where the API server is and how to speak to it.

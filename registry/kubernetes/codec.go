@@ -48,6 +48,3 @@ func keyOf(name types.NamespacedName) catalog.Key {
 func named(k catalog.Key) types.NamespacedName {
 	return types.NamespacedName{Namespace: k.Namespace, Name: k.Name}
 }
-
-// recordOf is the name under which a Service is refused.
-func recordOf(name types.NamespacedName) string { return "Service " + name.String() }

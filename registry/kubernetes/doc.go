@@ -41,6 +41,8 @@
 // namespaces NS a Role in each NS suffices, for services, endpointslices and
 // pods: a reader takes NS to exist and watches no namespaces. A writer wants to
 // list and watch those with the resource names NS (and kube-system), too.
+// The imports of other clusters want list and watch on serviceimports of the
+// group multicluster.x-k8s.io, besides those on endpointslices and namespaces.
 // Writing wants get, list, create, update and delete on services and
 // endpointslices where mirrors go, and get, create and update on configmaps in
 // the fence's namespace.
@@ -64,6 +66,16 @@
 // of what differs from what is known, all objects of that kind are listed again
 // beside it; what it had missed is counted in the origin's state, and logged.
 // Pods are not compared.
+//
+// # What is imported
+//
+// Imports opens what the clusters of a set export to each other (KEP-1645):
+// ServiceImports with the EndpointSlices that are labelled for them. It is a
+// registry of its own, with its own watches, that reports the namespaces, too,
+// and no pods. A cluster that does not know the resource cannot be read; it is
+// asked again every few seconds, and read once it does. Slices that are labelled
+// for an import only are no part of the cluster's own services; one that names a
+// Service, too, belongs to both, as for kube-proxy.
 //
 // # What writing cannot hold
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
+
+	"github.com/isthmus-dns/isthmus/registry/kubeobject"
 )
 
 // source is a list of objects that can be watched.
@@ -69,9 +72,12 @@ func (s *server) reflect(ctx context.Context, v *view, running *sync.WaitGroup) 
 func (s *server) sources(v *view, ns string, listed func() func()) []source {
 	within := func(name types.NamespacedName) bool { return ns == "" || name.Namespace == ns }
 	itself := func(name types.NamespacedName) bool { return ns == "" || name.Name == ns }
-	services := s.services(ns)
+	services, keepService, keepSlice := s.services(ns), keeping(v.services, v.keeper.service), keeping(v.slices, v.keeper.slice)
+	if s.imports != nil {
+		services, keepService, keepSlice = s.serviceImports(ns), keeping(v.services, v.keeper.serviceImport), keeping(v.slices, v.keeper.importedSlice)
+	}
 	services.past = v.newPast()
-	services.into = &scope[*service]{v.services, keeping(v.services, v.keeper.service), within, listed(), services.past}
+	services.into = &scope[*service]{v.services, keepService, within, listed(), services.past}
 	all := []source{services}
 	if !s.takesNamespaces() {
 		namespaces := s.namespace(ns)
@@ -82,7 +88,7 @@ func (s *server) sources(v *view, ns string, listed func() func()) []source {
 	if !s.conf.noEndpoints {
 		slices := s.slices(ns)
 		slices.past = v.newPast()
-		slices.into = &scope[*slice]{v.slices, keeping(v.slices, v.keeper.slice), within, listed(), slices.past}
+		slices.into = &scope[*slice]{v.slices, keepSlice, within, listed(), slices.past}
 		all = append(all, slices)
 	}
 	return all
@@ -101,7 +107,11 @@ func (s *server) services(ns string) source {
 }
 
 func (s *server) slices(ns string) source {
-	narrow := func(o *metav1.ListOptions) { o.LabelSelector = s.conf.labels }
+	labels := s.conf.labels
+	if s.imports != nil {
+		labels = strings.TrimSuffix(kubeobject.LabelImport+","+labels, ",")
+	}
+	narrow := func(o *metav1.ListOptions) { o.LabelSelector = labels }
 	src := selected(in("endpointslices", ns), &discoveryv1.EndpointSlice{}, s.client.DiscoveryV1().EndpointSlices(ns), narrow)
 	src.heads = s.heads(discoveryv1.SchemeGroupVersion.WithResource("endpointslices"), ns, narrow)
 	return src

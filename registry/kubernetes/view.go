@@ -51,6 +51,7 @@ type view struct {
 	lost     func(error) // ends the Watch
 	identity catalog.Identity
 	taken    []string // namespaces that are taken to exist
+	kind     string   // of the objects that stand for a service each
 
 	keeper     keeper
 	services   *table[*service]
@@ -81,6 +82,9 @@ func newView(s *server, feed *catalog.Feed, lost func(error)) *view {
 	v.slices = newTable(func(s *slice) types.NamespacedName { return s.of }, v.noteService)
 	v.namespaces = newTable[*namespace](nil, v.noteNamespace)
 	v.health = newHealth(feed)
+	if v.kind = "Service"; s.imports != nil {
+		v.kind = "ServiceImport"
+	}
 	if s.takesNamespaces() {
 		v.taken = s.conf.namespaces
 	}
@@ -239,7 +243,8 @@ func (v *view) refuseLocked(name types.NamespacedName, err error) {
 	if err == nil {
 		delete(v.refused, name)
 	}
-	if v.feed.Refuse(recordOf(name), err) && err != nil {
-		v.log.Warn("record left out", "record", recordOf(name), "err", err)
+	record := v.kind + " " + name.String()
+	if v.feed.Refuse(record, err) && err != nil {
+		v.log.Warn("record left out", "record", record, "err", err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
+	mcsclient "sigs.k8s.io/mcs-api/pkg/client/clientset/versioned/typed/apis/v1alpha1"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 )
@@ -24,7 +25,8 @@ import (
 type server struct {
 	conf     *config
 	client   kubernetes.Interface
-	metadata metadata.Interface // of names and versions alone
+	metadata metadata.Interface             // of names and versions alone
+	imports  mcsclient.ServiceImportsGetter // nil: the cluster's own services are read, and not what it imports
 	owner    string
 	log      *slog.Logger
 	pace     pace
