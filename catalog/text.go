@@ -21,7 +21,7 @@ import (
 //		alias db.example.org
 //		port http TCP 80 app=http
 //		meta team=blue
-//		endpoint 10.1.1.1 id=a ready serving hostname=web-0 pod=web-0 zone=z node=n cluster=c weight=1
+//		endpoint 10.1.1.1 id=a ready serving hostname=web-0 pod=web-0 zone=z node=n cluster=c priority=2 weight=1
 //			port http TCP 8080
 //			tag v1
 //			meta rack=7

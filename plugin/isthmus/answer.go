@@ -178,10 +178,14 @@ func (v *view) port(e *entry, q query, near []*catalog.Endpoint, name string, ty
 // protocol that port names stand below.
 func (v *view) endpoint(e *entry, q query, name string, typ uint16) answer {
 	b := v.builder(e, q.zone)
-	addr, _ := parseDashed(q.host)
+	if v.conf.imported && e.svc.Type != catalog.Headless {
+		b.ready = nil // nobody is to single out a cluster behind a virtual address
+	}
+	label, _ := q.cutCluster()
+	addr, _ := parseDashed(label)
 	found := slices.DeleteFunc(slices.Clone(b.ready), func(ep *catalog.Endpoint) bool { return !v.conf.isHost(ep, q.host, addr) })
 	switch {
-	case len(found) == 0 && b.hasProto(q.host):
+	case len(found) == 0 && (b.hasProto(q.host) || b.hasCluster(q.host)):
 		return answer{}
 	case len(found) == 0:
 		return v.absent(q.key.Namespace)
@@ -230,7 +234,7 @@ func (v *view) follow(r *records, near string, typ uint16) answer {
 		target := chain[len(chain)-1].(*dns.CNAME).Target
 		q, inside := v.conf.zones.parse(target)
 		q.near = near
-		if !inside {
+		if !inside || v.conf.zones[q.zone].multicluster != v.conf.imported {
 			return answer{rrset: rrset{answer: chain}, chased: true, outside: target}
 		}
 		next := v.aliasAt(q)

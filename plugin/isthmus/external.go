@@ -73,7 +73,7 @@ func (p *parser) externalZone(s stanza.Stanza, text string) error {
 			*zs = append(*zs, z)
 		case z.reverse:
 			(*zs)[i].external = true
-		case (*zs)[i].external || len(p.within.Args()) > 0:
+		case (*zs)[i].external || (*zs)[i].multicluster || len(p.within.Args()) > 0:
 			return s.Errorf("zone %q is served already", name)
 		default:
 			(*zs)[i] = z

@@ -17,11 +17,20 @@ const name = "isthmus"
 type Isthmus struct {
 	Next plugin.Handler
 
-	conf  *config
-	views *views
-	up    lookuper
+	conf    *config
+	views   *views
+	imports *views // of multicluster zones; nil if there are none
+	up      lookuper
 
 	sender sender
+}
+
+// view is the newest one that zone z is answered from.
+func (p *Isthmus) view(z int) *view {
+	if p.conf.zones[z].multicluster {
+		return p.imports.newest.Load()
+	}
+	return p.views.newest.Load()
 }
 
 // lookuper asks the whole server, for names that are not ours.
@@ -46,9 +55,9 @@ func (p *Isthmus) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	case asked.Qtype == dns.TypeAXFR || asked.Qtype == dns.TypeIXFR:
 		return dns.RcodeRefused, nil
 	}
-	v := p.views.newest.Load()
+	v := p.view(q.zone)
 	if p.conf.preferZone {
-		q.near = v.zoneOfClient(request.Request{W: w, Req: r})
+		q.near = p.views.newest.Load().zoneOfClient(request.Request{W: w, Req: r})
 	}
 	a := v.answer(q, lower, asked.Qtype)
 	if a.rcode == dns.RcodeNameError && !a.chased && p.conf.passesOn(p.conf.zones[q.zone], lower) {

@@ -41,7 +41,11 @@ func (p *Isthmus) Metadata(ctx context.Context, state request.Request) context.C
 		set("endpoint", "")
 	} else {
 		set("service", q.key.Name)
-		set("endpoint", q.host)
+		host, cluster := q.cutCluster()
+		set("endpoint", host)
+		if p.conf.zones[q.zone].multicluster {
+			set("cluster", cluster)
+		}
 	}
 	return ctx
 }

@@ -21,8 +21,8 @@ func (p *views) notify(ctx context.Context, to notifier, log *slog.Logger) {
 		v := p.newest.Load()
 		told = v.serial.number
 		for _, z := range v.conf.zones {
-			if z.domain != "" {
-				continue // it is not transferred
+			if z.domain != "" || z.multicluster != v.conf.imported {
+				continue // it is not transferred, or is another process's
 			}
 			err, ended := send(ctx, to, z.name)
 			if ended {

@@ -19,6 +19,7 @@ import (
 type config struct {
 	naming
 	zones          zones
+	imported       bool // what the registries import is meant, and not what they hold themselves
 	pods           podMode
 	noEndpoints    bool
 	ignoreEmpty    bool
@@ -98,6 +99,7 @@ func options() map[string]option {
 		"noendpoints":        {"noendpoints", 0, 0, func(c *config, _ stanza.Stanza) error { c.noEndpoints = true; return nil }},
 		"prefer_zone":        {"prefer_zone", 0, 0, func(c *config, _ stanza.Stanza) error { c.preferZone = true; return nil }},
 		"zonal":              {"zonal", 0, 0, func(c *config, _ stanza.Stanza) error { c.zonal = true; return nil }},
+		"multicluster":       {"multicluster [ZONE...]", 0, -1, setMulticluster},
 		"ttl":                {"ttl SECONDS", 1, 1, setTTL},
 		"ignore":             {"ignore empty_service", 1, 1, setIgnore},
 		"fallthrough":        {"fallthrough [ZONE...]", 0, -1, func(c *config, s stanza.Stanza) error { c.fall.SetZonesFromArgs(s.Args()); return nil }},
@@ -114,7 +116,6 @@ func options() map[string]option {
 // would answer what nobody asked for.
 func notYet() []string {
 	return []string{
-		"multicluster",
 		"allow", "zookeeper",
 	}
 }
@@ -271,6 +272,9 @@ func (p *parser) finish() error {
 	}
 	if p.conf.preferZone && p.conf.noEndpoints {
 		return p.within.Errorf("%q wants the endpoints that %q leaves out", "prefer_zone", "noendpoints")
+	}
+	if p.conf.zones.multicluster() != "" && !p.conf.canImport() {
+		return p.within.Errorf("%q wants a registry of type %q", "multicluster", "kubernetes")
 	}
 	for _, o := range p.conf.require {
 		if !slices.ContainsFunc(p.conf.registries, func(r registry.Config) bool { return r.Origin() == o }) {

@@ -23,6 +23,7 @@ type process struct {
 	notify  notifier          // nil: nobody is told of changes; set before start
 	kin     func() []*process // all that run already; set before start
 	saver   *saver            // nil: nothing is kept for the next start
+	imports *process          // behind multicluster zones; nil if there are none
 
 	watches []*watch
 	cancel  context.CancelFunc
@@ -39,6 +40,9 @@ func newProcess(conf *config, log *slog.Logger) *process {
 		p.saver = &saver{saving: conf.saving, views: p.views, log: log}
 	}
 	p.views.newest.Store(newView(conf, p.catalog.Snapshot(), time.Now()))
+	if z := conf.zones.multicluster(); z != "" && !conf.imported {
+		p.imports = newProcess(conf.imports(), log.With("zone", z))
+	}
 	return p
 }
 
@@ -46,8 +50,21 @@ func newProcess(conf *config, log *slog.Logger) *process {
 // ready with are synced, at most for the startup time-out. A registry that
 // cannot be reached is no error; one that cannot be opened is.
 func (p *process) start() error {
-	if err := p.open(); err != nil {
+	err := p.begin()
+	if err == nil && p.imports != nil {
+		err = p.beginImports()
+	}
+	if err != nil {
 		return errors.Join(err, p.stop())
+	}
+	p.awaitSync()
+	return nil
+}
+
+// begin begins to watch. What it began before an error, stop ends.
+func (p *process) begin() error {
+	if err := p.open(); err != nil {
+		return err
 	}
 	now := time.Now()
 	p.views.newest.Store(p.firstView(p.recall(now), now))
@@ -63,7 +80,6 @@ func (p *process) start() error {
 	if p.saver != nil {
 		p.running.Go(func() { p.saver.keep(ctx) })
 	}
-	p.awaitSync(ctx)
 	return nil
 }
 
@@ -84,10 +100,21 @@ func (p *process) firstView(before uint32, now time.Time) *view {
 	return v
 }
 
-func (p *process) awaitSync(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, p.conf.startupTimeout)
+// awaitSync waits for what the server is ready with and, in what is left of the
+// time, for news of what is imported. That it cannot be read is news enough:
+// the names of the cluster are not to wait for it.
+func (p *process) awaitSync() {
+	ctx, cancel := context.WithTimeout(context.Background(), p.conf.startupTimeout)
 	defer cancel()
-	if p.views.await(ctx, (*view).synced) {
+	p.await(ctx, (*view).synced)
+	if p.imports != nil {
+		p.imports.await(ctx, (*view).told)
+	}
+}
+
+// await waits for cond, and says if ctx ends before.
+func (p *process) await(ctx context.Context, cond func(*view) bool) {
+	if p.views.await(ctx, cond) {
 		return
 	}
 	what, v := "starting before the first sync", p.views.newest.Load()
@@ -103,7 +130,11 @@ func (p *process) end() error {
 	}
 	p.cancel()
 	p.running.Wait()
-	return p.close()
+	err := p.close()
+	if p.imports != nil {
+		err = errors.Join(err, p.imports.stop())
+	}
+	return err
 }
 
 // ready reports whether it is known of every origin that the server waits for

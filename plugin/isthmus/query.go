@@ -35,7 +35,7 @@ type query struct {
 	kind   kind
 	zone   int         // index of the zone
 	key    catalog.Key // namespace, and the service if there is one
-	host   string      // the label left of the service, or the pod's
+	host   string      // the label left of the service, or the pod's; in a multicluster zone HOST.CLUSTER
 	port   string      // without its underscore; "" stands for any
 	proto  string      // likewise
 	where  string      // a zone of the cluster; "" in the parents of such names
@@ -46,11 +46,12 @@ type query struct {
 
 // zone is one zone that is served.
 type zone struct {
-	name     string // lower case, fully qualified
-	reverse  bool
-	external bool           // services are found here by their addresses outside of the cluster
-	apex     string         // label of its servers, if it is an external zone only
-	domain   catalog.Origin // whose own names are found here; "" in all other zones
+	name         string // lower case, fully qualified
+	reverse      bool
+	multicluster bool           // holds services of several clusters
+	external     bool           // services are found here by their addresses outside of the cluster
+	apex         string         // label of its servers, if it is an external zone only
+	domain       catalog.Origin // whose own names are found here; "" in all other zones
 }
 
 // ofCluster reports whether the zone has names of the cluster.
@@ -75,10 +76,19 @@ func (z zone) below(name string) string {
 	return name + "." + z.name
 }
 
-// primary is the zone that names in PTR records end in.
+// names are the names of all.
+func (zs zones) names() []string {
+	all := make([]string, len(zs))
+	for i, z := range zs {
+		all[i] = z.name
+	}
+	return all
+}
+
+// primary is the zone that names in PTR records end in; -1: there is none.
 func (zs zones) primary() int {
 	for i, z := range zs {
-		if !z.reverse && z.ofCluster() {
+		if !z.reverse && z.ofCluster() && !z.multicluster {
 			return i
 		}
 	}
@@ -145,7 +155,10 @@ func (zs zones) schema(name string, z int, labels []string, n int) query {
 		q.readZonal(name, zs[z])
 	case labels[n-1] == "svc":
 		q.service(labels[:n-1])
-	case labels[n-1] == "pod":
+		if zs[z].multicluster {
+			q.inClusters(name, labels[:n-1])
+		}
+	case labels[n-1] == "pod" && !zs[z].multicluster:
 		q.pod(labels[:n-1])
 	default:
 		q.special(labels)

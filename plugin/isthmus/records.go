@@ -234,12 +234,21 @@ func (b *builder) address(owner string, x netip.Addr) dns.RR {
 	return &dns.AAAA{Hdr: b.header(owner, dns.TypeAAAA), AAAA: x.AsSlice()}
 }
 
-// hostOf returns the label of an endpoint below its service's name; "" if it
-// is known by a name of its own.
+// hostOf returns what an endpoint is called below its service's name: a label
+// and, where there are several clusters, its cluster. It is "" if the endpoint is
+// known by a name of its own.
 func (n naming) hostOf(e *catalog.Endpoint) string {
 	switch {
 	case !e.Host.Addr.IsValid():
 		return ""
+	case e.Cluster != "":
+		return n.labelOf(e) + "." + e.Cluster
+	}
+	return n.labelOf(e)
+}
+
+func (n naming) labelOf(e *catalog.Endpoint) string {
+	switch {
 	case e.Hostname != "":
 		return strings.ToLower(e.Hostname)
 	case n.podNames && e.Pod != "" && len(e.Pod) < 64:

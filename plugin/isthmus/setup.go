@@ -68,9 +68,16 @@ func setupWith(c *caddy.Controller, types []registry.Type, env func(string) stri
 	})
 	c.OnShutdown(func() error { return p.stop() })
 	c.OnFinalShutdown(p.finish)
-	exportMetrics(c, p, prometheus.DefaultRegisterer, source{zone: conf.zones[conf.zones.primary()].name, server: server, views: p.views})
+	of := conf.zones[max(conf.zones.primary(), 0)].name
+	exportMetrics(c, p, prometheus.DefaultRegisterer, source{zone: of, server: server, views: p.views})
+	handler := &Isthmus{conf: conf, views: p.views, up: upstream.New()}
+	if p.imports != nil {
+		handler.imports = p.imports.views
+		exportMetrics(c, p, prometheus.DefaultRegisterer, source{zone: conf.zones.multicluster(), server: server, views: handler.imports})
+	}
 	server.AddPlugin(func(next plugin.Handler) plugin.Handler {
-		return &Isthmus{Next: next, conf: conf, views: p.views, up: upstream.New()}
+		handler.Next = next
+		return handler
 	})
 	return nil
 }

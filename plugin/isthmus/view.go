@@ -226,7 +226,7 @@ func (c *config) ready(svc *catalog.Service) []*catalog.Endpoint {
 
 // addrs returns the addresses that lead back to e, sorted, each once.
 func (v *view) addrs(e *entry) []netip.Addr {
-	if e == nil {
+	if e == nil || v.conf.imported || v.conf.zones.primary() < 0 {
 		return nil
 	}
 	ready := v.conf.ready(e.svc)

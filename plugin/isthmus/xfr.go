@@ -26,7 +26,7 @@ func (p *Isthmus) Transfer(zone string, serial uint32) (<-chan []dns.RR, error) 
 	if z < 0 || p.conf.zones[z].domain != "" {
 		return nil, transfer.ErrNotAuthoritative
 	}
-	v := p.views.newest.Load()
+	v := p.view(z)
 	if !v.snap.Synced() {
 		return nil, fmt.Errorf("transfer %q: %w", zone, errNotSynced)
 	}

@@ -31,7 +31,7 @@ func (q *query) readZonal(name string, z zone) bool {
 	if z.name != "." {
 		base = name[:len(name)-len(z.name)]
 	}
-	if !strings.Contains(base, "."+zonal+".") {
+	if z.multicluster || !strings.Contains(base, "."+zonal+".") {
 		return false
 	}
 	at, short := dns.PrevLabel(base, maxLabels)

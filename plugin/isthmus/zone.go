@@ -92,7 +92,7 @@ const (
 func (v *view) versionTXT(owner string) []dns.RR {
 	return []dns.RR{&dns.TXT{
 		Hdr: dns.RR_Header{Name: owner, Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: versionTTL},
-		Txt: []string{version},
+		Txt: []string{v.conf.schema()},
 	}}
 }
 
@@ -114,8 +114,8 @@ func (v *view) nameservers(z zone) []nameserver {
 	}
 	var all []nameserver
 	in := z
-	if z.reverse {
-		in = v.conf.zones[v.conf.zones.primary()]
+	if p := v.conf.zones.primary(); z.reverse && p >= 0 {
+		in = v.conf.zones[p]
 	}
 	for _, local := range v.conf.locals {
 		keys, _ := v.byAddr.Get(local)
