@@ -30,6 +30,7 @@ func commands() map[string]command {
 		"register":    register,
 		"settled":     settled,
 		"sameanswers": sameanswers,
+		"both":        both,
 		"readiness":   readiness,
 	}
 }

@@ -108,6 +108,33 @@ func sameanswers(ts *testscript.TestScript, args []string) ([]byte, error) {
 	return nil, nil
 }
 
+// both NAME [TYPE] asks the story's DNS server and the stock one. It demands
+// that their answers are the same, but for the order of the records and the SOA
+// record of a denial, and prints ours.
+func both(ts *testscript.TestScript, args []string) ([]byte, error) {
+	args = append(args, "A")[:2]
+	ours, theirs := askAt(ts, args, "DNS"), askAt(ts, args, "STOCK")
+	if len(ours) == 0 || !slices.Equal(ours, theirs) {
+		return nil, fmt.Errorf("answers differ:\nours   %s\ntheirs %s", strings.Join(ours, "\n       "), strings.Join(theirs, "\n       "))
+	}
+	return []byte(strings.Join(ours, "\n") + "\n"), nil
+}
+
+// askAt returns the lines of an answer, sorted; none if there is no answer.
+func askAt(ts *testscript.TestScript, question []string, server string) []string {
+	// That a name does not exist is an answer, too.
+	out, _ := dns(ts, append(slices.Clone(question), ts.Getenv(server)))
+	var all []string
+	for line := range strings.Lines(string(out)) {
+		if !strings.Contains(line, "\tSOA\t") {
+			line, _, _ = strings.Cut(line, ", server: ")
+			all = append(all, strings.TrimSpace(line))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // facts are the addresses of an answer, glue included, and its SRV ports.
 func facts(answer string) []string {
 	var all []string

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 // world is what all stories share.
 type world struct {
 	bin  string // folder of the programs
+	mcs  string // folder of the Multi-Cluster Services API's resource definitions
 	kube *servers.Kubernetes
 }
 
@@ -35,6 +37,11 @@ func newWorld(t *testing.T) *world {
 	w := &world{bin: t.TempDir()}
 	w.build(ctx, t, "isthmus", raceFlags()...)
 	w.build(ctx, t, "coredns") // with every stock plugin; ours runs under the race detector in its own tests
+	mcs, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/mcs-api").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.mcs = filepath.Join(strings.TrimSpace(string(mcs)), "config", "crd")
 	ctl, err := servers.Build(ctx, servers.Etcdctl, progress)
 	if err != nil {
 		t.Fatal(err)
@@ -103,6 +110,7 @@ func (w *world) setup(env *testscript.Env) error {
 	env.Setenv("BIN", w.bin)
 	env.Setenv("PATH", w.bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	env.Setenv("HOME", env.WorkDir)
+	env.Setenv("MCS", w.mcs)
 	env.Setenv("KUBE", w.kube.URL())
 	env.Setenv("KUBE_TOKEN", w.kube.Token())
 	env.Setenv("KUBECONFIG", w.kube.Kubeconfig())
