@@ -129,6 +129,7 @@ func (p *Packer) endpoint(e *Endpoint) {
 	p.Number(flags(e.Ready, e.Serving, e.Terminating))
 	p.Word(e.Zone)
 	p.Word(e.Node)
+	p.Word(e.Cluster)
 	p.Number(uint64(e.Priority))
 	p.Number(uint64(max(e.Weight, 0)))
 	p.Number(uint64(len(e.Tags)))

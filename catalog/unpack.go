@@ -144,7 +144,7 @@ func (u *Unpacker) endpoint() Endpoint {
 	e := Endpoint{ID: u.Text(), Host: u.host(), Hostname: u.Text(), Pod: u.Text(), Ports: u.ports()}
 	bits := u.small(1<<3 - 1)
 	e.Ready, e.Serving, e.Terminating = bits&1 != 0, bits&2 != 0, bits&4 != 0
-	e.Zone, e.Node = u.Word(), u.Word()
+	e.Zone, e.Node, e.Cluster = u.Word(), u.Word(), u.Word()
 	e.Priority = uint16(u.small(math.MaxUint16))
 	e.Weight = u.small(math.MaxInt32)
 	u.list(func() { e.Tags = append(e.Tags, u.Word()) })
