@@ -43,7 +43,8 @@ type table[T object] struct {
 }
 
 // newTable returns an empty table that keeps the objects of each group
-// together and calls changed for each group that changed, holding no lock.
+// together and calls changed for each group that changed, before the change can
+// be seen: changed does not ask the table.
 func newTable[T object](group func(T) types.NamespacedName, changed func(types.NamespacedName)) *table[T] {
 	return &table[T]{
 		group: group, changed: changed,
@@ -71,8 +72,8 @@ func (t *table[T]) put(o T) {
 	touched := groups{}
 	t.mu.Lock()
 	t.putLocked(o, touched)
+	t.tellLocked(touched)
 	t.mu.Unlock()
-	t.tell(touched)
 }
 
 // drop forgets an object that was deleted at version.
@@ -84,8 +85,8 @@ func (t *table[T]) drop(name types.NamespacedName, version uint64) {
 		t.gone[name] = version
 	}
 	t.dropLocked(name, version, touched)
+	t.tellLocked(touched)
 	t.mu.Unlock()
-	t.tell(touched)
 }
 
 // bury forgets an object that this process deleted at version: what was
@@ -97,8 +98,8 @@ func (t *table[T]) bury(name types.NamespacedName, version uint64) {
 	if _, known := t.held[name]; !known {
 		t.tombs[name] = version
 	}
+	t.tellLocked(touched)
 	t.mu.Unlock()
-	t.tell(touched)
 }
 
 // replace takes the whole truth of the names that in covers, at version.
@@ -121,13 +122,15 @@ func (t *table[T]) replace(in func(types.NamespacedName) bool, all []T, version 
 			delete(t.tombs, name)
 		}
 	}
+	t.tellLocked(touched)
 	t.mu.Unlock()
-	t.tell(touched)
 }
 
 type groups map[types.NamespacedName]bool
 
-func (t *table[T]) tell(touched groups) {
+// tellLocked tells of changes before anybody can see them. Who finds nothing
+// new in the table, as another was quicker, may so rely on its being told.
+func (t *table[T]) tellLocked(touched groups) {
 	for group := range touched {
 		t.changed(group)
 	}

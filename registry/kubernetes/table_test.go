@@ -10,6 +10,27 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
+// TestTableTellsFirst holds that a change is told before it can be seen: a
+// writer whose answer comes after the event of its own write finds the table as
+// it should be, and reports what it was told of.
+func TestTableTellsFirst(t *testing.T) {
+	var table *table[*namespace]
+	told := 0
+	table = newTable[*namespace](nil, func(types.NamespacedName) {
+		told++
+		if table.mu.TryLock() {
+			table.mu.Unlock()
+			t.Error("told when others could see the change already")
+		}
+	})
+	for _, step := range []string{"put a/x=1", "drop a/x=2", "put a/x=3", "bury a/x=3", "list a/y=5 @5"} {
+		do(table, strings.Fields(step))
+	}
+	if told != 5 {
+		t.Errorf("told %d times, want 5", told)
+	}
+}
+
 // TestTable has the rows of the table's comment. A step is a word and
 // name=version pairs.
 func TestTable(t *testing.T) {
