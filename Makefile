@@ -30,9 +30,10 @@ demo: bin/demo $(if $(shell command -v dig),,bin/isthmus) $(if $(shell command -
 servers:
 	$(GO) run ./integration/servers/cmd/servers build
 
-# What is compared with the stock plugin runs in other processes: the race detector would only slow the asking.
+# Nothing is taken from the test cache, which does not see the programs that tests build and run. What is compared with the
+# stock plugin runs in other processes: the race detector would only slow the asking.
 test: servers
-	$(GO) test -race -timeout 40m $$($(GO) list ./... | grep -v "/integration/differential$$")
+	$(GO) test -race -count=1 -timeout 40m $$($(GO) list ./... | grep -v "/integration/differential$$")
 	$(GO) test -count=1 ./integration/differential
 
 # ARGS="-quick" for a first look, ARGS="-only clusterip/bare" for one row; ARGS=-h tells the others.

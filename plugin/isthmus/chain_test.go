@@ -2,7 +2,6 @@ package isthmus
 
 import (
 	"context"
-	"crypto"
 	"fmt"
 	"io"
 	"log"
@@ -480,7 +479,7 @@ func newKey(t *testing.T, folder string) zoneKey {
 		t.Fatal(err)
 	}
 	file := filepath.Join(folder, fmt.Sprintf("Kcluster.local.+%03d+%05d", k.Algorithm, k.KeyTag()))
-	for suffix, text := range map[string]string{".key": k.String(), ".private": k.PrivateKeyString(private.(crypto.PrivateKey))} {
+	for suffix, text := range map[string]string{".key": k.String(), ".private": k.PrivateKeyString(private)} {
 		if err := os.WriteFile(file+suffix, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -50,7 +50,7 @@ func worldMeta(i int, name string) metav1.ObjectMeta {
 		Namespace: worldName(i).Namespace, Name: name, ResourceVersion: fmt.Sprint(100_000 + i), UID: types.UID(fmt.Sprintf("00000000-0000-0000-0000-%012d", i)),
 		Labels:        map[string]string{"app": name, discoveryv1.LabelServiceName: worldName(i).Name},
 		Annotations:   map[string]string{"kubectl.kubernetes.io/last-applied-configuration": fields + fields, corev1.EndpointsLastChangeTriggerTime: "2026-01-02T03:04:05Z"},
-		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl", Operation: "Apply", FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)}}},
+		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl", Operation: "Apply", FieldsV1: metav1.NewFieldsV1(fields)}},
 	}
 }
 
