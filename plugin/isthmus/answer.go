@@ -47,18 +47,23 @@ const maxChain = 11
 //
 // A name that exists does so for every type. A name that does not is
 // SERVFAIL, and no NXDOMAIN, while an origin that may hold it is not synced.
-func (v *view) answer(q query, name string, typ uint16) answer {
-	a := v.lookup(q, name, typ)
+func (v *view) answer(q *query, name string, typ uint16) (a answer) {
+	switch q.kind {
+	case kindService, kindEndpoint, kindPort:
+		a = v.service(q, name, typ)
+	default:
+		a = v.other(q, name, typ)
+	}
 	if !a.chased {
 		a.zone = q.zone
 	}
 	return a
 }
 
-func (v *view) lookup(q query, name string, typ uint16) answer {
+// other answers for names that are not those of services. It stands apart
+// because it takes much of the stack.
+func (v *view) other(q *query, name string, typ uint16) answer {
 	switch q.kind {
-	case kindService, kindEndpoint, kindPort:
-		return v.service(q, name, typ)
 	case kindApex:
 		return v.apex(q.zone, typ)
 	case kindBranch:
@@ -88,11 +93,13 @@ func (v *view) lookup(q query, name string, typ uint16) answer {
 }
 
 // absent is the answer for a name in namespace ns that nobody here holds.
-func (v *view) absent(ns string) answer {
+func (v *view) absent(ns string) answer { return answer{rcode: v.absentRcode(ns)} }
+
+func (v *view) absentRcode(ns string) int {
 	if v.snap.Pending(ns) {
-		return answer{rcode: dns.RcodeServerFailure}
+		return dns.RcodeServerFailure
 	}
-	return answer{rcode: dns.RcodeNameError}
+	return dns.RcodeNameError
 }
 
 // holds is the answer of a name that holds one type only.
@@ -126,11 +133,29 @@ func (v *view) apex(z int, typ uint16) answer {
 	return answer{}
 }
 
-func (v *view) service(q query, name string, typ uint16) answer {
+// service answers for the names of a service and those below it. Addresses of
+// a service itself are what is asked for most; the rest stands apart, because
+// it takes much of the stack.
+func (v *view) service(q *query, name string, typ uint16) (a answer) {
 	e := v.at(q)
 	if e == nil {
-		return v.absent(q.key.Namespace)
+		a.rcode = v.absentRcode(q.key.Namespace)
+		return a
 	}
+	r := v.recordsOf(e, q.zone)
+	switch {
+	case q.kind != kindService || typ == dns.TypeSRV || r.cname != nil || v.conf.preferZone:
+		a = v.held(e, q, name, typ)
+	case typ == dns.TypeA:
+		a.answer = r.a
+	case typ == dns.TypeAAAA:
+		a.answer = r.aaaa
+	}
+	return a
+}
+
+// held answers for all names of e.
+func (v *view) held(e *entry, q *query, name string, typ uint16) answer {
 	r, near := v.recordsOf(e, q.zone), v.nearFirst(e, q)
 	switch {
 	case q.kind == kindService && r.cname != nil:
@@ -151,7 +176,7 @@ func (v *view) service(q query, name string, typ uint16) answer {
 
 // port answers for _PORT._PROTO below a service; near are its endpoints in the
 // client's order, if that is another than the usual one.
-func (v *view) port(e *entry, q query, near []*catalog.Endpoint, name string, typ uint16) answer {
+func (v *view) port(e *entry, q *query, near []*catalog.Endpoint, name string, typ uint16) answer {
 	r := v.recordsOf(e, q.zone)
 	for i := range r.ports {
 		if p := &r.ports[i]; near == nil && p.name == q.port && p.proto == q.proto {
@@ -176,7 +201,7 @@ func (v *view) port(e *entry, q query, near []*catalog.Endpoint, name string, ty
 
 // endpoint answers for one label below a service: an endpoint's, or the
 // protocol that port names stand below.
-func (v *view) endpoint(e *entry, q query, name string, typ uint16) answer {
+func (v *view) endpoint(e *entry, q *query, name string, typ uint16) answer {
 	b := v.builder(e, q.zone)
 	if v.conf.imported && e.svc.Type != catalog.Headless {
 		b.ready = nil // nobody is to single out a cluster behind a virtual address
@@ -237,9 +262,9 @@ func (v *view) follow(r *records, near string, typ uint16) answer {
 		if !inside || v.conf.zones[q.zone].multicluster != v.conf.imported {
 			return answer{rrset: rrset{answer: chain}, chased: true, outside: target}
 		}
-		next := v.aliasAt(q)
+		next := v.aliasAt(&q)
 		if next == nil {
-			a := v.answer(q, target, typ)
+			a := v.answer(&q, target, typ)
 			a.answer, a.chased = slices.Concat(chain, a.answer), true
 			return a
 		}
@@ -252,7 +277,7 @@ func (v *view) follow(r *records, near string, typ uint16) answer {
 }
 
 // aliasAt returns the CNAME record that stands at q, or nil.
-func (v *view) aliasAt(q query) dns.RR {
+func (v *view) aliasAt(q *query) dns.RR {
 	if q.kind != kindService {
 		return nil
 	}
@@ -266,7 +291,7 @@ func (v *view) aliasAt(q query) dns.RR {
 	return nil
 }
 
-func (v *view) reverse(q query, name string, typ uint16) answer {
+func (v *view) reverse(q *query, name string, typ uint16) answer {
 	z := v.conf.zones[q.zone]
 	known := z.apex == "" && (v.has(q.net) || v.ownPlaces.has(q.net)) || z.external && v.outside.has(q.net)
 	switch {

@@ -179,7 +179,7 @@ func makeAll(p *Isthmus) {
 	for _, q := range all {
 		lower := strings.ToLower(q.name)
 		if read, ours := v.conf.zones.parse(lower); ours {
-			v.answer(read, lower, q.typ)
+			v.answer(&read, lower, q.typ)
 		}
 	}
 }

@@ -136,7 +136,7 @@ func (c *config) fallOf(z zone) fall.F {
 }
 
 // passesOn reports whether an absent name in z goes on to the next plugin.
-func (c *config) passesOn(z zone, name string) bool {
+func (c *config) passesOn(z *zone, name string) bool {
 	return z.apex == "" && c.fallsThrough(name) || z.external && c.external.fall.Through(name)
 }
 

@@ -103,7 +103,7 @@ func (e *entry) outerAddrs() []netip.Addr {
 }
 
 // at returns the service that q is about; nil if it does not exist there.
-func (v *view) at(q query) *entry {
+func (v *view) at(q *query) *entry {
 	from := v.entries
 	if v.conf.zones[q.zone].external {
 		from = v.fronts

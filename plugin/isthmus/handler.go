@@ -48,34 +48,43 @@ func (p *Isthmus) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	}
 	asked := r.Question[0]
 	lower := strings.ToLower(asked.Name)
-	q, ours := p.conf.zones.parse(lower)
+	var q query
 	switch {
-	case !ours:
+	case !p.conf.zones.read(lower, &q):
 		return plugin.NextOrFailure(name, p.Next, ctx, w, r)
 	case asked.Qtype == dns.TypeAXFR || asked.Qtype == dns.TypeIXFR:
 		return dns.RcodeRefused, nil
 	}
 	v := p.view(q.zone)
 	if p.conf.preferZone {
-		q.near = p.views.newest.Load().zoneOfClient(request.Request{W: w, Req: r})
+		q.near = p.near(w, r)
 	}
-	a := v.answer(q, lower, asked.Qtype)
-	if a.rcode == dns.RcodeNameError && !a.chased && p.conf.passesOn(p.conf.zones[q.zone], lower) {
+	a := v.answer(&q, lower, asked.Qtype)
+	switch {
+	case a.rcode == dns.RcodeNameError && !a.chased && p.conf.passesOn(&p.conf.zones[q.zone], lower):
 		return plugin.NextOrFailure(name, p.Next, ctx, w, r)
+	case !p.sender.send(w, r, lower, &a, v):
+		p.write(ctx, w, r, lower, &a, v)
 	}
-	if p.sender.send(w, r, lower, &a, v) {
-		return dns.RcodeSuccess, nil
-	}
-	m := newReply(r, a, lower)
-	if len(a.answer) == 0 || a.rcode == dns.RcodeNameError || a.nodata(asked.Qtype) {
+	return dns.RcodeSuccess, nil
+}
+
+// near returns the zone of the cluster that the client stands in.
+func (p *Isthmus) near(w dns.ResponseWriter, r *dns.Msg) string {
+	return p.views.newest.Load().zoneOfClient(request.Request{W: w, Req: r})
+}
+
+// write answers r by a message that other plugins may see.
+func (p *Isthmus) write(ctx context.Context, w dns.ResponseWriter, r *dns.Msg, lower string, a *answer, v *view) {
+	m, typ := newReply(r, a, lower), r.Question[0].Qtype
+	if len(a.answer) == 0 || a.rcode == dns.RcodeNameError || a.nodata(typ) {
 		m.deny(a, v)
 	}
-	if a.outside != "" && (asked.Qtype == dns.TypeA || asked.Qtype == dns.TypeAAAA) {
+	if a.outside != "" && (typ == dns.TypeA || typ == dns.TypeAAAA) {
 		p.ask(ctx, request.Request{W: w, Req: r}, a.outside, &m.msg)
 	}
 	// An error here is the network's or the client's; CoreDNS counts it.
 	_ = w.WriteMsg(&m.msg)
-	return dns.RcodeSuccess, nil
 }
 
 // ask completes an answer whose alias points outside of our zones. What cannot
@@ -108,7 +117,7 @@ type reply struct {
 
 // newReply makes the reply to r. Names that answer the question are spelled as
 // in the question; lower is its name in lower case.
-func newReply(r *dns.Msg, a answer, lower string) *reply {
+func newReply(r *dns.Msg, a *answer, lower string) *reply {
 	m := new(reply)
 	m.msg.Id, m.msg.Opcode = r.Id, r.Opcode
 	m.msg.Response, m.msg.Authoritative = true, true
@@ -148,7 +157,7 @@ func (a *answer) first(id int) int {
 
 // deny puts the SOA record of the zone that the name is absent from, spelled as
 // in the question.
-func (m *reply) deny(a answer, v *view) {
+func (m *reply) deny(a *answer, v *view) {
 	if a.rcode == dns.RcodeServerFailure {
 		return
 	}

@@ -331,8 +331,9 @@ func TestPackAllocs(t *testing.T) {
 			r.SetEdns0(1232, false)
 			q, _ := conf.zones.parse(name)
 			got := testing.AllocsPerRun(100, func() {
-				a := v.answer(q, name, typ)
-				if !p.pack(request.Request{W: w, Req: r}, name, &a, v.soa[a.zone][0]) {
+				a := v.answer(&q, name, typ)
+				p.state = request.Request{W: w, Req: r}
+				if !p.pack(name, &a, v.soa[a.zone][0]) {
 					t.Fatal("not packed")
 				}
 			})

@@ -21,7 +21,7 @@ import (
 //	HEX.addr.Z                        always                            A or AAAA
 //	service.Z, node.Z, addr.Z, DC.Z   always                            nothing
 //	ns.Z                              always                            A, AAAA
-func (v *view) own(q query, name string, typ uint16) answer {
+func (v *view) own(q *query, name string, typ uint16) answer {
 	z := v.conf.zones[q.zone]
 	o := v.owner(z)
 	n := readOwn(dns.SplitDomainName(strings.TrimSuffix(name, z.name)), o.datacenter)

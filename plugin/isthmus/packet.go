@@ -20,7 +20,8 @@ type packet struct {
 	rest    string   // of the last target, less its first label
 	restAt  [2]int   // where that stands
 
-	msg   dns.Msg // what CoreDNS adds to a reply, in extra
+	state request.Request // what is answered
+	msg   dns.Msg         // what CoreDNS adds to a reply, in extra
 	extra [1]dns.RR
 }
 
@@ -40,13 +41,13 @@ const (
 	bitCD = 1 << 4
 )
 
-// pack makes the reply to state's question, whose name is lower in lower case.
+// pack makes the reply to p.state's question, whose name is lower in lower case.
 // It holds what dns.Msg.Truncate would leave of it. It returns false if it
 // cannot tell what that is.
-func (p *packet) pack(state request.Request, lower string, a *answer, soa dns.RR) bool {
-	r := state.Req
-	opt, ok := p.opt(&state)
-	if !ok || !p.begin(r.Question[0], max(state.Size(), dns.MinMsgSize)) {
+func (p *packet) pack(lower string, a *answer, soa dns.RR) bool {
+	r := p.state.Req
+	opt, ok := p.opt()
+	if !ok || !p.begin(r.Question[0], max(p.state.Size(), dns.MinMsgSize)) {
 		return false
 	}
 	if opt != nil {
@@ -76,9 +77,9 @@ func (a *answer) denies() bool {
 
 // opt returns the OPT record that CoreDNS adds to the reply, or nil. It is false
 // if that has options.
-func (p *packet) opt(state *request.Request) (*dns.OPT, bool) {
+func (p *packet) opt() (*dns.OPT, bool) {
 	p.msg.Extra = p.extra[:0]
-	if !state.SizeAndDo(&p.msg) {
+	if !p.state.SizeAndDo(&p.msg) {
 		return nil, true
 	}
 	opt, ok := p.msg.Extra[0].(*dns.OPT)

@@ -52,7 +52,7 @@ func withPods(s stanza.Stanza) stanza.Stanza {
 }
 
 // pod answers for the name of an address below a namespace of pods.
-func (v *view) pod(q query, name string, typ uint16) answer {
+func (v *view) pod(q *query, name string, typ uint16) answer {
 	addr, ok := parseDashed(q.host)
 	switch {
 	case v.conf.pods == podsDisabled || !ok:

@@ -88,7 +88,7 @@ func (v *view) zoneOfClient(state request.Request) string {
 // nearFirst returns the endpoints that e answers for q, those in the client's
 // zone first and in their order otherwise. It is nil where the usual order is
 // right: the zone is not known, or none or all of them stand there.
-func (v *view) nearFirst(e *entry, q query) []*catalog.Endpoint {
+func (v *view) nearFirst(e *entry, q *query) []*catalog.Endpoint {
 	if q.near == "" || e.svc.Type != catalog.Headless {
 		return nil
 	}
@@ -107,7 +107,7 @@ func (v *view) nearFirst(e *entry, q query) []*catalog.Endpoint {
 }
 
 // nearService answers for the service's own name, in the client's order.
-func (v *view) nearService(e *entry, q query, near []*catalog.Endpoint, name string, typ uint16) answer {
+func (v *view) nearService(e *entry, q *query, near []*catalog.Endpoint, name string, typ uint16) answer {
 	b := v.builder(e, q.zone)
 	b.ready = near
 	return b.service(name, anyPort, typ, true)

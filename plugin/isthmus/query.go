@@ -112,11 +112,20 @@ const maxLabels = 5
 // name is in none of the zones; of nested ones the longest counts. It does not
 // allocate.
 func (zs zones) parse(name string) (query, bool) {
+	var q query
+	ours := zs.read(name, &q)
+	return q, ours
+}
+
+// read is parse into a query that is blank: what is handed on by value needs
+// stack at each step of an answer, and a question's stack begins small.
+func (zs zones) read(name string, q *query) bool {
 	var labels [maxLabels]string
 	n := 0
 	for off := 0; name != "."; {
 		if z := zs.find(name[off:]); z >= 0 {
-			return zs.schema(name, z, labels[:min(n, maxLabels)], n), true
+			zs.schema(q, name, z, labels[:min(n, maxLabels)], n)
+			return true
 		}
 		next, end := dns.NextLabel(name, off)
 		if n < maxLabels {
@@ -129,14 +138,15 @@ func (zs zones) parse(name string) (query, bool) {
 		off = next
 	}
 	if z := zs.find("."); z >= 0 {
-		return zs.schema(name, z, labels[:min(n, maxLabels)], n), true
+		zs.schema(q, name, z, labels[:min(n, maxLabels)], n)
+		return true
 	}
-	return query{}, false
+	return false
 }
 
 // schema reads the n labels left of zone z, of which labels holds the first.
-func (zs zones) schema(name string, z int, labels []string, n int) query {
-	q := query{zone: z}
+func (zs zones) schema(q *query, name string, z int, labels []string, n int) {
+	q.zone = z
 	switch {
 	case n == 0:
 		q.kind = kindApex
@@ -163,7 +173,6 @@ func (zs zones) schema(name string, z int, labels []string, n int) query {
 	default:
 		q.special(labels)
 	}
-	return q
 }
 
 func (q *query) service(l []string) {

@@ -130,10 +130,10 @@ func FuzzParse(f *testing.F) {
 		if !ours {
 			return
 		}
-		a := v.answer(q, lower, dns.StringToType[allTypes[int(typ)%len(allTypes)]])
+		a := v.answer(&q, lower, dns.StringToType[allTypes[int(typ)%len(allTypes)]])
 		r := new(dns.Msg)
 		r.SetQuestion(name, dns.TypeA)
-		if _, err := newReply(r, a, lower).msg.Pack(); err != nil && strings.IndexFunc(name, func(c rune) bool { return c > 0x7e || c < ' ' }) < 0 {
+		if _, err := newReply(r, &a, lower).msg.Pack(); err != nil && strings.IndexFunc(name, func(c rune) bool { return c > 0x7e || c < ' ' }) < 0 {
 			t.Errorf("the answer to %q does not pack: %v", name, err)
 		}
 	})

@@ -42,12 +42,13 @@ func (s *sender) send(w dns.ResponseWriter, r *dns.Msg, lower string, a *answer,
 	if p == nil {
 		p = new(packet)
 	}
-	ok := p.pack(request.Request{W: socket, Req: r}, lower, a, v.soa[a.zone][0])
+	p.state = request.Request{W: socket, Req: r}
+	ok := p.pack(lower, a, v.soa[a.zone][0])
 	if ok {
 		// An error here is the network's or the client's; CoreDNS counts it.
 		_, _ = socket.Write(p.buf)
 	}
-	p.extra[0] = nil
+	p.extra[0], p.state = nil, request.Request{}
 	s.packets.Put(p)
 	return ok
 }

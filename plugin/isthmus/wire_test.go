@@ -221,7 +221,7 @@ func TestSendAlone(t *testing.T) {
 			t.Error("a writer that somebody else writes for is taken for the server's own")
 		}
 	})
-	if a := p.views.newest.Load().answer(query{}, "", dns.TypeA); s.send(&keep{}, r, "", &a, p.views.newest.Load()) {
+	if a := p.views.newest.Load().answer(new(query), "", dns.TypeA); s.send(&keep{}, r, "", &a, p.views.newest.Load()) {
 		t.Error("answered by nobody's writer")
 	}
 }

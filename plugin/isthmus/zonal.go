@@ -54,7 +54,7 @@ func (q *query) readZonal(name string, z zone) bool {
 // zonal answers for the endpoints of a headless service in a zone of the
 // cluster. Any zone may be asked for: that nothing is in it is no reason for
 // the name not to exist.
-func (v *view) zonal(q query, name string, typ uint16) answer {
+func (v *view) zonal(q *query, name string, typ uint16) answer {
 	if !v.conf.zonal || v.conf.zones[q.zone].external {
 		return answer{rcode: dns.RcodeNameError}
 	}
