@@ -293,7 +293,7 @@ func (v *view) aliasAt(q *query) dns.RR {
 
 func (v *view) reverse(q *query, name string, typ uint16) answer {
 	z := v.conf.zones[q.zone]
-	known := z.apex == "" && (v.has(q.net) || v.ownPlaces.has(q.net)) || z.external && v.outside.has(q.net)
+	known := z.apex == "" && (v.places.has(q.net) || v.ownPlaces.has(q.net)) || z.external && v.outside.has(q.net)
 	switch {
 	case known && q.kind == kindNet:
 		return answer{}
@@ -320,9 +320,8 @@ func (v *view) ptrIn(z zone, owner string, addr netip.Addr) []dns.RR {
 func (v *view) ptr(owner string, addr netip.Addr) []dns.RR {
 	var services, endpoints []dns.RR
 	own := v.ownPTR(owner, addr)
-	keys, _ := v.byAddr.Get(addr)
-	for _, k := range keys {
-		e, _ := v.entries.Get(k)
+	for _, k := range v.places.keysAt(addr) {
+		e, _ := v.entries.Get(*k)
 		if len(own) > 0 && v.conf.zones.hasDomain(e.svc.Origin) {
 			continue // it calls its address itself
 		}

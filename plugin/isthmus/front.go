@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/miekg/dns"
 
@@ -36,7 +35,7 @@ func (c *config) front(svc *catalog.Service) *entry {
 	if len(names)+len(shown.Addrs) == 0 && (!c.external.headless || len(c.ready(&shown)) == 0) {
 		return nil
 	}
-	return &entry{svc: &shown, in: make([]atomic.Pointer[records], len(c.zones)), names: names}
+	return c.newEntry(&shown, names)
 }
 
 // exposed returns svc with its external addresses as its own, and the names
@@ -72,25 +71,25 @@ func (v *view) fillFronts() {
 		return
 	}
 	v.fronts = pmap.New[catalog.Key, *entry]()
-	v.outside = newPlaces()
-	moved := make(map[netip.Prefix]int)
+	v.outside = places{}
 	for k := range v.snap.Keys() {
-		v.putFront(k, v.snap.Lookup(k), moved)
+		v.putFront(k, v.snap.Lookup(k))
 	}
-	v.outside.countNets(moved)
 }
 
 // putFront makes k in external zones what svc says.
-func (v *view) putFront(k catalog.Key, svc *catalog.Service, moved map[netip.Prefix]int) {
+func (v *view) putFront(k catalog.Key, svc *catalog.Service) {
 	old, _ := v.fronts.Get(k)
 	e := v.conf.front(svc)
 	switch {
 	case e != nil:
+		e.follow(old)
 		v.fronts = v.fronts.Set(k, e)
+		v.outside.move(e.key, old.outerAddrs(), e.outerAddrs())
 	case old != nil:
 		v.fronts = v.fronts.Delete(k)
+		v.outside.move(old.key, old.outerAddrs(), nil)
 	}
-	v.outside.index(k, old.outerAddrs(), e.outerAddrs(), moved)
 }
 
 // outerAddrs returns the addresses that lead back to e from outside of the
@@ -115,9 +114,8 @@ func (v *view) at(q *query) *entry {
 // frontPTR returns the names of the services that have the external address.
 func (v *view) frontPTR(owner string, addr netip.Addr) []dns.RR {
 	var all []dns.RR
-	keys, _ := v.outside.byAddr.Get(addr)
-	for _, k := range keys {
-		e, _ := v.fronts.Get(k)
+	for _, k := range v.outside.keysAt(addr) {
+		e, _ := v.fronts.Get(*k)
 		b := v.builder(e, v.conf.external.primary)
 		all = append(all, b.ptr(owner, b.name))
 	}
@@ -131,13 +129,12 @@ func (v *view) serverAddrs() []netip.Addr {
 	var all []netip.Addr
 	behind := false
 	for _, local := range v.conf.locals {
-		keys, _ := v.byAddr.Get(local)
-		for _, k := range keys {
-			if e, _ := v.entries.Get(k); e == nil || !v.hasEndpoint(e, local) {
+		for _, k := range v.places.keysAt(local) {
+			if e, _ := v.entries.Get(*k); e == nil || !v.hasEndpoint(e, local) {
 				continue
 			}
 			behind = true
-			if e, _ := v.fronts.Get(k); e != nil {
+			if e, _ := v.fronts.Get(*k); e != nil {
 				all = append(all, addrsOf(e.svc, v.conf.ready(e.svc), anyPort)...)
 			}
 		}

@@ -230,33 +230,18 @@ func (c *config) directories(snap *catalog.Snapshot) []catalog.Directory {
 // say now, which said something else before; nil: nothing. It reports whether
 // any of them changed.
 func (v *view) putOwn(now, before []catalog.Directory) (changed bool) {
-	moved := make(map[netip.Prefix]int)
 	for i, d := range now {
 		var was catalog.Directory
 		if before != nil {
 			was = before[i]
 		}
 		changed = changed || d != was
-		d.Since(was, func(a netip.Addr) { v.ownPlaces.putAlone(a, named(now, a), moved) })
+		d.Since(was, func(a netip.Addr) { v.ownPlaces.put(a, named(now, a)) })
 	}
-	v.ownPlaces.countNets(moved)
 	return changed
 }
 
 // named reports whether any of the directories has a name for a.
 func named(all []catalog.Directory, a netip.Addr) bool {
 	return slices.ContainsFunc(all, func(d catalog.Directory) bool { return len(d.NodesAt(a))+len(d.ListedAt(a)) > 0 })
-}
-
-// putAlone notes whether a, which belongs to no key, is there.
-func (l *places) putAlone(a netip.Addr, there bool, moved map[netip.Prefix]int) {
-	_, was := l.byAddr.Get(a)
-	switch {
-	case there && !was:
-		l.byAddr = l.byAddr.Set(a, nil)
-		count(moved, a, 1)
-	case was && !there:
-		l.byAddr = l.byAddr.Delete(a)
-		count(moved, a, -1)
-	}
 }

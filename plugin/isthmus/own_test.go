@@ -187,13 +187,9 @@ func TestNextOwn(t *testing.T) {
 }
 
 func ownAddrs(v *view) (all []string) {
-	for a := range v.ownPlaces.byAddr.All() {
+	for a := range v.ownPlaces.all() {
 		all = append(all, a.String())
 	}
-	for p, n := range v.ownPlaces.nets.All() {
-		all = append(all, p.String()+strings.Repeat("+", n))
-	}
-	slices.Sort(all)
 	return all
 }
 

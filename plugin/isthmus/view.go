@@ -2,7 +2,6 @@ package isthmus
 
 import (
 	"context"
-	"maps"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -21,7 +20,7 @@ type view struct {
 	conf      *config
 	snap      *catalog.Snapshot
 	entries   pmap.Map[catalog.Key, *entry]
-	places                                  // of the entries
+	places    places                        // of the entries
 	fronts    pmap.Map[catalog.Key, *entry] // as external zones show them
 	outside   places                        // of the fronts
 	nodes     pmap.Map[string, []placed]    // where the nodes are; empty unless prefer_zone is set
@@ -36,28 +35,9 @@ type view struct {
 // of all of them is there the sooner.
 type entry struct {
 	svc   *catalog.Service
+	key   *catalog.Key              // one piece of memory from the service's first entry on
 	in    []atomic.Pointer[records] // by zone
 	names []string                  // of load balancers, fully qualified; fronts only
-}
-
-// places finds services by address.
-type places struct {
-	byAddr pmap.Map[netip.Addr, []catalog.Key] // sorted keys
-	nets   pmap.Map[netip.Prefix, int]         // beginnings of addresses in byAddr, for reverse names
-}
-
-func newPlaces() places {
-	return places{pmap.New[netip.Addr, []catalog.Key](), pmap.New[netip.Prefix, int]()}
-}
-
-// has reports whether p is an address with a service, or the beginning of one.
-func (l *places) has(p netip.Prefix) (known bool) {
-	if p.IsSingleIP() {
-		_, known = l.byAddr.Get(p.Addr())
-	} else {
-		_, known = l.nets.Get(p)
-	}
-	return known
 }
 
 // recordsOf returns the records of e in zone z. Several may make them at once;
@@ -81,7 +61,6 @@ func newView(conf *config, snap *catalog.Snapshot, now time.Time) *view {
 	v := &view{conf: conf, snap: snap, newer: make(chan struct{})}
 	v.setSerial(v.serial.step(now))
 	v.fill()
-	v.ownPlaces = newPlaces()
 	v.putOwn(v.conf.directories(snap), nil)
 	return v
 }
@@ -130,19 +109,12 @@ func (v *view) fill() {
 			}
 		}
 	})
-	at, nets := make(map[netip.Addr][]catalog.Key), make(map[netip.Prefix]int)
-	sites := make(map[site]int)
-	for k, e := range v.entries.All() {
+	at, sites := newGathering(), make(map[site]int)
+	for _, e := range v.entries.All() {
 		v.conf.countSites(e, 1, sites)
-		alone := []catalog.Key{k}
-		for _, a := range v.addrs(e) {
-			if at[a] == nil {
-				count(nets, a, 1)
-			}
-			at[a] = with(at[a], alone)
-		}
+		at.add(e.key, v.addrs(e))
 	}
-	v.places = places{pmap.Collect(maps.All(at)), pmap.Collect(maps.All(nets))}
+	v.places = at.places()
 	v.fillFronts()
 	v.nodes = pmap.New[string, []placed]()
 	v.move(sites)
@@ -150,28 +122,34 @@ func (v *view) fill() {
 
 // put makes the entries of these keys what the snapshot says.
 func (v *view) put(keys []catalog.Key) {
-	moved, movedOutside := make(map[netip.Prefix]int), make(map[netip.Prefix]int)
 	sites := make(map[site]int)
 	for _, k := range keys {
 		svc := v.snap.Lookup(k)
 		if v.conf.external != nil {
-			v.putFront(k, svc, movedOutside)
+			v.putFront(k, svc)
 		}
 		old, _ := v.entries.Get(k)
 		e := v.conf.entry(svc)
 		switch {
 		case e != nil:
+			e.follow(old)
 			v.entries = v.entries.Set(k, e)
+			v.places.move(e.key, v.addrs(old), v.addrs(e))
 		case old != nil:
 			v.entries = v.entries.Delete(k)
+			v.places.move(old.key, v.addrs(old), nil)
 		}
-		v.index(k, v.addrs(old), v.addrs(e), moved)
 		v.conf.countSites(old, -1, sites)
 		v.conf.countSites(e, 1, sites)
 	}
-	v.countNets(moved)
-	v.outside.countNets(movedOutside)
 	v.move(sites)
+}
+
+// follow takes the place of old, if there is one.
+func (e *entry) follow(old *entry) {
+	if old != nil {
+		e.key = old.key
+	}
 }
 
 // entry returns what svc is in DNS: nil if it does not exist there.
@@ -188,7 +166,12 @@ func (c *config) entry(svc *catalog.Service) *entry {
 	case svc.Type == catalog.ClusterIP && c.ignoreEmpty && empty:
 		return nil
 	}
-	return &entry{svc: svc, in: make([]atomic.Pointer[records], len(c.zones))}
+	return c.newEntry(svc, nil)
+}
+
+func (c *config) newEntry(svc *catalog.Service, names []string) *entry {
+	k := svc.Key
+	return &entry{svc: svc, key: &k, in: make([]atomic.Pointer[records], len(c.zones)), names: names}
 }
 
 // isName reports whether an ExternalName's target is a name and no address.
@@ -241,79 +224,6 @@ func (v *view) addrs(e *entry) []netip.Addr {
 	}
 	slices.SortFunc(all, netip.Addr.Compare)
 	return slices.Compact(all)
-}
-
-// index moves k from the old to the new addresses; both are sorted. It counts
-// in moved by how much the networks grew.
-func (l *places) index(k catalog.Key, old, now []netip.Addr, moved map[netip.Prefix]int) {
-	alone := []catalog.Key{k} // shared by all addresses that are nobody else's
-	for len(old) > 0 || len(now) > 0 {
-		switch {
-		case len(old) > 0 && len(now) > 0 && old[0] == now[0]:
-			old, now = old[1:], now[1:]
-		case len(now) == 0 || len(old) > 0 && old[0].Less(now[0]):
-			l.unlist(old[0], k, moved)
-			old = old[1:]
-		default:
-			l.list(now[0], alone, moved)
-			now = now[1:]
-		}
-	}
-}
-
-// list adds the key that stands in alone.
-func (l *places) list(a netip.Addr, alone []catalog.Key, moved map[netip.Prefix]int) {
-	keys, _ := l.byAddr.Get(a)
-	l.byAddr = l.byAddr.Set(a, with(keys, alone))
-	if len(keys) == 0 {
-		count(moved, a, 1)
-	}
-}
-
-// with returns the sorted keys and the one in alone; that itself if it is the
-// only one, since most addresses are one service's alone.
-func with(keys, alone []catalog.Key) []catalog.Key {
-	if len(keys) == 0 {
-		return alone
-	}
-	i, _ := slices.BinarySearchFunc(keys, alone[0], catalog.Key.Compare)
-	return slices.Concat(keys[:i], alone, keys[i:])
-}
-
-func (l *places) unlist(a netip.Addr, k catalog.Key, moved map[netip.Prefix]int) {
-	keys, _ := l.byAddr.Get(a)
-	rest := slices.DeleteFunc(slices.Clone(keys), func(x catalog.Key) bool { return x == k })
-	if len(rest) > 0 {
-		l.byAddr = l.byAddr.Set(a, rest)
-		return
-	}
-	l.byAddr = l.byAddr.Delete(a)
-	count(moved, a, -1)
-}
-
-// count counts an address in every network whose reverse name is a parent of
-// its own: octets for IPv4, nibbles for IPv6.
-func count(moved map[netip.Prefix]int, a netip.Addr, by int) {
-	step := 4
-	if a.Is4() {
-		step = 8
-	}
-	for bits := step; bits < a.BitLen(); bits += step {
-		moved[netip.PrefixFrom(a, bits).Masked()] += by
-	}
-}
-
-func (l *places) countNets(moved map[netip.Prefix]int) {
-	for p, by := range moved {
-		n, _ := l.nets.Get(p)
-		switch {
-		case by == 0:
-		case n+by == 0:
-			l.nets = l.nets.Delete(p)
-		default:
-			l.nets = l.nets.Set(p, n+by)
-		}
-	}
 }
 
 // hasEndpoint reports whether a is the address of an endpoint that e answers.

@@ -51,11 +51,10 @@ func dump(v *view) string {
 		entry(k, e, true)
 	}
 	for what, l := range map[string]places{"": v.places, "outside ": v.outside} {
-		for a, keys := range l.byAddr.All() {
-			add("%saddr %s %v", what, a, keys)
-		}
-		for p, n := range l.nets.All() {
-			add("%snet %s %d", what, p, n)
+		for a := range l.all() {
+			for _, k := range l.keysAt(a) {
+				add("%saddr %s %v", what, a, k)
+			}
 		}
 	}
 	slices.Sort(lines)

@@ -151,17 +151,11 @@ func (v *view) addresses(z int, send func(...[]dns.RR) bool) bool {
 // sorted.
 func (v *view) addrsIn(z zone) []netip.Addr {
 	var all []netip.Addr
-	add := func(l *places) {
-		for a := range l.byAddr.All() {
-			all = append(all, a)
-		}
-	}
 	if z.apex == "" {
-		add(&v.places)
-		add(&v.ownPlaces)
+		all = slices.AppendSeq(slices.AppendSeq(all, v.places.all()), v.ownPlaces.all())
 	}
 	if z.external {
-		add(&v.outside)
+		all = slices.AppendSeq(all, v.outside.all())
 	}
 	slices.SortFunc(all, netip.Addr.Compare)
 	return slices.Compact(all)

@@ -118,9 +118,8 @@ func (v *view) nameservers(z zone) []nameserver {
 		in = v.conf.zones[p]
 	}
 	for _, local := range v.conf.locals {
-		keys, _ := v.byAddr.Get(local)
-		for _, k := range keys {
-			e, _ := v.entries.Get(k)
+		for _, k := range v.places.keysAt(local) {
+			e, _ := v.entries.Get(*k)
 			if e != nil && v.hasEndpoint(e, local) {
 				all = append(all, v.serversOf(e, in)...)
 			}
