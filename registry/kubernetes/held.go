@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -37,9 +38,18 @@ type service struct {
 // slice is what is kept of an EndpointSlice.
 type slice struct {
 	id
-	of    types.NamespacedName // its Service
+	of    string // its Service
 	part  *kubeobject.Part
 	whole *discoveryv1.EndpointSlice
+}
+
+// belongs notes whose slice it is. Most slices are named after their Service,
+// whose name is then no text of its own.
+func (s *slice) belongs(to string) {
+	if strings.HasPrefix(s.name.Name, to) {
+		to = s.name.Name[:len(to)]
+	}
+	s.of = to
 }
 
 // namespace is what is kept of a Namespace.
@@ -62,7 +72,7 @@ func (k keeper) service(svc *corev1.Service) *service {
 
 func (k keeper) slice(o *discoveryv1.EndpointSlice) *slice {
 	s := &slice{id: idOf(o, k.texts), part: kubeobject.PartOf(o, k.texts)}
-	s.of = types.NamespacedName{Namespace: s.name.Namespace, Name: o.Labels[discoveryv1.LabelServiceName]}
+	s.belongs(o.Labels[discoveryv1.LabelServiceName])
 	if k.owner != "" && kubeobject.OwnsSlice(k.owner, o) {
 		trimSlice(o)
 		s.whole = o

@@ -9,7 +9,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1alpha1"
 	mcsclient "sigs.k8s.io/mcs-api/pkg/client/clientset/versioned/typed/apis/v1alpha1"
@@ -45,7 +44,7 @@ func (k keeper) serviceImport(imp *mcs.ServiceImport) *service {
 // importedSlice keeps a slice of one.
 func (k keeper) importedSlice(o *discoveryv1.EndpointSlice) *slice {
 	s := &slice{id: idOf(o, k.texts), part: kubeobject.PartOfImport(o, k.texts)}
-	s.of = types.NamespacedName{Namespace: s.name.Namespace, Name: kubeobject.ImportOf(o)}
+	s.belongs(kubeobject.ImportOf(o))
 	return s
 }
 

@@ -1,7 +1,7 @@
 package kubernetes
 
 import (
-	"maps"
+	"cmp"
 	"slices"
 	"strconv"
 	"sync"
@@ -32,26 +32,20 @@ type object interface {
 // Objects stand in groups: slices by their Service, others alone. Of one
 // version of an object there is one T, however often it is listed.
 type table[T object] struct {
-	group   func(T) types.NamespacedName // nil: each stands alone, under its own name
+	group   func(T) string // the group's name within the object's namespace; nil: each stands alone, under its own
 	changed func(group types.NamespacedName)
 
-	mu     sync.Mutex // guards what follows
-	held   map[types.NamespacedName]T
-	groups map[types.NamespacedName][]T    // none if each stands alone; the slices are never modified
-	tombs  map[types.NamespacedName]uint64 // deleted by this process: the version that was deleted
-	gone   map[types.NamespacedName]uint64 // see keepGone: deleted, and at which version; nil while nobody asks
+	mu    sync.Mutex                      // guards what follows
+	held  map[string]*shelf[T]            // by namespace; none is empty
+	tombs map[types.NamespacedName]uint64 // deleted by this process: the version that was deleted; nil: none
+	gone  map[types.NamespacedName]uint64 // see keepGone: deleted, and at which version; nil while nobody asks
 }
 
 // newTable returns an empty table that keeps the objects of each group
 // together and calls changed for each group that changed, before the change can
 // be seen: changed does not ask the table.
-func newTable[T object](group func(T) types.NamespacedName, changed func(types.NamespacedName)) *table[T] {
-	return &table[T]{
-		group: group, changed: changed,
-		held:   map[types.NamespacedName]T{},
-		groups: map[types.NamespacedName][]T{},
-		tombs:  map[types.NamespacedName]uint64{},
-	}
+func newTable[T object](group func(T) string, changed func(types.NamespacedName)) *table[T] {
+	return &table[T]{group: group, changed: changed, held: map[string]*shelf[T]{}}
 }
 
 func nameOf(o metav1.Object) types.NamespacedName {
@@ -80,7 +74,7 @@ func (t *table[T]) put(o T) {
 func (t *table[T]) drop(name types.NamespacedName, version uint64) {
 	touched := groups{}
 	t.mu.Lock()
-	delete(t.tombs, name)
+	t.digLocked(name)
 	if t.gone != nil {
 		t.gone[name] = version
 	}
@@ -95,35 +89,56 @@ func (t *table[T]) bury(name types.NamespacedName, version uint64) {
 	touched := groups{}
 	t.mu.Lock()
 	t.dropLocked(name, version, touched)
-	if _, known := t.held[name]; !known {
+	if _, known := t.getLocked(name); !known {
+		if t.tombs == nil {
+			t.tombs = map[types.NamespacedName]uint64{}
+		}
 		t.tombs[name] = version
 	}
 	t.tellLocked(touched)
 	t.mu.Unlock()
 }
 
-// replace takes the whole truth of the names that in covers, at version.
+// replace takes the whole truth of the names that in covers, at version. It
+// sorts all.
 func (t *table[T]) replace(in func(types.NamespacedName) bool, all []T, version uint64) {
 	touched := groups{}
 	listed := make(map[types.NamespacedName]bool, len(all))
+	slices.SortFunc(all, func(a, b T) int { return cmp.Compare(a.identity().name.Name, b.identity().name.Name) })
 	t.mu.Lock()
 	for _, o := range all {
 		listed[o.identity().name] = true
 		t.undoLocked(o, version, touched)
 		t.putLocked(o, touched)
 	}
-	for name := range t.held {
-		if !listed[name] && in(name) {
+	for _, o := range t.allLocked() {
+		if name := o.identity().name; !listed[name] && in(name) {
 			t.dropLocked(name, version, touched)
 		}
 	}
 	for name, tomb := range t.tombs {
 		if !listed[name] && in(name) && tomb <= version {
-			delete(t.tombs, name)
+			t.digLocked(name)
 		}
 	}
 	t.tellLocked(touched)
 	t.mu.Unlock()
+}
+
+// allLocked returns all that is held. It is a copy.
+func (t *table[T]) allLocked() (all []T) {
+	for _, s := range t.held {
+		all = append(all, s.all...)
+	}
+	return all
+}
+
+// digLocked removes a tombstone. A map keeps the room that it once had.
+func (t *table[T]) digLocked(name types.NamespacedName) {
+	delete(t.tombs, name)
+	if len(t.tombs) == 0 {
+		t.tombs = nil
+	}
 }
 
 type groups map[types.NamespacedName]bool
@@ -138,7 +153,7 @@ func (t *table[T]) tellLocked(touched groups) {
 
 func (t *table[T]) putLocked(o T, touched groups) {
 	is := o.identity()
-	was, known := t.held[is.name]
+	was, known := t.getLocked(is.name)
 	if known && was.identity().version >= is.version {
 		return
 	}
@@ -149,53 +164,55 @@ func (t *table[T]) putLocked(o T, touched groups) {
 		return
 	}
 	if known {
-		t.ungroupLocked(was, touched)
+		t.removeLocked(was, touched)
 	}
-	delete(t.tombs, is.name)
-	t.held[is.name] = o
+	t.digLocked(is.name)
+	s := t.held[is.name.Namespace]
+	if s == nil {
+		s = new(shelf[T])
+		t.held[is.name.Namespace] = s
+	}
+	s.put(o, t.group)
 	touched[t.groupOf(o)] = true
-	if t.group != nil {
-		all := t.groups[t.group(o)]
-		t.groups[t.group(o)] = append(slices.Clip(all), o)
-	}
 }
 
 // undoLocked forgets a newer state of o than the one that a list shows, if the
 // list would show it.
 func (t *table[T]) undoLocked(o T, listed uint64, touched groups) {
 	is := o.identity()
-	if was, known := t.held[is.name]; known && was.identity().version > is.version {
+	if was, known := t.getLocked(is.name); known && was.identity().version > is.version {
 		t.dropLocked(is.name, listed, touched)
 	}
 }
 
 func (t *table[T]) dropLocked(name types.NamespacedName, version uint64, touched groups) {
-	if was, known := t.held[name]; known && was.identity().version <= version {
-		delete(t.held, name)
-		t.ungroupLocked(was, touched)
+	if was, known := t.getLocked(name); known && was.identity().version <= version {
+		t.removeLocked(was, touched)
 	}
+}
+
+// removeLocked forgets o, which is held.
+func (t *table[T]) removeLocked(o T, touched groups) {
+	touched[t.groupOf(o)] = true
+	ns := o.identity().name.Namespace
+	s := t.held[ns]
+	if s.drop(o, t.group); len(s.all) == 0 {
+		delete(t.held, ns)
+	}
+}
+
+func (t *table[T]) getLocked(name types.NamespacedName) (o T, known bool) {
+	o, _, known = t.held[name.Namespace].find(name.Name)
+	return o, known
 }
 
 // groupOf is the name of the group that o stands in.
 func (t *table[T]) groupOf(o T) types.NamespacedName {
-	if t.group == nil {
-		return o.identity().name
+	name := o.identity().name
+	if t.group != nil {
+		name.Name = t.group(o)
 	}
-	return t.group(o)
-}
-
-func (t *table[T]) ungroupLocked(o T, touched groups) {
-	touched[t.groupOf(o)] = true
-	if t.group == nil {
-		return
-	}
-	group := t.group(o)
-	rest := slices.DeleteFunc(slices.Clone(t.groups[group]), func(x T) bool { return x == o })
-	if len(rest) == 0 {
-		delete(t.groups, group)
-	} else {
-		t.groups[group] = rest
-	}
+	return name
 }
 
 // keepGone keeps it known which objects are gone while a list is under way
@@ -216,14 +233,15 @@ func (t *table[T]) differing(in func(types.NamespacedName) bool, listed map[type
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for name, at := range listed {
-		o, known := t.held[name]
+		o, known := t.getLocked(name)
 		if known && o.identity().version >= at || t.tombs[name] >= at {
 			continue
 		}
 		n++
 	}
-	for name, o := range t.held {
-		if _, there := listed[name]; !there && in(name) && o.identity().version <= version {
+	for _, o := range t.allLocked() {
+		is := o.identity()
+		if _, there := listed[is.name]; !there && in(is.name) && is.version <= version {
 			n++
 		}
 	}
@@ -234,7 +252,7 @@ func (t *table[T]) differing(in func(types.NamespacedName) bool, listed map[type
 func (t *table[T]) same(name types.NamespacedName, version uint64) (T, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	o, known := t.held[name]
+	o, known := t.getLocked(name)
 	return o, known && o.identity().version == version
 }
 
@@ -242,20 +260,24 @@ func (t *table[T]) same(name types.NamespacedName, version uint64) (T, bool) {
 func (t *table[T]) get(name types.NamespacedName) T {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.held[name]
+	o, _ := t.getLocked(name)
+	return o
 }
 
-// of returns the objects of a group, in no order. The caller does not modify
-// them.
+// of returns the objects of a group, in no order.
 func (t *table[T]) of(group types.NamespacedName) []T {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.groups[group]
+	return t.held[group.Namespace].of(group.Name, t.group)
 }
 
 // names returns the names of all that is held, in no order.
 func (t *table[T]) names() []types.NamespacedName {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.Collect(maps.Keys(t.held))
+	var names []types.NamespacedName
+	for _, o := range t.allLocked() {
+		names = append(names, o.identity().name)
+	}
+	return names
 }

@@ -92,7 +92,7 @@ func tableAfter(steps string) *table[*namespace] {
 // listed reads name=version pairs.
 func listed(text string) map[types.NamespacedName]uint64 {
 	all := map[types.NamespacedName]uint64{}
-	for _, o := range tableAfter("list " + text).held {
+	for _, o := range tableAfter("list " + text).allLocked() {
 		all[o.name] = o.version
 	}
 	return all

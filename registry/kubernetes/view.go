@@ -65,21 +65,21 @@ type view struct {
 	moved   groups     // namespaces that came, changed or went
 	wake    chan struct{}
 
-	report   sync.Mutex // held while reporting; guards what follows
-	ready    bool       // the first Replace was made
-	reported map[types.NamespacedName]catalog.Ref
-	refused  groups // records that are refused now; outlives the view
+	report  sync.Mutex                      // held while reporting; guards what follows
+	ready   bool                            // the first Replace was made
+	mirrors map[types.NamespacedName]string // the owners of the mirrors that were reported
+	refused groups                          // records that are refused now; outlives the view
 }
 
 func newView(s *server, feed *catalog.Feed, lost func(error)) *view {
 	v := &view{
 		feed: feed, lost: lost, log: s.log, filtered: s.conf.namespaceLabels != "", busy: &s.busy,
 		dirty: groups{}, moved: groups{}, wake: make(chan struct{}, 1),
-		reported: map[types.NamespacedName]catalog.Ref{}, refused: s.refused,
+		mirrors: map[types.NamespacedName]string{}, refused: s.refused,
 	}
 	v.keeper = keeper{owner: s.owner, texts: new(kubeobject.Texts)}
 	v.services = newTable[*service](nil, v.noteService)
-	v.slices = newTable(func(s *slice) types.NamespacedName { return s.of }, v.noteService)
+	v.slices = newTable(func(s *slice) string { return s.of }, v.noteService)
 	v.namespaces = newTable[*namespace](nil, v.noteNamespace)
 	v.health = newHealth(feed)
 	if v.kind = "Service"; s.imports != nil {
@@ -91,13 +91,13 @@ func newView(s *server, feed *catalog.Feed, lost func(error)) *view {
 	return v
 }
 
-func (v *view) noteService(name types.NamespacedName) { v.note(v.dirty, name) }
+func (v *view) noteService(name types.NamespacedName) { v.note(&v.dirty, name) }
 
-func (v *view) noteNamespace(name types.NamespacedName) { v.note(v.moved, name) }
+func (v *view) noteNamespace(name types.NamespacedName) { v.note(&v.moved, name) }
 
-func (v *view) note(in groups, name types.NamespacedName) {
+func (v *view) note(in *groups, name types.NamespacedName) {
 	v.dirtyMu.Lock()
-	in[name] = true
+	(*in)[name] = true
 	v.dirtyMu.Unlock()
 	v.again()
 }
@@ -111,20 +111,23 @@ func (v *view) again() {
 }
 
 // takeDirty returns what changed since it was last asked, but for what is
-// being written.
+// being written. The maps are made anew: one keeps the room that it once had.
 func (v *view) takeDirty() (services, namespaces []types.NamespacedName) {
 	v.dirtyMu.Lock()
 	defer v.dirtyMu.Unlock()
-	for name := range v.dirty {
-		if !v.busy.has(name) {
+	dirty := v.dirty
+	v.dirty = groups{}
+	for name := range dirty {
+		if v.busy.has(name) {
+			v.dirty[name] = true
+		} else {
 			services = append(services, name)
-			delete(v.dirty, name)
 		}
 	}
 	for name := range v.moved {
 		namespaces = append(namespaces, name)
 	}
-	clear(v.moved)
+	v.moved = groups{}
 	return services, namespaces
 }
 
@@ -204,17 +207,26 @@ func (v *view) moveLocked(namespaces []types.NamespacedName) []types.NamespacedN
 func (v *view) buildLocked(names []types.NamespacedName) (set []*catalog.Service, gone []catalog.Ref) {
 	for _, name := range names {
 		svc := v.build(name)
-		ref, was := v.reported[name]
-		if was && (svc == nil || svc.Ref() != ref) {
-			gone = append(gone, ref)
-			delete(v.reported, name)
+		was := catalog.Ref{Key: keyOf(name), Owner: v.mirrors[name]}
+		if (svc == nil || svc.Ref() != was) && v.feed.Get(was) != nil {
+			gone = append(gone, was)
 		}
+		v.noteMirror(name, svc)
 		if svc != nil {
 			set = append(set, svc)
-			v.reported[name] = svc.Ref()
 		}
 	}
 	return set, gone
+}
+
+// noteMirror notes whose mirror is reported under a name, which is nobody's if
+// svc is nil. What else was reported is in the catalog.
+func (v *view) noteMirror(name types.NamespacedName, svc *catalog.Service) {
+	if svc != nil && svc.Mark != nil {
+		v.mirrors[name] = svc.Mark.Owner
+	} else {
+		delete(v.mirrors, name)
+	}
 }
 
 // build returns the service of that name, or nil if there is none to report.
