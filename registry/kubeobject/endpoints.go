@@ -17,13 +17,21 @@ import (
 
 // Part is what one slice says of a service, read once. It is immutable.
 type Part struct {
-	name, version string
-	owner         string             // who wrote it; "" if no bridge did
-	endpoints     []catalog.Endpoint // sorted by ID, which is byAddr unless mixed
-	mixed         bool               // an address stands there several times
-	triggered     time.Time          // when what it says came about; zero: unknown
-	err           error              // what was left out
+	text      string             // its name and version, as they stand in a service's version
+	named     int                // how much of text is the name
+	owner     string             // who wrote it; "" if no bridge did
+	endpoints []catalog.Endpoint // sorted by ID, which is byAddr unless mixed
+	mixed     bool               // an address stands there several times
+	triggered time.Time          // when what it says came about; zero: unknown
+	err       error              // what was left out
 }
+
+func newPart(slice *discoveryv1.EndpointSlice) *Part {
+	return &Part{text: slice.Name + "=" + slice.ResourceVersion, named: len(slice.Name)}
+}
+
+// Name is the slice's. Who keeps it beside the Part keeps no text of its own.
+func (p *Part) Name() string { return p.text[:p.named] }
 
 // PartOf reads a slice, which is neither kept nor modified. Texts may be nil.
 func PartOf(slice *discoveryv1.EndpointSlice, texts *Texts) *Part {
@@ -34,7 +42,8 @@ func PartOf(slice *discoveryv1.EndpointSlice, texts *Texts) *Part {
 // part reads the slice.
 func (r *sliceReader) part() *Part {
 	slice := r.slice
-	p := &Part{name: slice.Name, version: slice.ResourceVersion, owner: ownerOf(slice.Labels, slice.Annotations)}
+	p := newPart(slice)
+	p.owner = ownerOf(slice.Labels, slice.Annotations)
 	extras := r.extras(p.owner)
 	ports := r.ports()
 	for i := range slice.Endpoints {

@@ -56,7 +56,9 @@ func PartOfImport(slice *discoveryv1.EndpointSlice, texts *Texts) *Part {
 		return r.part()
 	}
 	r.leaveOut("label %s: %q is no name of a cluster", mcs.LabelSourceCluster, cluster)
-	return &Part{name: slice.Name, version: slice.ResourceVersion, err: errors.Join(r.left...)}
+	p := newPart(slice)
+	p.err = errors.Join(r.left...)
+	return p
 }
 
 // importPorts returns the ports as those of a Service.

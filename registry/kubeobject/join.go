@@ -21,7 +21,7 @@ func (h *Head) Join(parts []*Part) (*catalog.Service, error) {
 	mine, foreign := partsOf(out.Mark, parts)
 	errs := []error{h.err}
 	for _, p := range foreign {
-		errs = append(errs, fmt.Errorf("endpoint slice %q is not of owner %q", p.name, out.Mark.Owner))
+		errs = append(errs, fmt.Errorf("endpoint slice %q is not of owner %q", p.Name(), out.Mark.Owner))
 	}
 	out.Version = versionOf(h.svc.Version, mine)
 	if out.Type != catalog.ExternalName {
@@ -51,7 +51,7 @@ func partsOf(m *catalog.Mark, all []*Part) (mine, foreign []*Part) {
 			foreign = append(foreign, p)
 		}
 	}
-	byName := func(a, b *Part) int { return cmp.Compare(a.name, b.name) }
+	byName := func(a, b *Part) int { return cmp.Compare(a.Name(), b.Name()) }
 	slices.SortFunc(mine, byName)
 	slices.SortFunc(foreign, byName)
 	return mine, foreign
@@ -65,7 +65,7 @@ func versionOf(head string, parts []*Part) string {
 	var b strings.Builder
 	b.WriteString(head)
 	for _, p := range parts {
-		b.WriteString(" " + p.name + "=" + p.version)
+		b.WriteString(" " + p.text)
 	}
 	return b.String()
 }

@@ -31,25 +31,22 @@ func (i id) identity() id { return i }
 // this process may have to write it.
 type service struct {
 	id
-	head  *kubeobject.Head
+	head  kubeobject.Head
 	whole *corev1.Service // trimmed; nil unless it is a mirror of this process's owner
 }
 
-// slice is what is kept of an EndpointSlice.
+// slice is what is kept of an EndpointSlice. There are many, so that it has no
+// text twice.
 type slice struct {
-	id
-	of    string // its Service
-	part  *kubeobject.Part
-	whole *discoveryv1.EndpointSlice
+	namespace string
+	version   uint64
+	of        string // its Service
+	part      kubeobject.Part
+	whole     *discoveryv1.EndpointSlice
 }
 
-// belongs notes whose slice it is. Most slices are named after their Service,
-// whose name is then no text of its own.
-func (s *slice) belongs(to string) {
-	if strings.HasPrefix(s.name.Name, to) {
-		to = s.name.Name[:len(to)]
-	}
-	s.of = to
+func (s *slice) identity() id {
+	return id{types.NamespacedName{Namespace: s.namespace, Name: s.part.Name()}, s.version}
 }
 
 // namespace is what is kept of a Namespace.
@@ -62,7 +59,7 @@ type keeper struct {
 }
 
 func (k keeper) service(svc *corev1.Service) *service {
-	s := &service{id: idOf(svc, k.texts), head: kubeobject.HeadOf(svc, k.texts)}
+	s := &service{id: idOf(svc, k.texts), head: *kubeobject.HeadOf(svc, k.texts)}
 	if m := kubeobject.MarkOf(svc); k.owner != "" && m != nil && m.Owner == k.owner {
 		trimService(svc)
 		s.whole = svc
@@ -71,11 +68,20 @@ func (k keeper) service(svc *corev1.Service) *service {
 }
 
 func (k keeper) slice(o *discoveryv1.EndpointSlice) *slice {
-	s := &slice{id: idOf(o, k.texts), part: kubeobject.PartOf(o, k.texts)}
-	s.belongs(o.Labels[discoveryv1.LabelServiceName])
+	s := k.newSlice(o, kubeobject.PartOf(o, k.texts), o.Labels[discoveryv1.LabelServiceName])
 	if k.owner != "" && kubeobject.OwnsSlice(k.owner, o) {
 		trimSlice(o)
 		s.whole = o
+	}
+	return s
+}
+
+// newSlice makes the slice of a Service. Most are named after it, whose name is
+// no text of its own then.
+func (k keeper) newSlice(o *discoveryv1.EndpointSlice, part *kubeobject.Part, of string) *slice {
+	s := &slice{namespace: k.texts.One(o.Namespace), version: versionOf(o), of: of, part: *part}
+	if name := s.part.Name(); strings.HasPrefix(name, of) {
+		s.of = name[:len(of)]
 	}
 	return s
 }

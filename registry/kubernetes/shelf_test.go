@@ -7,7 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/apimachinery/pkg/types"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // TestShelf puts and drops at random, and holds that every object is found
@@ -23,7 +24,7 @@ func TestShelf(t *testing.T) {
 			s.drop(o, of)
 			delete(held, name)
 		} else {
-			held[name] = &slice{id: id{name: types.NamespacedName{Namespace: "a", Name: name}}, of: fmt.Sprintf("g%d", random.IntN(4))}
+			held[name] = testSlice(name, fmt.Sprintf("g%d", random.IntN(4)))
 			s.put(held[name], of)
 		}
 		groups := map[string][]*slice{}
@@ -48,20 +49,26 @@ func TestShelf(t *testing.T) {
 
 func namesOf(all []*slice) (names []string) {
 	for _, s := range all {
-		names = append(names, s.name.Name)
+		names = append(names, s.part.Name())
 	}
 	slices.Sort(names)
 	return names
 }
 
-// TestBelongs holds that a slice named after its Service holds one text.
-func TestBelongs(t *testing.T) {
+// TestSliceOf holds that a slice knows its Service, whatever their names.
+func TestSliceOf(t *testing.T) {
 	for _, tt := range []struct{ slice, of string }{
 		{"web-x7k2p", "web"}, {"web", "web"}, {"other", "web"}, {"we", "web"}, {"web-x7k2p", ""},
 	} {
-		s := &slice{id: id{name: types.NamespacedName{Name: tt.slice}}}
-		if s.belongs(tt.of); s.of != tt.of {
-			t.Errorf("slice %q of %q is of %q", tt.slice, tt.of, s.of)
+		if s := testSlice(tt.slice, tt.of); s.of != tt.of || s.identity().name.Name != tt.slice {
+			t.Errorf("slice %q of %q is %q of %q", tt.slice, tt.of, s.identity().name, s.of)
 		}
 	}
+}
+
+func testSlice(name, of string) *slice {
+	o := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "a", Name: name, ResourceVersion: "7", Labels: map[string]string{discoveryv1.LabelServiceName: of},
+	}}
+	return keeper{}.slice(o)
 }

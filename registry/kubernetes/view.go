@@ -239,7 +239,7 @@ func (v *view) build(name types.NamespacedName) *catalog.Service {
 	of := v.slices.of(name)
 	parts := make([]*kubeobject.Part, len(of))
 	for i, s := range of {
-		parts[i] = s.part
+		parts[i] = &s.part
 	}
 	out, err := svc.head.Join(parts)
 	v.refuseLocked(name, err)
