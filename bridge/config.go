@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 
@@ -19,6 +20,7 @@ type Config struct {
 	Registries []registry.Config // in the order of the file
 	Rules      []*mirror.Rule    // in the order of the file
 	Metrics    string            // address of the metrics, "" for none
+	Admin      string            // loopback address of status and approval, "" for none
 	Alone      bool              // "lead none" is written: nobody else runs this owner
 
 	places map[*mirror.Rule]stanza.Stanza
@@ -116,7 +118,7 @@ func (p *parser) stanza(s stanza.Stanza) error {
 			return p.registry(t, s)
 		}
 	}
-	return s.Errorf("unknown word %q: want a registry (%s), mirror, lead or metrics", s.Name(), p.typeNames())
+	return s.Errorf("unknown word %q: want a registry (%s), mirror, lead, metrics or admin", s.Name(), p.typeNames())
 }
 
 func (p *parser) typeNames() string {
@@ -155,7 +157,7 @@ func (p *parser) setting(s stanza.Stanza) error {
 	case "metrics":
 		return p.metrics(s)
 	}
-	return s.Errorf("%q: %w in this version", s.Name(), errors.ErrUnsupported)
+	return p.admin(s)
 }
 
 func (p *parser) lead(s stanza.Stanza) error {
@@ -182,4 +184,28 @@ func (p *parser) metrics(s stanza.Stanza) error {
 	}
 	p.config.Metrics = s.Args()[0]
 	return nil
+}
+
+// admin reads an address that no other host reaches: who reaches it may approve.
+func (p *parser) admin(s stanza.Stanza) error {
+	if err := s.WantArgs(1, 1, "admin LOOPBACK:PORT"); err != nil {
+		return err
+	}
+	host, port, err := net.SplitHostPort(s.Args()[0])
+	if err != nil {
+		return s.Errorf("%q is no address with a port: %w", s.Args()[0], err)
+	}
+	if !isLoopback(host) {
+		return s.Errorf("%q is no loopback address: who reaches it may approve deletions", s.Args()[0])
+	}
+	if host == "localhost" {
+		host = "127.0.0.1" // whatever the name stands for
+	}
+	p.config.Admin = net.JoinHostPort(host, port)
+	return nil
+}
+
+func isLoopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
 }

@@ -25,6 +25,7 @@
 //	    }
 //	    lead none
 //	    metrics 127.0.0.1:9154             # /healthz /readyz /metrics
+//	    admin 127.0.0.1:8053               # /status /plan /approve
 //	}
 //
 // A registry that no rule writes to is opened for reading only.

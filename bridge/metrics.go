@@ -1,11 +1,8 @@
 package bridge
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,31 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// serveMetrics serves /healthz, /readyz and /metrics until ctx ends, if the
-// configuration asks for it.
-func (b *Bridge) serveMetrics(ctx context.Context, wg *sync.WaitGroup) error {
-	if b.config.Metrics == "" {
-		return nil
-	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", b.config.Metrics)
-	if err != nil {
-		return fmt.Errorf("serve metrics: %w", err)
-	}
-	server := &http.Server{Handler: b.handler(), ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 16}
-	wg.Go(func() {
-		if err := server.Serve(listener); ctx.Err() == nil {
-			b.log.Error("metrics are no longer served", "error", err)
-		}
-	})
-	wg.Go(func() {
-		<-ctx.Done()
-		_ = server.Close() // nobody is served after the end
-	})
-	b.log.Info("serving metrics", "address", listener.Addr().String())
-	return nil
-}
-
-func (b *Bridge) handler() http.Handler {
+// pages are what the address of the metrics serves.
+func (b *Bridge) pages() http.Handler {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collector{b}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()

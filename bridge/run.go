@@ -17,7 +17,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	if err := b.serveMetrics(ctx, &wg); err != nil {
+	if err := b.serve(ctx, &wg); err != nil {
 		return err
 	}
 	b.watch(ctx, &wg)

@@ -208,7 +208,7 @@ func TestPages(t *testing.T) {
 	defer b.Close()
 	get := func(path string) (int, string) {
 		w := httptest.NewRecorder()
-		b.handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+		b.pages().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
 		return w.Code, w.Body.String()
 	}
 	if code, body := get("/healthz"); code != 200 {

@@ -84,9 +84,20 @@ func (p *Plan) holdBudget(w *Wanted, total int, b Budget) {
 	p.hold(counts, p.Budget, true)
 }
 
+// overBudget lists what the budget holds.
+func (p *Plan) overBudget() []catalog.Ref {
+	var refs []catalog.Ref
+	for _, c := range p.Held {
+		if c.over {
+			refs = append(refs, c.Ref())
+		}
+	}
+	return refs
+}
+
 // until says what lets go what the budget holds. fell: the source fell to nothing.
 func (r *Rule) until(fell bool) string {
-	const people = "the source has them again, or delete_limit is raised and the bridge restarted"
+	people := fmt.Sprintf("the source has them again, or they are approved: isthmus approve %s", r)
 	if fell || r.Hold == 0 {
 		return people
 	}

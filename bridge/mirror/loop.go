@@ -31,7 +31,9 @@ type Loop struct {
 	log     *slog.Logger
 
 	status   atomic.Pointer[Status]
-	approved chan struct{}
+	last     atomic.Pointer[Plan]
+	granted  atomic.Pointer[[]catalog.Ref] // what people let go, until Run takes it
+	approved chan struct{}                 // something was granted
 
 	// The rest belongs to Run's goroutine.
 	memos    map[*Rule]*memo
@@ -45,6 +47,7 @@ type Loop struct {
 	puts     int
 	deletes  int
 	lag      time.Duration
+	failure  *Failure // the last write or claim that failed
 }
 
 // NewLoop returns the loop of a rule. others are the other rules whose mirrors
@@ -61,6 +64,7 @@ func NewLoop(r *Rule, others []*Rule, c *catalog.Catalog, t *Target, again Reche
 	for _, other := range others {
 		l.memos[other] = &memo{}
 	}
+	l.last.Store(&Plan{Rule: r, Blocked: starting})
 	l.status.Store(&Status{Rule: r.String(), From: r.From, To: r.To, Blocked: starting})
 	return l
 }
@@ -68,13 +72,24 @@ func NewLoop(r *Rule, others []*Rule, c *catalog.Catalog, t *Target, again Reche
 // Status returns what the loop last made of the catalog. It never blocks.
 func (l *Loop) Status() *Status { return l.status.Load() }
 
-// Approve lets go the deletions that the budget holds now; later ones are held
-// again. It may be called from any goroutine.
-func (l *Loop) Approve() {
+// Plan returns the plan that the status is of. It never blocks; nobody changes
+// what it returns.
+func (l *Loop) Plan() *Plan { return l.last.Load() }
+
+// Approve lets go the deletions that the budget holds by the last plan, and no
+// others: what it holds later waits again. It returns how many there are. It may
+// be called from any goroutine, and does not wait for the deletions.
+func (l *Loop) Approve() int {
+	refs := l.Plan().overBudget()
+	if len(refs) == 0 {
+		return 0
+	}
+	l.granted.Store(&refs)
 	select {
 	case l.approved <- struct{}{}:
-	default:
+	default: // Run was told already
 	}
+	return len(refs)
 }
 
 // Run works until ctx ends. It writes nothing after that, and returns once no
@@ -208,6 +223,7 @@ func (l *Loop) claim(ctx context.Context, s *catalog.Snapshot, now time.Time) ti
 		l.claims, l.claimDue = 0, time.Time{}
 		return time.Time{}
 	}
+	l.failure = &Failure{At: now, Why: l.err.Error()}
 	l.claims++
 	l.claimDue = now.Add(pause(l.claims, l.err))
 	if l.target.Lost() != nil {
@@ -223,6 +239,7 @@ func (l *Loop) done(ctx context.Context, o outcome) {
 	}
 	l.retries.note(o, time.Now())
 	if o.Err != nil {
+		l.failed(o)
 		return
 	}
 	l.budget.spend(o.Change, time.Now())

@@ -218,11 +218,18 @@ func TestLoopMassDeletion(t *testing.T) {
 			t.Errorf("status: %+v", st)
 		}
 		wantCount(t, "said", strings.Count(p.log.String(), `msg="deletions held"`), 1)
-		wantCount(t, "said what lets them go", strings.Count(p.log.String(), `until="the source has them again, or delete_limit is raised and the bridge restarted"`), 1)
+		wantCount(t, "said what lets them go", strings.Count(p.log.String(), `until="the source has them again, or they are approved: isthmus approve kubernetes/src:consul/dst"`), 1)
 
-		l.Approve()
+		shown := l.Plan().overBudget()[:20] // what came later was not approved
+		l.granted.Store(&shown)
+		l.approved <- struct{}{}
+		pass(time.Second)
+		wantCount(t, "mirrors once some are approved", len(b.holds(t)), 30)
+
+		wantCount(t, "approved", l.Approve(), 20)
 		pass(time.Second)
 		wantCount(t, "mirrors once approved", len(b.holds(t)), 10)
+		wantCount(t, "approved with nothing held", l.Approve(), 0)
 		if st := l.Status(); !st.Settled() || len(st.Held) != 0 || st.Budget != "" {
 			t.Errorf("status: %+v", st)
 		}

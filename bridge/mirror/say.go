@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
@@ -21,12 +22,13 @@ func (l *Loop) publish(p *Plan) {
 	st := &Status{
 		Rule: l.rule.String(), From: l.rule.From, To: l.rule.To,
 		Blocked: p.Blocked, Since: l.since, Same: p.Same, Pending: len(p.Puts) + len(p.Deletes),
-		Held: p.held(), Budget: p.Budget, Fell: p.Fell, Taken: p.Taken, Refused: p.Refused, Failed: l.failed(p),
-		Puts: l.puts, Deletes: l.deletes, Lag: l.lag,
+		Held: p.held(), Budget: p.Budget, Fell: p.Fell, Taken: p.Taken, Refused: p.Refused, Failed: l.failing(p),
+		Puts: l.puts, Deletes: l.deletes, Lag: l.lag, Failure: l.failure,
 	}
 	if err := l.blockedBy(); err != nil && (st.Blocked == "" || l.target.Lost() != nil) {
 		st.Blocked = err.Error()
 	}
+	l.last.Store(p)
 	l.status.Store(st)
 	l.say(st)
 }
@@ -39,9 +41,16 @@ func (l *Loop) blockedBy() error {
 	return l.err
 }
 
-// failed lists the changes whose last write failed. A conflict is no failure:
+// failed takes note of a write that failed.
+func (l *Loop) failed(o outcome) {
+	if !errors.Is(o.Err, registry.ErrConflict) {
+		l.failure = &Failure{At: time.Now(), Target: o.Ref().Key, Why: o.Err.Error()}
+	}
+}
+
+// failing lists the changes whose last write failed. A conflict is no failure:
 // the plan was old.
-func (l *Loop) failed(p *Plan) []Finding {
+func (l *Loop) failing(p *Plan) []Finding {
 	var all []Finding
 	for _, list := range [][]Change{p.Puts, p.Deletes} {
 		for _, c := range list {

@@ -52,12 +52,7 @@ func (l *spending) spend(c Change, now time.Time) {
 // observe takes what a plan holds for the budget. A hold ages only while its
 // source is connected.
 func (l *spending) observe(p *Plan, source catalog.State, now time.Time) {
-	l.held = l.held[:0]
-	for _, c := range p.Held {
-		if c.over {
-			l.held = append(l.held, c.Ref())
-		}
-	}
+	l.held = p.overBudget()
 	switch {
 	case len(l.held) == 0:
 		l.since = time.Time{}
@@ -94,13 +89,22 @@ func (l *spending) release(refs []catalog.Ref) {
 	l.since = time.Time{}
 }
 
-// approve lets go what is held now.
+// approve lets go what people were shown and is still held.
 func (l *Loop) approve() {
-	if len(l.budget.held) == 0 {
+	granted := l.granted.Swap(nil)
+	if granted == nil {
 		return
 	}
-	l.log.Warn("held deletions approved", "services", len(l.budget.held))
-	l.budget.release(l.budget.held)
+	shown := make(map[catalog.Ref]bool, len(*granted))
+	for _, ref := range *granted {
+		shown[ref] = true
+	}
+	still := slices.DeleteFunc(slices.Clone(l.budget.held), func(ref catalog.Ref) bool { return !shown[ref] })
+	if len(still) == 0 {
+		return
+	}
+	l.log.Warn("held deletions approved", "services", len(still))
+	l.budget.release(still)
 }
 
 // watchHold keeps the age of a hold and ends it by a second look at the source

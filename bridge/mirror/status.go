@@ -23,6 +23,15 @@ type Status struct {
 	Puts     int           // written since start
 	Deletes  int           // written since start
 	Lag      time.Duration // how long the last time took from a change to its echo
+	Failure  *Failure      // the last write or claim that failed, also if it is over; nil: none since start
+}
+
+// Failure is what went wrong with a write, and when. A conflict is none: the plan
+// was old.
+type Failure struct {
+	At     time.Time
+	Target catalog.Key // the zero key: the claim of the owner's fence
+	Why    string
 }
 
 // Settled reports whether the target is known and as the rule wants it, but for

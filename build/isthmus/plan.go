@@ -46,9 +46,9 @@ as a registry that could not be read in time or rules that may not write.`,
 			if err != nil {
 				return err
 			}
-			print := printText
+			print := mirror.WriteText
 			if output == "json" {
-				print = printJSON
+				print = mirror.WriteJSON
 			}
 			if err := print(cmd.OutOrStdout(), plans); err != nil {
 				return err

@@ -1,20 +1,18 @@
-package main
+package mirror
 
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/isthmus-dns/isthmus/bridge/mirror"
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // plans are what a rule makes of two small registries.
-func plans(t *testing.T, source, target string) []*mirror.Plan {
+func plans(t *testing.T, source, target string) []*Plan {
 	t.Helper()
 	c := catalog.New(catalog.Policy{})
 	for o, text := range map[catalog.Origin]string{"kubernetes/prod": source, "consul/dc1": target} {
@@ -26,21 +24,21 @@ func plans(t *testing.T, source, target string) []*mirror.Plan {
 		f.Identify(catalog.Identity("id:" + string(o)))
 		f.Replace(all)
 	}
-	r := &mirror.Rule{
-		Owner: "me", From: "kubernetes/prod", To: "consul/dc1", Address: mirror.Auto, Limit: mirror.DefaultLimit(),
+	r := &Rule{
+		Owner: "me", From: "kubernetes/prod", To: "consul/dc1", Address: Auto, Limit: DefaultLimit(),
 		Naming: registry.Naming{Namespace: "consul", Name: "{service}"},
 	}
-	return mirror.Plans(c.Snapshot(), []*mirror.Rule{r}, func(catalog.Origin) mirror.MirrorOf { return asIs })
+	return Plans(c.Snapshot(), []*Rule{r}, func(catalog.Origin) MirrorOf { return noBad })
 }
 
-func asIs(s *catalog.Service) (*catalog.Service, error) {
+func noBad(s *catalog.Service) (*catalog.Service, error) {
 	if s.Name == "bad" {
 		return nil, registry.ErrInvalid
 	}
 	return s, nil
 }
 
-const source = `
+const printSource = `
 service shop/new Headless
 	endpoint 10.0.0.1 id=a ready
 service shop/web Headless
@@ -50,7 +48,7 @@ service shop/moved Headless
 service shop/bad Headless
 `
 
-const target = `
+const printTarget = `
 service consul/web Headless
 	mark owner=me of=id:kubernetes/prod key=shop/web format=1
 service consul/gone Headless
@@ -60,9 +58,9 @@ service consul/old Headless
 service consul/native Headless
 `
 
-func TestPrintText(t *testing.T) {
+func TestWriteText(t *testing.T) {
 	for _, tt := range []struct{ name, source, target, want string }{
-		{"all there is", source, target, `kubernetes/prod -> consul/dc1: 0 as they should be
+		{"all there is", printSource, printTarget, `kubernetes/prod -> consul/dc1: 0 as they should be
   + consul/moved   shop/moved   instances 0, ready 0
   + consul/new     shop/new     instances 1, ready 1
   ~ consul/web     shop/web     instances +1 -0 ~0
@@ -79,7 +77,7 @@ nothing to do; 1 not mirrored
 `},
 	} {
 		var got bytes.Buffer
-		if err := printText(&got, plans(t, tt.source, tt.target)); err != nil {
+		if err := WriteText(&got, plans(t, tt.source, tt.target)); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(tt.want, got.String()); diff != "" {
@@ -88,9 +86,9 @@ nothing to do; 1 not mirrored
 	}
 }
 
-func TestPrintJSON(t *testing.T) {
+func TestWriteJSON(t *testing.T) {
 	var out bytes.Buffer
-	if err := printJSON(&out, plans(t, source, target)); err != nil {
+	if err := WriteJSON(&out, plans(t, printSource, printTarget)); err != nil {
 		t.Fatal(err)
 	}
 	var got struct {
@@ -116,31 +114,5 @@ func TestPrintJSON(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got.Rules[0].Lines); diff != "" {
 		t.Errorf("lines: -want +got\n%s", diff)
-	}
-}
-
-func TestVerdict(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		plans []*mirror.Plan
-		want  int
-	}{
-		{"nothing", plans(t, "", ""), 0},
-		{"taken only", plans(t, "service shop/native Headless", "service consul/native Headless"), 0},
-		{"changes", plans(t, source, target), 2},
-		{"blocked", []*mirror.Plan{{Rule: &mirror.Rule{}, Blocked: "no"}}, 1},
-	} {
-		err := verdict(tt.plans)
-		got := 0
-		var exit exitError
-		switch {
-		case errors.As(err, &exit):
-			got = exit.status
-		case err != nil:
-			got = 1
-		}
-		if got != tt.want {
-			t.Errorf("%s: exit status %d, want %d", tt.name, got, tt.want)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package mirror
 
 import (
 	"encoding/json"
@@ -6,7 +6,6 @@ import (
 	"io"
 	"text/tabwriter"
 
-	"github.com/isthmus-dns/isthmus/bridge/mirror"
 	"github.com/isthmus-dns/isthmus/catalog"
 )
 
@@ -33,7 +32,7 @@ func (l line) sign() string {
 	return "!"
 }
 
-func lines(p *mirror.Plan) []line {
+func lines(p *Plan) []line {
 	all := []line{}
 	for _, c := range p.Puts {
 		action := "put"
@@ -57,11 +56,11 @@ func lines(p *mirror.Plan) []line {
 	return all
 }
 
-func change(action string, c mirror.Change) line {
+func change(action string, c Change) line {
 	return line{action, c.Ref().Key.String(), c.Original().String(), c.Why}
 }
 
-func finding(action string, f mirror.Finding) line {
+func finding(action string, f Finding) line {
 	l := line{Action: action, Target: f.Target.String(), Why: f.Why}
 	if f.Original != (catalog.Key{}) {
 		l.Original = f.Original.String()
@@ -69,8 +68,8 @@ func finding(action string, f mirror.Finding) line {
 	return l
 }
 
-// printText prints the rules with something to say, and a last line that sums up.
-func printText(w io.Writer, plans []*mirror.Plan) error {
+// WriteText prints for people the rules with something to say, and a last line that sums up.
+func WriteText(w io.Writer, plans []*Plan) error {
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	puts, deletes, held, not := 0, 0, 0, 0
 	for _, p := range plans {
@@ -103,8 +102,8 @@ func printText(w io.Writer, plans []*mirror.Plan) error {
 	return table.Flush()
 }
 
-// printJSON prints one object; its form is part of the program's contract.
-func printJSON(w io.Writer, plans []*mirror.Plan) error {
+// WriteJSON prints one object; its form is part of the program's contract.
+func WriteJSON(w io.Writer, plans []*Plan) error {
 	type rule struct {
 		From    catalog.Origin `json:"from"`
 		To      catalog.Origin `json:"to"`
