@@ -45,6 +45,22 @@ type Importer interface {
 	Imports(log *slog.Logger) (Registry, error)
 }
 
+// Detailer is a Config whose registry has more to tell than names resolve to.
+// What nobody asked for is not kept.
+type Detailer interface {
+	Config
+	// Detailed returns the same registry, which reports details, too.
+	Detailed(Details) Config
+}
+
+// Details are what a bridge may want to know of native services and of what is
+// beside them.
+type Details struct {
+	Notes  bool // what users tell a bridge, in Meta: annotations, and how a service is exposed
+	Labels bool // with Notes: the labels of services
+	Nodes  bool // nodes with their addresses, by Feed.ReplaceNodes before the first Replace
+}
+
 // Naming holds the templates of a mirror's key. {namespace} and {service}
 // stand for the original's. An empty Namespace means that the rule must say.
 type Naming struct{ Namespace, Name string }

@@ -188,7 +188,7 @@ func (d *decoder) addExternal(where string, host catalog.Host) {
 	}
 }
 
-// annotations reads the time to live and the metadata.
+// annotations reads the time to live and a mirror's metadata.
 func (d *decoder) annotations(svc *corev1.Service) {
 	if text, ok := svc.Annotations[annotationTTL]; ok {
 		ttl, err := parseTTL(text)
@@ -197,11 +197,7 @@ func (d *decoder) annotations(svc *corev1.Service) {
 		}
 		d.out.TTL = ttl
 	}
-	if d.out.Mark == nil {
-		d.out.Meta = metaOf(svc.Annotations)
-		return
-	}
-	if text := svc.Annotations[annotationMeta]; text != "" {
+	if text := svc.Annotations[annotationMeta]; d.out.Mark != nil && text != "" {
 		if err := json.Unmarshal([]byte(text), &d.out.Meta); err != nil {
 			d.leaveOut("annotation %s: %w", annotationMeta, err)
 		}
@@ -220,20 +216,6 @@ func (d *decoder) weight(text string) int {
 		return 0
 	}
 	return n
-}
-
-// metaOf keeps the annotations that rules read, under their full names.
-func metaOf(annotations map[string]string) map[string]string {
-	var meta map[string]string
-	for k, v := range annotations {
-		if strings.HasPrefix(k, "isthmus.dev/") || strings.HasPrefix(k, "consul.hashicorp.com/") {
-			if meta == nil {
-				meta = map[string]string{}
-			}
-			meta[k] = v
-		}
-	}
-	return meta
 }
 
 // maxTTL is the longest time to live that is taken for one.

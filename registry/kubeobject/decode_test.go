@@ -162,13 +162,13 @@ endpoints: [{addresses: [x.example.org]}]
 		want: "service a/b Headless\n\tendpoint 10.1.1.1 id=10.1.1.1 ready serving",
 		left: "port 0 is out of range\nendpoint slice \"s1\": port 70000 is out of range\nendpoint slice \"s1\": address \"127.0.0.1\" is loopback: cannot be held\nendpoint slice \"s1\": \"x\" is not an IP address: cannot be held\nendpoint slice \"s2\": \"x.example.org\" is a name",
 	}, {
-		name: "annotations that rules read",
+		name: "annotations",
 		in:   `{metadata: {namespace: a, name: b, annotations: {isthmus.dev/ttl: "60", isthmus.dev/weight: "5", consul.hashicorp.com/service-name: w, kubectl.kubernetes.io/last-applied-configuration: big}}, spec: {clusterIP: None}}` + "\n---\nmetadata: {name: s}\naddressType: IPv4\nendpoints: [{addresses: [10.1.1.1]}]",
-		want: "service a/b Headless ttl=1m0s\n\tmeta consul.hashicorp.com/service-name=w\n\tmeta isthmus.dev/ttl=60\n\tmeta isthmus.dev/weight=5\n\tendpoint 10.1.1.1 id=10.1.1.1 ready serving weight=5",
+		want: "service a/b Headless ttl=1m0s\n\tendpoint 10.1.1.1 id=10.1.1.1 ready serving weight=5",
 	}, {
 		name: "bad annotations are left out",
 		in:   `{metadata: {namespace: a, name: b, annotations: {isthmus.dev/ttl: soon, isthmus.dev/weight: "-1"}}, spec: {clusterIP: None}}`,
-		want: "service a/b Headless\n\tmeta isthmus.dev/ttl=soon\n\tmeta isthmus.dev/weight=-1",
+		want: "service a/b Headless",
 		left: "annotation isthmus.dev/ttl: \"soon\" is no time to live\nannotation isthmus.dev/weight: \"-1\" is no weight",
 	}, {
 		name: "a mirror: what the server and others add is left out",

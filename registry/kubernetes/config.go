@@ -43,6 +43,7 @@ type config struct {
 	maxInflight     int // 0: no limit
 	fenceNamespace  string
 	words           []string // what was set, for String
+	details         registry.Details
 }
 
 func parse(s stanza.Stanza, env func(string) string) (registry.Config, error) {
@@ -194,6 +195,13 @@ func (c *config) Policy() catalog.OriginPolicy {
 
 // Naming leaves the namespace of a mirror to its rule.
 func (c *config) Naming() registry.Naming { return registry.Naming{Name: "{service}"} }
+
+// Detailed returns the same registry, which reports details, too.
+func (c *config) Detailed(d registry.Details) registry.Config {
+	more := *c
+	more.details = d
+	return &more
+}
 
 // Reader opens the registry for reading.
 func (c *config) Reader(log *slog.Logger) (registry.Registry, error) { return c.open("", log) }

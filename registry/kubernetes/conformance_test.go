@@ -35,6 +35,7 @@ func TestServer(t *testing.T) {
 	t.Run("Namespaces", s.testNamespaces)
 	t.Run("Role", s.testRole)
 	t.Run("Pods", s.testPods)
+	t.Run("Details", s.testDetails)
 	t.Run("Imports", s.testImports)
 	t.Run("Objects", s.testObjects)
 	t.Run("AdoptsSlice", s.testAdoptsSlice)

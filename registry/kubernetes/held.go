@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/isthmus-dns/isthmus/registry"
 	"github.com/isthmus-dns/isthmus/registry/kubeobject"
 )
 
@@ -32,7 +33,8 @@ func (i id) identity() id { return i }
 type service struct {
 	id
 	head  kubeobject.Head
-	whole *corev1.Service // trimmed; nil unless it is a mirror of this process's owner
+	notes map[string]string // see kubeobject.NotesOf
+	whole *corev1.Service   // trimmed; nil unless it is a mirror of this process's owner
 }
 
 // slice is what is kept of an EndpointSlice. There are many, so that it has no
@@ -54,12 +56,13 @@ type namespace struct{ id }
 
 // keeper makes of objects what is kept of them.
 type keeper struct {
-	owner string // "": nothing is written
-	texts *kubeobject.Texts
+	owner   string // "": nothing is written
+	details registry.Details
+	texts   *kubeobject.Texts
 }
 
 func (k keeper) service(svc *corev1.Service) *service {
-	s := &service{id: idOf(svc, k.texts), head: *kubeobject.HeadOf(svc, k.texts)}
+	s := &service{id: idOf(svc, k.texts), head: *kubeobject.HeadOf(svc, k.texts), notes: kubeobject.NotesOf(svc, k.details, k.texts)}
 	if m := kubeobject.MarkOf(svc); k.owner != "" && m != nil && m.Owner == k.owner {
 		trimService(svc)
 		s.whole = svc

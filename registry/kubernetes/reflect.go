@@ -57,7 +57,7 @@ func (s *server) reflect(ctx context.Context, v *view, running *sync.WaitGroup) 
 	for _, ns := range s.conf.namespaces {
 		sources = append(sources, s.sources(v, ns, listed)...)
 	}
-	for _, src := range s.podSources(v, listed) {
+	for _, src := range append(s.podSources(v, listed), s.nodeSources(v, listed)...) {
 		src.past = v.newPast()
 		sources = append(sources, src)
 	}

@@ -58,16 +58,19 @@ type view struct {
 	slices     *table[*slice]
 	namespaces *table[*namespace]
 	pods       []*podTable // one of each reflector; none unless asked for
+	nodes      *table[*node]
 	health     *health
 
-	dirtyMu sync.Mutex // guards what follows
-	dirty   groups     // Services to build anew
-	moved   groups     // namespaces that came, changed or went
-	wake    chan struct{}
+	dirtyMu    sync.Mutex // guards what follows
+	dirty      groups     // Services to build anew
+	moved      groups     // namespaces that came, changed or went
+	nodesDirty bool       // nodes did
+	wake       chan struct{}
 
 	report  sync.Mutex                      // held while reporting; guards what follows
 	ready   bool                            // the first Replace was made
 	mirrors map[types.NamespacedName]string // the owners of the mirrors that were reported
+	atNodes []*catalog.Node                 // the nodes that were reported
 	refused groups                          // records that are refused now; outlives the view
 }
 
@@ -77,10 +80,11 @@ func newView(s *server, feed *catalog.Feed, lost func(error)) *view {
 		dirty: groups{}, moved: groups{}, wake: make(chan struct{}, 1),
 		mirrors: map[types.NamespacedName]string{}, refused: s.refused,
 	}
-	v.keeper = keeper{owner: s.owner, texts: new(kubeobject.Texts)}
+	v.keeper = keeper{owner: s.owner, details: s.conf.details, texts: new(kubeobject.Texts)}
 	v.services = newTable[*service](nil, v.noteService)
 	v.slices = newTable(func(s *slice) string { return s.of }, v.noteService)
 	v.namespaces = newTable[*namespace](nil, v.noteNamespace)
+	v.nodes = newTable[*node](nil, v.noteNode)
 	v.health = newHealth(feed)
 	if v.kind = "Service"; s.imports != nil {
 		v.kind = "ServiceImport"
@@ -146,6 +150,9 @@ func (v *view) first() {
 		pods, _ := v.takePods()
 		v.feed.ReplacePods(pods)
 	}
+	if v.keeper.details.Nodes {
+		v.reportNodesLocked()
+	}
 	all, _ := v.buildLocked(v.services.names())
 	for name := range v.refused {
 		if v.services.get(name) == nil {
@@ -166,6 +173,7 @@ func (v *view) flush() {
 		return
 	}
 	v.flushPodsLocked()
+	v.flushNodesLocked()
 	services, namespaces := v.takeDirty()
 	services = append(services, v.moveLocked(namespaces)...)
 	if len(services) == 0 {
@@ -242,6 +250,9 @@ func (v *view) build(name types.NamespacedName) *catalog.Service {
 		parts[i] = &s.part
 	}
 	out, err := svc.head.Join(parts)
+	if out != nil && svc.notes != nil {
+		out.Meta = svc.notes
+	}
 	v.refuseLocked(name, err)
 	return out
 }

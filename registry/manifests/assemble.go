@@ -12,20 +12,22 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 	"github.com/isthmus-dns/isthmus/registry/kubeobject"
 )
 
 // content is what a folder holds.
 type content struct {
+	details    registry.Details
 	namespaces []string
 	services   map[catalog.Ref]*catalog.Service
 	refused    map[string]error // by the place of the record
 }
 
 // assemble makes services out of all records, which stand in the order in
-// which they count. It is pure.
-func assemble(all []record) content {
-	c := content{services: map[catalog.Ref]*catalog.Service{}, refused: map[string]error{}}
+// which they count, with details as asked for. It is pure.
+func assemble(all []record, d registry.Details) content {
+	c := content{details: d, services: map[catalog.Ref]*catalog.Service{}, refused: map[string]error{}}
 	spaces := map[string]bool{}
 	var services []record
 	var pods []*corev1.Pod
@@ -80,6 +82,9 @@ func (c *content) add(r record, svc *corev1.Service, slices []*discoveryv1.Endpo
 	}
 	if out != nil {
 		out.Version = ""
+		if out.Mark == nil {
+			out.Meta = kubeobject.NotesOf(svc, c.details, nil)
+		}
 		sum := sha256.Sum256([]byte(out.Text()))
 		out.Version = hex.EncodeToString(sum[:8])
 		c.services[out.Ref()] = out

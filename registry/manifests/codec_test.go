@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // render is what tests compare: namespaces, services in text form without
@@ -41,7 +42,7 @@ func read(files map[string]string) content {
 			broken[fmt.Sprintf("%s:%d", name, f.line)] = f.err
 		}
 	}
-	c := assemble(all)
+	c := assemble(all, registry.Details{Notes: true})
 	for place, err := range broken {
 		c.refused[place] = err
 	}
@@ -198,7 +199,7 @@ func FuzzParseFile(f *testing.F) {
 				t.Errorf("line %d of %d: %v", bad.line, lines, bad.err)
 			}
 		}
-		c := assemble(append(good[:len(good):len(good)], records...))
+		c := assemble(append(good[:len(good):len(good)], records...), registry.Details{})
 		if c.services[catalog.Ref{Key: catalog.Key{Namespace: "good-neighbour", Name: "good"}}] == nil {
 			t.Error("the neighbour is gone")
 		}

@@ -19,7 +19,12 @@ func Type() registry.Type { return registry.Type{Name: "manifests", Parse: parse
 const usage = "manifests [NAME] FOLDER"
 
 // config is one stanza.
-type config struct{ name, folder string }
+type config struct {
+	name, folder string
+	details      registry.Details
+}
+
+var _ registry.Detailer = (*config)(nil)
 
 func parse(s stanza.Stanza, _ func(string) string) (registry.Config, error) {
 	if err := s.WantArgs(1, 2, usage); err != nil {
@@ -51,13 +56,21 @@ func (c *config) Policy() catalog.OriginPolicy {
 // Naming is never asked for: there is no Writer.
 func (c *config) Naming() registry.Naming { return registry.Naming{Name: "{service}"} }
 
+// Detailed returns the same registry, which reports details, too. A folder has
+// no nodes.
+func (c *config) Detailed(d registry.Details) registry.Config {
+	more := *c
+	more.details = d
+	return &more
+}
+
 // Reader opens the folder for reading. It need not be there yet.
 func (c *config) Reader(log *slog.Logger) (registry.Registry, error) {
 	path, err := filepath.Abs(c.folder)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: folder %q: %w", c.Origin(), c.folder, err)
 	}
-	return &folder{path: path, log: log, refused: map[string]bool{}}, nil
+	return &folder{path: path, details: c.details, log: log, refused: map[string]bool{}}, nil
 }
 
 // Writer returns an error: manifests are people's to write.

@@ -17,6 +17,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 const (
@@ -28,6 +29,7 @@ const (
 // folder is a folder of manifests, opened.
 type folder struct {
 	path    string // absolute
+	details registry.Details
 	log     *slog.Logger
 	refused map[string]bool // of whichever Watch is running
 }
@@ -230,7 +232,7 @@ func (w *watcher) content() content {
 	for _, name := range slices.Sorted(maps.Keys(w.files)) {
 		all = append(all, w.files[name].records...)
 	}
-	c := assemble(all)
+	c := assemble(all, w.details)
 	maps.Copy(c.refused, w.brokens)
 	return c
 }
