@@ -34,8 +34,8 @@ Exit status: 0 nothing to do, 2 changes (waiting ones included), 1 an error, suc
 as a registry that could not be read in time or rules that may not write.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output != "text" && output != "json" {
-				return errors.New("-o: want text or json")
+			if err := checkOutput(output); err != nil {
+				return err
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), limit)
 			defer cancel()
@@ -57,7 +57,7 @@ as a registry that could not be read in time or rules that may not write.`,
 		},
 	}
 	confFlag(cmd, &file)
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "how to print: text or json")
+	outputFlag(cmd, &output)
 	cmd.Flags().DurationVar(&limit, "timeout", 20*time.Second, "how long to wait for the registries")
 	return cmd
 }
