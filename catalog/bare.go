@@ -5,7 +5,7 @@ import "maps"
 // bared returns what is kept of svc: a mirror without its content where the
 // original's registry is here, if the policy has it so, and svc otherwise.
 func (s *Snapshot) bared(svc *Service) *Service {
-	if svc.Mark == nil || svc.Bare || !s.policy.of(svc.Origin).Bare || !s.hasOriginal(svc) {
+	if svc.Mark == nil || svc.Bare || !s.policy.of(svc.Origin).Bare || !s.hasOriginal(svc.Mark) {
 		return svc
 	}
 	mark := *svc.Mark
@@ -20,8 +20,8 @@ func (s *Snapshot) known(m Mark) (Identity, Key) {
 		if o.state.Identity != m.Of {
 			continue
 		}
-		if svc, ok := o.services.Get(Ref{Key: m.Key}); ok {
-			return o.state.Identity, svc.Key
+		if h, ok := o.services.Get(Ref{Key: m.Key}); ok {
+			return o.state.Identity, h.Key
 		}
 		return o.state.Identity, m.Key
 	}
@@ -38,12 +38,12 @@ func (s *Snapshot) newRegime(edited *origin) {
 			s.putOrigin(o)
 		}
 		bare, hollow := s.policy.of(name).Bare, false
-		for _, svc := range o.services.All() {
+		for _, h := range o.services.All() {
 			switch {
-			case svc.Bare:
-				hollow = hollow || !s.hasOriginal(svc)
-			case bare:
-				s.rebare(o, svc)
+			case h.bare:
+				hollow = hollow || !s.hasOriginal(h.mark)
+			case bare && h.mark != nil:
+				s.rebare(o, h.service())
 			}
 		}
 		o.state.Hollow = hollow
@@ -53,7 +53,6 @@ func (s *Snapshot) newRegime(edited *origin) {
 // rebare keeps a mirror of o bare from now on, if it can be.
 func (s *Snapshot) rebare(o *origin, svc *Service) {
 	if bare := s.bared(svc); bare != svc {
-		s.unlist(svc)
-		o.services = o.services.Set(svc.Ref(), bare)
+		s.keep(o, s.hold(bare))
 	}
 }

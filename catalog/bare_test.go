@@ -94,7 +94,9 @@ func TestBareJoined(t *testing.T) {
 // which must not answer. Both answer the same, but for what is pending.
 func TestBareAnswersAsWhole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := &bareModel{catalog: New(barePolicy(true)), origins: map[Origin]*bareOrigin{}}
+		policy := barePolicy(true)
+		policy.Packed = rapid.Bool().Draw(t, "packed")
+		m := &bareModel{catalog: New(policy), origins: map[Origin]*bareOrigin{}}
 		for _, op := range barePolicy(true).Origins {
 			m.origins[op.Origin] = &bareOrigin{held: map[Ref]*Service{}}
 		}

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -90,15 +91,21 @@ func (f *Feed) Changed() <-chan struct{} { return f.first().Snapshot().Changed()
 // is gone. Of several services with one Ref the last counts. What was there
 // before, in the same version and saying the same, stays as it was and is no
 // change: a list that is read again costs its readers what differs.
-func (f *Feed) Replace(all []*Service) {
+func (f *Feed) Replace(all []*Service) { f.ReplaceEach(slices.Values(all)) }
+
+// ReplaceEach is Replace of services that are made one at a time, so that all of
+// them are never in memory at once where the catalog packs them. It walks all
+// once for each catalog that it reports to; meanwhile no other method of the
+// feed may be called, which would wait for this one.
+func (f *Feed) ReplaceEach(all iter.Seq[*Service]) {
 	f.edit(func(s *Snapshot, o *origin) bool {
 		gone := make(map[Ref]bool, o.services.Len())
 		for ref := range o.services.All() {
 			gone[ref] = true
 		}
-		for _, svc := range all {
+		for svc := range all {
 			delete(gone, svc.Ref())
-			if !o.has(svc) {
+			if old, known := o.services.Get(svc.Ref()); !known || !old.is(svc) {
 				s.put(o, svc)
 			}
 		}
@@ -113,12 +120,6 @@ func (f *Feed) Replace(all []*Service) {
 		o.heard()
 		return true
 	})
-}
-
-// has reports whether svc is held just as it is.
-func (o *origin) has(svc *Service) bool {
-	old, ok := o.services.Get(svc.Ref())
-	return ok && !old.Bare && old.Version == svc.Version && old.Same(svc)
 }
 
 // Update reports the services that are new or changed and those that are gone.

@@ -49,14 +49,19 @@ func (s *Snapshot) adopt(from *origin) {
 	s.putOrigin(o)
 	s.forget(o)
 	o.state, o.refused, o.directory = from.state, from.refused, from.directory
+	o.state.Services, o.state.Endpoints = 0, 0 // they are counted as they are put
 	for ns := range from.namespaces.All() {
 		s.putNamespace(o, ns)
 	}
 	for _, p := range from.pods.All() {
 		s.putPod(o, p)
 	}
-	for _, svc := range from.services.All() {
-		s.put(o, svc)
+	for _, h := range from.services.All() {
+		if h.mark == nil && (h.packed != "") == s.policy.Packed {
+			s.keep(o, h) // one piece of memory for both
+		} else {
+			s.put(o, h.service())
+		}
 	}
 	s.newRegime(o)
 }

@@ -111,21 +111,24 @@ func TestJoin(t *testing.T) {
 // TestJoinShares holds that services are shared and not written to again:
 // under the race detector a write would be found.
 func TestJoinShares(t *testing.T) {
-	first, second := New(Policy{}), New(Policy{})
-	feed := first.Feed("consul/a")
-	feed.Replace(services(t, full))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for svc := range first.Snapshot().From("consul/a") {
-			_ = svc.Origin
+	for _, policy := range []Policy{{}, {Packed: true}} {
+		first, second := New(policy), New(policy)
+		feed := first.Feed("consul/a")
+		feed.Replace(services(t, full))
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for svc := range first.Snapshot().From("consul/a") {
+				_ = svc.Origin
+			}
+		}()
+		feed.Join(second)
+		<-done
+		a := maps.Collect(first.Snapshot().origins["consul/a"].services.All())
+		b := maps.Collect(second.Snapshot().origins["consul/a"].services.All())
+		share := func(x, y *held) bool { return x == y || x.mark != nil && x.whole == y.whole && x.packed == y.packed }
+		if len(a) != 2 || !maps.EqualFunc(a, b, share) {
+			t.Errorf("packed %v: the catalogs hold different services", policy.Packed)
 		}
-	}()
-	feed.Join(second)
-	<-done
-	a := maps.Collect(first.Snapshot().keys.All())
-	b := maps.Collect(second.Snapshot().keys.All())
-	if len(a) != 2 || !maps.EqualFunc(a, b, func(x, y []*Service) bool { return slices.Equal(x, y) }) {
-		t.Error("the catalogs hold different services")
 	}
 }

@@ -56,7 +56,7 @@ func (p *Packer) Number(n uint64) { p.buf = binary.AppendUvarint(p.buf, n) }
 func (p *Packer) Text(s string) {
 	p.Number(uint64(len(s)))
 	p.buf = append(p.buf, s...)
-	if len(p.buf) >= flushAt {
+	if len(p.buf) >= flushAt && p.w != nil {
 		_ = p.Flush() // which keeps the error
 	}
 }
@@ -91,10 +91,7 @@ func (p *Packer) Service(s *Service) {
 	}
 	p.Text(s.Alias)
 	p.ports(s.Ports)
-	p.Number(uint64(len(s.Endpoints)))
-	for i := range s.Endpoints {
-		p.endpoint(&s.Endpoints[i])
-	}
+	p.endpoints(s.Endpoints)
 	p.meta(s.Meta)
 	p.Number(uint64(max(s.TTL, 0)))
 }
@@ -120,15 +117,65 @@ func (p *Packer) mark(m *Mark) {
 	}
 }
 
-func (p *Packer) endpoint(e *Endpoint) {
-	p.Text(e.ID)
+func (p *Packer) endpoints(all []Endpoint) {
+	p.Number(uint64(len(all)))
+	var before []Port
+	for i := range all {
+		p.endpoint(&all[i], before)
+		before = all[i].Ports
+	}
+}
+
+// What follows of an endpoint; the rest is as a zero endpoint has it, but for
+// what another flag says.
+const (
+	isReady = 1 << iota
+	isServing
+	isTerminating
+	hasID    // else it is its host
+	hasPorts // else they are those of the endpoint before
+	hasLabel // hostname
+	hasPod
+	hasMore // all that few endpoints have
+)
+
+// endpoint writes e, which comes after one with the ports of before.
+func (p *Packer) endpoint(e *Endpoint, before []Port) {
+	more := e.Cluster != "" || e.Priority != 0 || e.Weight > 0 || len(e.Tags)+len(e.Meta) > 0
+	is := flags(e.Ready, e.Serving, e.Terminating, !namedByHost(e), !slices.Equal(e.Ports, before),
+		e.Hostname != "", e.Pod != "", more)
+	p.buf = append(p.buf, byte(is))
 	p.host(e.Host)
-	p.Text(e.Hostname)
-	p.Text(e.Pod)
-	p.ports(e.Ports)
-	p.Number(flags(e.Ready, e.Serving, e.Terminating))
 	p.Word(e.Zone)
 	p.Word(e.Node)
+	if is&hasID != 0 {
+		p.Text(e.ID)
+	}
+	if is&hasPorts != 0 {
+		p.ports(e.Ports)
+	}
+	if is&hasLabel != 0 {
+		p.Text(e.Hostname)
+	}
+	if is&hasPod != 0 {
+		p.Text(e.Pod)
+	}
+	if is&hasMore != 0 {
+		p.more(e)
+	}
+}
+
+// namedByHost reports whether the ID is the host's text. It costs no
+// allocation.
+func namedByHost(e *Endpoint) bool {
+	if !e.Host.Addr.IsValid() {
+		return e.ID == e.Host.Name
+	}
+	var room [64]byte
+	return string(e.Host.Addr.AppendTo(room[:0])) == e.ID
+}
+
+func (p *Packer) more(e *Endpoint) {
 	p.Word(e.Cluster)
 	p.Number(uint64(e.Priority))
 	p.Number(uint64(max(e.Weight, 0)))

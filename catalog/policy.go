@@ -10,6 +10,12 @@ import (
 type Policy struct {
 	Origins []OriginPolicy // in order of precedence
 	Merge   Merge
+
+	// Packed is for readers of few services at a time that hold many: the catalog
+	// keeps them packed, and each Get, Lookup and step of From makes a new Service.
+	// It costs a few microseconds each, and a third of the memory and none of the
+	// collector's work.
+	Packed bool
 }
 
 // OriginPolicy is what the configuration grants one origin.

@@ -16,7 +16,7 @@ import (
 type Snapshot struct {
 	policy     *Policy
 	origins    map[Origin]*origin
-	keys       pmap.Map[Key, []*Service] // every service, under each key it may answer to
+	keys       pmap.Map[Key, []*held]    // every service, under each key it may answer to
 	namespaces pmap.Map[string, nsCount] // what is known of each namespace
 	podsAt     pmap.Map[netip.Addr, []*Pod]
 	regime     int           // how often an identity changed or an origin synced first
@@ -30,7 +30,7 @@ type nsCount struct{ Holders, Keys int }
 // origin is what a snapshot knows of one origin; immutable once published.
 type origin struct {
 	state      State
-	services   pmap.Map[Ref, *Service]
+	services   pmap.Map[Ref, *held]
 	namespaces pmap.Map[string, struct{}]
 	pods       pmap.Map[Key, *Pod]
 	directory  *directory // nil: it was not asked for
@@ -49,6 +49,7 @@ type State struct {
 	News      time.Time // when it was last heard of; for ages, never compared across hosts
 	Partial   error     // why what was reported may not be all; nil if it is all
 	Services  int
+	Endpoints int // of all of them together, but for those that are kept bare
 	Refused   int // records left out
 	Missed    int // changes that only a comparison found, so far
 
@@ -67,7 +68,7 @@ func newSnapshot(p Policy) *Snapshot {
 	s := &Snapshot{
 		policy:     &p,
 		origins:    make(map[Origin]*origin, len(p.Origins)),
-		keys:       pmap.New[Key, []*Service](),
+		keys:       pmap.New[Key, []*held](),
 		namespaces: pmap.New[string, nsCount](),
 		podsAt:     pmap.New[netip.Addr, []*Pod](),
 		changed:    make(chan struct{}),
@@ -81,7 +82,7 @@ func newSnapshot(p Policy) *Snapshot {
 func newOrigin(o Origin) *origin {
 	return &origin{
 		state:      State{Origin: o},
-		services:   pmap.New[Ref, *Service](),
+		services:   pmap.New[Ref, *held](),
 		namespaces: pmap.New[string, struct{}](),
 		pods:       pmap.New[Key, *Pod](),
 	}
@@ -129,18 +130,25 @@ func (s *Snapshot) put(o *origin, svc *Service) {
 	if svc.Origin != o.state.Origin {
 		svc.Origin = o.state.Origin
 	}
-	ref := svc.Ref()
-	old, known := o.services.Get(ref)
-	if svc = s.bared(svc); known && svc.Bare && svc.Same(old) {
+	svc = s.bared(svc)
+	old, known := o.services.Get(svc.Ref())
+	if known && svc.Bare && old.bare && sameMark(svc.Mark, old.mark) {
 		return
 	}
-	if known {
+	s.keep(o, s.hold(svc))
+}
+
+// keep makes h what o holds under its ref.
+func (s *Snapshot) keep(o *origin, h *held) {
+	if old, known := o.services.Get(h.Ref); known {
 		s.unlist(old)
+		o.state.Endpoints -= int(old.endpoints)
 	}
-	o.services = o.services.Set(ref, svc)
+	o.services = o.services.Set(h.Ref, h)
 	o.state.Services = o.services.Len()
-	for _, k := range s.answersTo(svc) {
-		s.list(k, svc)
+	o.state.Endpoints += int(h.endpoints)
+	for _, k := range s.answersTo(h) {
+		s.list(k, h)
 	}
 }
 
@@ -152,39 +160,40 @@ func (s *Snapshot) drop(o *origin, ref Ref) {
 	}
 	o.services = o.services.Delete(ref)
 	o.state.Services = o.services.Len()
+	o.state.Endpoints -= int(old.endpoints)
 	s.unlist(old)
 }
 
-// answersTo returns the keys that svc stands under: its own and, for a mirror
+// answersTo returns the keys that h stands under: its own and, for a mirror
 // of a trusted owner, the original's. What is bare answers to none.
-func (s *Snapshot) answersTo(svc *Service) []Key {
-	m := svc.Mark
-	if svc.Bare {
+func (s *Snapshot) answersTo(h *held) []Key {
+	m := h.mark
+	if h.bare {
 		return nil
 	}
-	if m == nil || m.Key == svc.Key || !slices.Contains(s.policy.of(svc.Origin).Trust, m.Owner) {
-		return []Key{svc.Key}
+	if m == nil || m.Key == h.Key || !slices.Contains(s.policy.of(h.origin).Trust, m.Owner) {
+		return []Key{h.Key}
 	}
-	return []Key{svc.Key, m.Key}
+	return []Key{h.Key, m.Key}
 }
 
-func (s *Snapshot) list(k Key, svc *Service) {
+func (s *Snapshot) list(k Key, h *held) {
 	old, _ := s.keys.Get(k)
 	if len(old) == 0 {
 		s.count(k.Namespace, 0, 1)
 	}
-	next := append(slices.Clone(old), svc)
-	slices.SortFunc(next, func(a, b *Service) int {
-		return cmp.Or(cmp.Compare(s.policy.rank(a.Origin), s.policy.rank(b.Origin)),
-			cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.Ref().Owner, b.Ref().Owner), a.Key.Compare(b.Key))
+	next := append(slices.Clone(old), h)
+	slices.SortFunc(next, func(a, b *held) int {
+		return cmp.Or(cmp.Compare(s.policy.rank(a.origin), s.policy.rank(b.origin)),
+			cmp.Compare(a.origin, b.origin), cmp.Compare(a.Owner, b.Owner), a.Key.Compare(b.Key))
 	})
 	s.keys = s.keys.Set(k, next)
 }
 
-func (s *Snapshot) unlist(svc *Service) {
-	for _, k := range s.answersTo(svc) {
+func (s *Snapshot) unlist(h *held) {
+	for _, k := range s.answersTo(h) {
 		old, _ := s.keys.Get(k)
-		next := slices.DeleteFunc(slices.Clone(old), func(x *Service) bool { return x == svc })
+		next := slices.DeleteFunc(slices.Clone(old), func(x *held) bool { return x == h })
 		if len(next) > 0 {
 			s.keys = s.keys.Set(k, next)
 			continue
@@ -270,27 +279,28 @@ func (s *Snapshot) Synced(all ...Origin) bool {
 	return true
 }
 
-// From visits the services of one origin, native ones and mirrors, in no order.
+// From visits the services of one origin, native ones and mirrors, in no order;
+// see Policy.Packed.
 func (s *Snapshot) From(o Origin) iter.Seq[*Service] {
 	return func(yield func(*Service) bool) {
 		if s.origins[o] == nil {
 			return
 		}
-		for _, svc := range s.origins[o].services.All() {
-			if !yield(svc) {
+		for _, h := range s.origins[o].services.All() {
+			if !yield(h.service()) {
 				return
 			}
 		}
 	}
 }
 
-// Get returns one service of one origin, or nil.
+// Get returns one service of one origin, or nil; see Policy.Packed.
 func (s *Snapshot) Get(o Origin, ref Ref) *Service {
 	if s.origins[o] == nil {
 		return nil
 	}
-	svc, _ := s.origins[o].services.Get(ref)
-	return svc
+	h, _ := s.origins[o].services.Get(ref)
+	return h.service()
 }
 
 // HoldsNamespace reports whether o holds the namespace ns.

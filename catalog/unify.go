@@ -7,7 +7,8 @@ import (
 )
 
 // Lookup returns the service that answers for k, unified over all origins, or
-// nil. It costs no allocation where one service answers.
+// nil. It costs no allocation where one service answers that is not packed; see
+// Policy.Packed.
 //
 //	a service under k is                                    it answers
 //	native, of an origin that speaks                        yes
@@ -28,15 +29,17 @@ import (
 func (s *Snapshot) Lookup(k Key) *Service {
 	all, _ := s.keys.Get(k)
 	var answer *Service
-	for _, svc := range all {
+	for _, h := range all {
 		switch {
-		case !s.mayAnswer(k, svc):
+		case !s.mayAnswer(k, h):
 		case answer == nil:
-			answer = svc
-		case answer.Origin == svc.Origin || s.policy.Merge == Union:
-			answer = join(k, answer, svc)
-		case s.policy.Merge == Failover && answer.ReadyEndpoints() == 0 && svc.ReadyEndpoints() > 0:
-			answer = svc
+			answer = h.service()
+		case answer.Origin == h.origin || s.policy.Merge == Union:
+			answer = join(k, answer, h.service())
+		case s.policy.Merge == Failover && answer.ReadyEndpoints() == 0:
+			if svc := h.service(); svc.ReadyEndpoints() > 0 {
+				answer = svc
+			}
 		}
 	}
 	if answer != nil && answer.Key != k {
@@ -45,9 +48,9 @@ func (s *Snapshot) Lookup(k Key) *Service {
 	return answer
 }
 
-func (s *Snapshot) mayAnswer(k Key, svc *Service) bool {
-	op := s.policy.of(svc.Origin)
-	if svc.Mark != nil && (svc.Mark.Key == k || op.Bare) && s.hasOriginal(svc) {
+func (s *Snapshot) mayAnswer(k Key, h *held) bool {
+	op := s.policy.of(h.origin)
+	if h.mark != nil && (h.mark.Key == k || op.Bare) && s.hasOriginal(h.mark) {
 		return false
 	}
 	if op.Speaks || !s.policy.speakers() || op.given(k.Namespace) {
@@ -56,14 +59,14 @@ func (s *Snapshot) mayAnswer(k Key, svc *Service) bool {
 	return !protected(k.Namespace) && s.spoken() && !s.spokenFor(k.Namespace)
 }
 
-// hasOriginal reports whether the registry that svc is a mirror of is one of
-// the origins here and known: then that origin knows better.
-func (s *Snapshot) hasOriginal(svc *Service) bool {
-	if svc.Mark.Of == "" {
+// hasOriginal reports whether the registry that a mirror of this mark is a copy
+// from is one of the origins here and known: then that origin knows better.
+func (s *Snapshot) hasOriginal(m *Mark) bool {
+	if m.Of == "" {
 		return false
 	}
 	for _, o := range s.origins {
-		if o.state.Known() && o.state.Identity == svc.Mark.Of {
+		if o.state.Known() && o.state.Identity == m.Of {
 			return true
 		}
 	}

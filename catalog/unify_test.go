@@ -41,8 +41,8 @@ func TestUnify(t *testing.T) {
 		{name: "its mark's key, owner trusted", policy: []OriginPolicy{{Origin: "consul/b", Trust: []string{"prod"}}}, b: strings.Replace(mirror, "%s", "kubernetes:2", 1), key: "shop/web", want: "10.9.9.9"},
 		{name: "native and mirror of one origin answer together", policy: two[1:], b: ep("consul/web-shop", "10.0.0.2") + "\n" + strings.Replace(mirror, "%s", "kubernetes:2", 1), key: "consul/web-shop", want: "10.0.0.2 10.9.9.9"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			c := New(Policy{Origins: tt.policy, Merge: tt.merge})
+		for _, packed := range []bool{false, true} {
+			c := New(Policy{Origins: tt.policy, Merge: tt.merge, Packed: packed})
 			if tt.a != "-" && tt.policy[0].Speaks {
 				f := c.Feed("kubernetes/a")
 				f.Identify("kubernetes:1")
@@ -55,9 +55,9 @@ func TestUnify(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tt.want, answer(c.Snapshot(), key)); diff != "" {
-				t.Errorf("Lookup(%s) (-want +got):\n%s", key, diff)
+				t.Errorf("%s, packed %v: Lookup(%s) (-want +got):\n%s", tt.name, packed, key, diff)
 			}
-		})
+		}
 	}
 }
 

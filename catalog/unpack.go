@@ -8,6 +8,8 @@ import (
 	"io"
 	"math"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,15 +17,40 @@ import (
 // error, which Err returns; what they return then is not to be used. Damaged
 // input costs memory in proportion to its length.
 type Unpacker struct {
-	r     *bufio.Reader
+	from  source
 	words []string
 	err   error
+}
+
+// source is where an Unpacker reads.
+type source interface {
+	io.ByteReader
+	// text returns the next n bytes.
+	text(n int) (string, error)
+}
+
+// stream is a source outside of memory.
+type stream struct{ *bufio.Reader }
+
+// text takes as much memory as there is to read, whatever n says.
+func (s stream) text(n int) (string, error) {
+	var b []byte
+	for len(b) < n {
+		at := len(b)
+		b = append(b, make([]byte, min(n-at, flushAt))...)
+		if _, err := io.ReadFull(s, b[at:]); err != nil {
+			return "", err
+		}
+	}
+	return string(b), nil
 }
 
 var errDamaged = errors.New("damaged")
 
 // NewUnpacker returns an Unpacker that reads from r.
-func NewUnpacker(r io.Reader) *Unpacker { return &Unpacker{r: bufio.NewReaderSize(r, flushAt)} }
+func NewUnpacker(r io.Reader) *Unpacker {
+	return &Unpacker{from: stream{bufio.NewReaderSize(r, flushAt)}}
+}
 
 // Err returns why reading ended early, or nil.
 func (u *Unpacker) Err() error { return u.err }
@@ -39,7 +66,7 @@ func (u *Unpacker) Number() uint64 {
 	if u.err != nil {
 		return 0
 	}
-	n, err := binary.ReadUvarint(u.r)
+	n, err := binary.ReadUvarint(u.from)
 	if err != nil {
 		u.fail(err)
 		return 0
@@ -59,19 +86,16 @@ func (u *Unpacker) small(max uint64) int {
 
 // Text reads a text.
 func (u *Unpacker) Text() string {
-	left := u.small(maxText)
-	var b []byte
-	for left > 0 && u.err == nil {
-		n := min(left, flushAt)
-		at := len(b)
-		b = append(b, make([]byte, n)...)
-		if _, err := io.ReadFull(u.r, b[at:]); err != nil {
-			u.fail(err)
-			return ""
-		}
-		left -= n
+	n := u.small(maxText)
+	if n == 0 || u.err != nil {
+		return ""
 	}
-	return string(b)
+	s, err := u.from.text(n)
+	if err != nil {
+		u.fail(err)
+		return ""
+	}
+	return s
 }
 
 // Word reads a word. Words that come again are one piece of memory.
@@ -112,7 +136,7 @@ func (u *Unpacker) Service() *Service {
 	u.list(func() { s.External = append(s.External, u.host()) })
 	s.Alias = u.Text()
 	s.Ports = u.ports()
-	u.list(func() { s.Endpoints = append(s.Endpoints, u.endpoint()) })
+	s.Endpoints = u.endpoints()
 	s.Meta = u.meta()
 	s.TTL = time.Duration(u.small(math.MaxInt64))
 	return s
@@ -140,16 +164,74 @@ func (u *Unpacker) mark() *Mark {
 	}
 }
 
-func (u *Unpacker) endpoint() Endpoint {
-	e := Endpoint{ID: u.Text(), Host: u.host(), Hostname: u.Text(), Pod: u.Text(), Ports: u.ports()}
-	bits := u.small(1<<3 - 1)
-	e.Ready, e.Serving, e.Terminating = bits&1 != 0, bits&2 != 0, bits&4 != 0
-	e.Zone, e.Node, e.Cluster = u.Word(), u.Word(), u.Word()
+// room is how much of a list is made room for before it is read, which may be
+// damaged.
+const room = 1 << 10
+
+func (u *Unpacker) endpoints() []Endpoint {
+	n := u.small(math.MaxInt32)
+	if n == 0 {
+		return nil
+	}
+	all := make([]Endpoint, 0, min(n, room))
+	var ids strings.Builder // of many endpoints in one piece of memory
+	ids.Grow(min(n, room) * len("255.255.255.255"))
+	var before []Port
+	for ; n > 0 && u.err == nil; n-- {
+		all = append(all, Endpoint{})
+		e := &all[len(all)-1]
+		u.endpoint(e, before, &ids)
+		before = e.Ports
+	}
+	return slices.Clip(all)
+}
+
+// endpoint reads one that comes after another with the ports of before. A
+// name made of an address is put into ids.
+func (u *Unpacker) endpoint(e *Endpoint, before []Port, ids *strings.Builder) {
+	is, err := u.from.ReadByte()
+	if err != nil {
+		u.fail(err)
+		return
+	}
+	e.Ready, e.Serving, e.Terminating = is&isReady != 0, is&isServing != 0, is&isTerminating != 0
+	e.Host, e.Zone, e.Node, e.Ports = u.host(), u.Word(), u.Word(), before
+	if is&hasID != 0 {
+		e.ID = u.Text()
+	} else {
+		e.ID = e.Host.textIn(ids)
+	}
+	if is&hasPorts != 0 {
+		e.Ports = u.ports()
+	}
+	if is&hasLabel != 0 {
+		e.Hostname = u.Text()
+	}
+	if is&hasPod != 0 {
+		e.Pod = u.Text()
+	}
+	if is&hasMore != 0 {
+		u.more(e)
+	}
+}
+
+// textIn is String, and makes what it has to make at the end of b.
+func (h Host) textIn(b *strings.Builder) string {
+	if !h.Addr.IsValid() {
+		return h.Name
+	}
+	at := b.Len()
+	var room [64]byte
+	b.Write(h.Addr.AppendTo(room[:0]))
+	return b.String()[at:]
+}
+
+func (u *Unpacker) more(e *Endpoint) {
+	e.Cluster = u.Word()
 	e.Priority = uint16(u.small(math.MaxUint16))
 	e.Weight = u.small(math.MaxInt32)
 	u.list(func() { e.Tags = append(e.Tags, u.Word()) })
 	e.Meta = u.meta()
-	return e
 }
 
 func (u *Unpacker) host() Host {

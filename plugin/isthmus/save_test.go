@@ -184,7 +184,7 @@ func TestSnapshotUnused(t *testing.T) {
 	}{
 		{"empty", func([]byte) []byte { return nil }, 0o600, 0, "", "not a snapshot of this format"},
 		{"something else", func([]byte) []byte { return []byte(strings.Repeat("x", 1000)) }, 0o600, 0, "", "not a snapshot of this format"},
-		{"another version", func(b []byte) []byte { return bytes.Replace(b, []byte("snapshot 1\n"), []byte("snapshot 2\n"), 1) }, 0o600, 0, "", "not a snapshot of this format"},
+		{"another version", func(b []byte) []byte { return bytes.Replace(b, []byte("snapshot 2\n"), []byte("snapshot 1\n"), 1) }, 0o600, 0, "", "not a snapshot of this format"},
 		{"bent magic", bend(0), 0o600, 0, "", "not a snapshot of this format"},
 		{"bent time", bend(20), 0o600, 0, "", "damaged: its checksum is wrong"},
 		{"bent body", bend(300), 0o600, 0, "", "damaged: its checksum is wrong"},
@@ -334,7 +334,7 @@ func TestSnapshotMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if n < 500_000 || n > 1_500_000 || allocs > 30_000 {
+	if n < 150_000 || n > 500_000 || allocs > 30_000 {
 		t.Errorf("%d bytes in %.0f allocations for 20,000 endpoints", n, allocs)
 	}
 }

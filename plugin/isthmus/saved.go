@@ -24,7 +24,7 @@ import (
 // A change of the packed part, or of catalog.Packer, is a new version.
 const (
 	magic      = "isthmus snapshot "
-	saveFormat = "1"
+	saveFormat = "2"
 )
 
 // saved is what such a file holds.
