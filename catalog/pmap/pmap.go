@@ -18,6 +18,7 @@ import (
 const (
 	width = 5 // bits of hash a level consumes
 	mask  = 1<<width - 1
+	whole = 64 // bits of a hash; nodes below them are chains
 )
 
 // Map maps keys to values. Make one with New; the zero value holds nothing
@@ -25,32 +26,48 @@ const (
 type Map[K comparable, V any] struct {
 	root *node[K, V]
 	len  int
+	hasher
+}
+
+// hasher says how the keys of one map, and of all that stem from it, are hashed.
+// What is in cut is taken off each hash: nothing, but in tests of collisions.
+type hasher struct {
 	seed maphash.Seed
+	cut  uint64
 }
 
+func hashOf[K comparable](h hasher, k K) uint64 { return maphash.Comparable(h.seed, k) &^ h.cut }
+
+// node holds, by the next bits of the hash, leaves and further nodes. Below the
+// last bits it is a chain: leaves in no order, whose whole hash is the same.
 type node[K comparable, V any] struct {
-	bitmap uint32
-	slots  []slot[K, V]
+	held, split uint32 // where there is a leaf, and where a node
+	leaves      []*leaf[K, V]
+	nodes       []*node[K, V]
 }
 
-// slot holds a child or a leaf, never both.
+// slot is what a node has in one place: a child, a leaf or nothing.
 type slot[K comparable, V any] struct {
 	child *node[K, V]
 	leaf  *leaf[K, V]
 }
 
-// leaf is one entry; next chains entries whose whole hash is the same.
+// leaf is one entry. It is never changed, so that two are equal if they are one.
 type leaf[K comparable, V any] struct {
-	hash uint64
-	key  K
-	val  V
-	next *leaf[K, V]
+	key K
+	val V
 }
 
 // New returns an empty map with a hash seed of its own, so that nobody who
 // chooses the keys can choose collisions.
 func New[K comparable, V any]() Map[K, V] {
-	return Map[K, V]{seed: maphash.MakeSeed()}
+	return Map[K, V]{hasher: hasher{seed: maphash.MakeSeed()}}
+}
+
+// hashed is a leaf on the way to its place.
+type hashed[K comparable, V any] struct {
+	hash uint64
+	*leaf[K, V]
 }
 
 // Collect returns a map of all these entries; of several with one key the last
@@ -58,26 +75,57 @@ func New[K comparable, V any]() Map[K, V] {
 // copy a path of nodes that nobody has seen yet.
 func Collect[K comparable, V any](all iter.Seq2[K, V]) Map[K, V] {
 	m := New[K, V]()
-	var leaves []*leaf[K, V]
-	for k, v := range all {
-		leaves = append(leaves, &leaf[K, V]{hash: maphash.Comparable(m.seed, k), key: k, val: v})
-	}
-	if len(leaves) > 0 {
-		m.root = m.build(leaves, make([]*leaf[K, V], len(leaves)), 0)
-	}
+	m.collect(all)
 	return m
 }
 
+func (m *Map[K, V]) collect(all iter.Seq2[K, V]) {
+	var leaves []*leaf[K, V]
+	for k, v := range all {
+		leaves = append(leaves, &leaf[K, V]{k, v})
+	}
+	if len(leaves) == 0 {
+		return
+	}
+	room := make([]hashed[K, V], 2*len(leaves))
+	for i, l := range leaves {
+		room[i] = hashed[K, V]{hashOf(m.hasher, l.key), l}
+	}
+	m.root = m.build(room[:len(leaves)], room[len(leaves):], 0)
+}
+
 // build makes a node of the leaves, of which there is at least one, and counts
-// them. It sorts them by the bits of this level, keeping the order of equals;
-// room is as long as leaves.
-func (m *Map[K, V]) build(leaves, room []*leaf[K, V], shift uint) *node[K, V] {
+// them; room is as long as leaves.
+func (m *Map[K, V]) build(leaves, room []hashed[K, V], shift uint) *node[K, V] {
+	if shift >= whole {
+		return m.chain(leaves)
+	}
+	sortInto(room, leaves, shift)
+	var held [mask + 1]*leaf[K, V]
+	var split [mask + 1]*node[K, V]
+	n, isHeld, isSplit := new(node[K, V]), held[:0], split[:0]
+	for start := 0; start < len(room); {
+		i, end := room[start].hash>>shift&mask, start+1
+		for end < len(room) && room[end].hash>>shift&mask == i {
+			end++
+		}
+		if s := m.slot(room[start:end], leaves[start:end], shift+width); s.child != nil {
+			n.split, isSplit = n.split|1<<i, append(isSplit, s.child)
+		} else {
+			n.held, isHeld = n.held|1<<i, append(isHeld, s.leaf)
+		}
+		start = end
+	}
+	n.leaves, n.nodes = slices.Concat(isHeld), slices.Concat(isSplit) // as long as they need to be
+	return n
+}
+
+// sortInto sorts leaves into room by the bits of a level, keeping the order of
+// equals.
+func sortInto[K comparable, V any](room, leaves []hashed[K, V], shift uint) {
 	var ends [mask + 1]int
-	n := new(node[K, V])
 	for _, l := range leaves {
-		i := l.hash >> shift & mask
-		ends[i]++
-		n.bitmap |= 1 << i
+		ends[l.hash>>shift&mask]++
 	}
 	for i := 1; i < len(ends); i++ {
 		ends[i] += ends[i-1]
@@ -87,32 +135,26 @@ func (m *Map[K, V]) build(leaves, room []*leaf[K, V], shift uint) *node[K, V] {
 		*at--
 		room[*at] = leaves[i]
 	}
-	n.slots = make([]slot[K, V], 0, bits.OnesCount32(n.bitmap))
-	for start := 0; start < len(room); {
-		end := start + 1
-		for end < len(room) && room[end].hash>>shift&mask == room[start].hash>>shift&mask {
-			end++
-		}
-		n.slots = append(n.slots, m.slot(room[start:end], leaves[start:end], shift+width))
-		start = end
-	}
-	return n
 }
 
 // slot makes a slot of the leaves that have one way to here.
-func (m *Map[K, V]) slot(leaves, room []*leaf[K, V], shift uint) slot[K, V] {
-	if slices.ContainsFunc(leaves, func(l *leaf[K, V]) bool { return l.hash != leaves[0].hash }) {
+func (m *Map[K, V]) slot(leaves, room []hashed[K, V], shift uint) slot[K, V] {
+	last := leaves[len(leaves)-1]
+	if slices.ContainsFunc(leaves, func(l hashed[K, V]) bool { return l.hash != last.hash || l.key != last.key }) {
 		return slot[K, V]{child: m.build(leaves, room, shift)}
 	}
-	var s slot[K, V]
+	m.len++
+	return slot[K, V]{leaf: last.leaf}
+}
+
+// chain makes a node of leaves of one hash.
+func (m *Map[K, V]) chain(leaves []hashed[K, V]) *node[K, V] {
+	var n *node[K, V]
 	for _, l := range leaves {
-		l.next = s.leaf.without(l.key)
-		s.leaf = l
+		n = n.chained(l.leaf)
 	}
-	for l := s.leaf; l != nil; l = l.next {
-		m.len++
-	}
-	return s
+	m.len += len(n.leaves)
+	return n
 }
 
 // Len is the number of entries.
@@ -131,84 +173,119 @@ func (m Map[K, V]) find(k K) *leaf[K, V] {
 	if m.root == nil {
 		return nil
 	}
-	return m.root.find(maphash.Comparable(m.seed, k), 0, k)
+	return m.root.find(hashOf(m.hasher, k), 0, k)
 }
 
 func (n *node[K, V]) find(hash uint64, shift uint, k K) *leaf[K, V] {
-	for {
+	for ; shift < whole; shift += width {
 		bit := uint32(1) << (hash >> shift & mask)
-		if n.bitmap&bit == 0 {
+		if n.held&bit != 0 {
+			if l := n.leaves[index(n.held, bit)]; l.key == k {
+				return l
+			}
 			return nil
 		}
-		s := n.slots[n.index(bit)]
-		if s.child == nil {
-			return s.leaf.find(hash, k)
+		if n.split&bit == 0 {
+			return nil
 		}
-		n, shift = s.child, shift+width
+		n = n.nodes[index(n.split, bit)]
 	}
-}
-
-func (l *leaf[K, V]) find(hash uint64, k K) *leaf[K, V] {
-	for ; l != nil; l = l.next {
-		if l.hash == hash && l.key == k {
-			return l
-		}
+	if i := n.inChain(k); i >= 0 {
+		return n.leaves[i]
 	}
 	return nil
 }
 
-func (n *node[K, V]) index(bit uint32) int { return bits.OnesCount32(n.bitmap & (bit - 1)) }
+func (n *node[K, V]) inChain(k K) int {
+	return slices.IndexFunc(n.leaves, func(l *leaf[K, V]) bool { return l.key == k })
+}
+
+// index is the place of bit among those that are set.
+func index(set, bit uint32) int { return bits.OnesCount32(set & (bit - 1)) }
+
+// at returns what n has at bit.
+func (n *node[K, V]) at(bit uint32) (s slot[K, V]) {
+	switch {
+	case n.held&bit != 0:
+		s.leaf = n.leaves[index(n.held, bit)]
+	case n.split&bit != 0:
+		s.child = n.nodes[index(n.split, bit)]
+	}
+	return s
+}
+
+// with returns n with s at bit. What does not change is shared.
+func (n *node[K, V]) with(bit uint32, s slot[K, V]) *node[K, V] {
+	next := *n
+	next.held, next.leaves = replace(n.held, n.leaves, bit, s.leaf)
+	next.split, next.nodes = replace(n.split, n.nodes, bit, s.child)
+	return &next
+}
+
+// replace puts x at bit, or nothing if x is nil.
+func replace[T any](set uint32, all []*T, bit uint32, x *T) (uint32, []*T) {
+	i, there := index(set, bit), set&bit != 0
+	switch {
+	case x == nil && !there:
+		return set, all
+	case x == nil:
+		return set &^ bit, slices.Concat(all[:i], all[i+1:])
+	case !there:
+		return set | bit, slices.Concat(all[:i], []*T{x}, all[i:])
+	}
+	all = slices.Clone(all)
+	all[i] = x
+	return set, all
+}
 
 // Set returns the map with k mapped to v.
 func (m Map[K, V]) Set(k K, v V) Map[K, V] {
-	l := &leaf[K, V]{hash: maphash.Comparable(m.seed, k), key: k, val: v}
 	if m.find(k) == nil {
 		m.len++
 	}
-	m.root = m.root.set(l, 0)
+	m.root = m.root.set(m.hasher, hashed[K, V]{hashOf(m.hasher, k), &leaf[K, V]{k, v}}, 0)
 	return m
 }
 
-func (n *node[K, V]) set(l *leaf[K, V], shift uint) *node[K, V] {
+func (n *node[K, V]) set(h hasher, l hashed[K, V], shift uint) *node[K, V] {
+	if shift >= whole {
+		return n.chained(l.leaf)
+	}
 	bit := uint32(1) << (l.hash >> shift & mask)
 	if n == nil {
-		return &node[K, V]{bitmap: bit, slots: []slot[K, V]{{leaf: l}}}
+		return &node[K, V]{held: bit, leaves: []*leaf[K, V]{l.leaf}}
 	}
-	i := n.index(bit)
-	if n.bitmap&bit == 0 {
-		return &node[K, V]{bitmap: n.bitmap | bit, slots: slices.Concat(n.slots[:i:i], []slot[K, V]{{leaf: l}}, n.slots[i:])}
-	}
-	slots := slices.Clone(n.slots)
-	slots[i] = slots[i].set(l, shift+width)
-	return &node[K, V]{bitmap: n.bitmap, slots: slots}
-}
-
-func (s slot[K, V]) set(l *leaf[K, V], shift uint) slot[K, V] {
+	s := n.at(bit)
 	switch {
 	case s.child != nil:
-		return slot[K, V]{child: s.child.set(l, shift)}
-	case s.leaf.hash == l.hash:
-		l.next = s.leaf.without(l.key)
-		return slot[K, V]{leaf: l}
+		s.child = s.child.set(h, l, shift+width)
+	case s.leaf == nil || s.leaf.key == l.key:
+		s.leaf = l.leaf
 	default:
-		var n *node[K, V]
-		return slot[K, V]{child: n.set(s.leaf, shift).set(l, shift)}
+		var both *node[K, V]
+		both = both.set(h, hashed[K, V]{hashOf(h, s.leaf.key), s.leaf}, shift+width)
+		s = slot[K, V]{child: both.set(h, l, shift+width)}
 	}
+	return n.with(bit, s)
 }
 
-// without returns the chain less k; entries before it are copied.
-func (l *leaf[K, V]) without(k K) *leaf[K, V] {
-	if l == nil {
-		return nil
+// chained returns the chain n with l in it; n may be nil.
+func (n *node[K, V]) chained(l *leaf[K, V]) *node[K, V] {
+	next := new(node[K, V])
+	if n != nil {
+		next.leaves = n.unchained(l.key).leaves
 	}
-	if l.key == k {
-		return l.next
+	next.leaves = append(slices.Clip(next.leaves), l)
+	return next
+}
+
+// unchained returns the chain without k.
+func (n *node[K, V]) unchained(k K) *node[K, V] {
+	i := n.inChain(k)
+	if i < 0 {
+		return n
 	}
-	rest := l.next.without(k)
-	if rest == l.next {
-		return l
-	}
-	return &leaf[K, V]{hash: l.hash, key: l.key, val: l.val, next: rest}
+	return &node[K, V]{leaves: slices.Concat(n.leaves[:i], n.leaves[i+1:])}
 }
 
 // Delete returns the map without k.
@@ -217,116 +294,59 @@ func (m Map[K, V]) Delete(k K) Map[K, V] {
 		return m
 	}
 	m.len--
-	m.root = m.root.delete(maphash.Comparable(m.seed, k), 0, k)
+	m.root = m.root.delete(hashOf(m.hasher, k), 0, k)
+	if m.len == 0 {
+		m.root = nil
+	}
 	return m
 }
 
-// delete expects k to be there; it returns nil when nothing is left.
+// delete expects k to be there.
 func (n *node[K, V]) delete(hash uint64, shift uint, k K) *node[K, V] {
+	if shift >= whole {
+		return n.unchained(k)
+	}
 	bit := uint32(1) << (hash >> shift & mask)
-	i := n.index(bit)
-	s := n.slots[i]
+	s := n.at(bit)
 	if s.child != nil {
-		s.child = s.child.delete(hash, shift+width, k)
-		s = s.lifted()
+		s = s.child.delete(hash, shift+width, k).lifted()
 	} else {
-		s.leaf = s.leaf.without(k)
+		s.leaf = nil
 	}
-	if s.child == nil && s.leaf == nil {
-		if len(n.slots) == 1 {
-			return nil
-		}
-		return &node[K, V]{bitmap: n.bitmap &^ bit, slots: slices.Concat(n.slots[:i:i], n.slots[i+1:])}
-	}
-	slots := slices.Clone(n.slots)
-	slots[i] = s
-	return &node[K, V]{bitmap: n.bitmap, slots: slots}
+	return n.with(bit, s)
 }
 
-// lifted replaces a child that holds a single leaf by that leaf.
-func (s slot[K, V]) lifted() slot[K, V] {
-	if s.child != nil && len(s.child.slots) == 1 && s.child.slots[0].child == nil {
-		return s.child.slots[0]
+// lifted returns the slot of a node: of its leaf, if that is all that it holds.
+func (n *node[K, V]) lifted() slot[K, V] {
+	if len(n.leaves) == 1 && len(n.nodes) == 0 {
+		return slot[K, V]{leaf: n.leaves[0]}
 	}
-	return s
+	return slot[K, V]{child: n}
 }
 
 // All visits every entry, in no order that means anything.
 func (m Map[K, V]) All() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
-		slot[K, V]{child: m.root}.leaves(func(l *leaf[K, V]) bool { return yield(l.key, l.val) })
+		slot[K, V]{child: m.root}.visit(func(l *leaf[K, V]) bool { return yield(l.key, l.val) })
 	}
 }
 
-func (s slot[K, V]) leaves(yield func(*leaf[K, V]) bool) bool {
-	if s.child != nil {
-		for _, c := range s.child.slots {
-			if !c.leaves(yield) {
-				return false
-			}
-		}
+func (s slot[K, V]) visit(yield func(*leaf[K, V]) bool) bool {
+	if s.leaf != nil {
+		return yield(s.leaf)
 	}
-	for l := s.leaf; l != nil; l = l.next {
+	if s.child == nil {
+		return true
+	}
+	for _, l := range s.child.leaves {
 		if !yield(l) {
 			return false
 		}
 	}
+	for _, n := range s.child.nodes {
+		if !(slot[K, V]{child: n}).visit(yield) {
+			return false
+		}
+	}
 	return true
-}
-
-// Diff visits the keys that were set, changed or deleted between two versions
-// of one map, each once. Setting a key again counts as a change even if the
-// value is equal. Maps that do not stem from the same New differ in every key.
-func Diff[K comparable, V any](old, new Map[K, V], visit func(K)) {
-	if old.seed != new.seed {
-		for k := range old.All() {
-			if new.find(k) == nil {
-				visit(k)
-			}
-		}
-		for k := range new.All() {
-			visit(k)
-		}
-		return
-	}
-	diff(slot[K, V]{child: old.root}, slot[K, V]{child: new.root}, 0, visit)
-}
-
-func diff[K comparable, V any](a, b slot[K, V], shift uint, visit func(K)) {
-	if a == b {
-		return
-	}
-	if a.child != nil && b.child != nil {
-		for i := range mask + 1 {
-			bit := uint32(1) << i
-			diff(a.child.at(bit), b.child.at(bit), shift+width, visit)
-		}
-		return
-	}
-	a.leaves(func(l *leaf[K, V]) bool {
-		if b.find(l, shift) != l {
-			visit(l.key)
-		}
-		return true
-	})
-	b.leaves(func(l *leaf[K, V]) bool {
-		if a.find(l, shift) == nil {
-			visit(l.key)
-		}
-		return true
-	})
-}
-
-func (n *node[K, V]) at(bit uint32) slot[K, V] {
-	if n.bitmap&bit == 0 {
-		return slot[K, V]{}
-	}
-	return n.slots[n.index(bit)]
-}
-
-func (s slot[K, V]) find(l *leaf[K, V], shift uint) *leaf[K, V] {
-	if s.child != nil {
-		return s.child.find(l.hash, shift, l.key)
-	}
-	return s.leaf.find(l.hash, l.key)
 }

@@ -2,10 +2,17 @@ package pmap
 
 import (
 	"maps"
+	"math"
 	"testing"
 
 	"pgregory.net/rapid"
 )
+
+// cuts are what tests take off the hashes: nothing, so much that keys meet on
+// the way down, and all, so that every key has the same.
+func cuts() *rapid.Generator[uint64] {
+	return rapid.SampledFrom([]uint64{0, 1<<60 - 1, ^uint64(3), math.MaxUint64})
+}
 
 // TestAgainstBuiltin drives random operations into a Map and a builtin map and
 // compares them after each; older versions must stay as they were and Diff
@@ -13,6 +20,7 @@ import (
 func TestAgainstBuiltin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := New[int, int]()
+		m.cut = cuts().Draw(t, "cut")
 		want := map[int]int{}
 		old, oldWant, touched := m, map[int]int{}, map[int]bool{}
 		key := rapid.IntRange(0, 200)
@@ -40,6 +48,7 @@ func TestAgainstBuiltin(t *testing.T) {
 					t.Fatalf("older version = %v, want %v", got, oldWant)
 				}
 				checkDiff(t, old, m, oldWant, want, touched)
+				checkShape(t, m)
 			},
 		})
 	})
@@ -62,6 +71,26 @@ func checkDiff(t *rapid.T, old, m Map[int, int], oldWant, want map[int]int, touc
 	}
 }
 
+// checkShape holds that a map takes no more nodes than one that is made at once.
+func checkShape(t *rapid.T, m Map[int, int]) {
+	fresh := Map[int, int]{hasher: m.hasher}
+	fresh.collect(m.All())
+	if got, want := m.root.count(), fresh.root.count(); got != want {
+		t.Fatalf("%d nodes and leaves, want %d", got, want)
+	}
+}
+
+func (n *node[K, V]) count() int {
+	if n == nil {
+		return 0
+	}
+	sum := 1 + len(n.leaves)
+	for _, child := range n.nodes {
+		sum += child.count()
+	}
+	return sum
+}
+
 // TestCollect holds that a map made at once is the one made step by step, and
 // can be changed like it.
 func TestCollect(t *testing.T) {
@@ -71,7 +100,9 @@ func TestCollect(t *testing.T) {
 		for i, k := range keys {
 			want[k] = i
 		}
-		m := Collect(func(yield func(int, int) bool) {
+		m := New[int, int]()
+		m.cut = cuts().Draw(t, "cut")
+		m.collect(func(yield func(int, int) bool) {
 			for i, k := range keys {
 				if !yield(k, i) {
 					return
@@ -97,34 +128,6 @@ func TestCollect(t *testing.T) {
 	})
 }
 
-// TestCollectCollisions makes a chain of entries of one hash.
-func TestCollectCollisions(t *testing.T) {
-	var m Map[string, int]
-	var all []*leaf[string, int]
-	for i, k := range []string{"a", "b", "c", "b"} {
-		all = append(all, &leaf[string, int]{hash: 7, key: k, val: i})
-	}
-	m.root = m.build(all, make([]*leaf[string, int], len(all)), 0)
-	if l := m.root.find(7, 0, "b"); l == nil || l.val != 3 || m.len != 3 {
-		t.Fatalf("find(b) = %v of %d, want 3 of 3", l, m.len)
-	}
-}
-
-// TestCollisions puts entries of one hash into a chain.
-func TestCollisions(t *testing.T) {
-	var n *node[string, int]
-	for i, k := range []string{"a", "b", "c", "b"} {
-		n = n.set(&leaf[string, int]{hash: 7, key: k, val: i}, 0)
-	}
-	if l := n.find(7, 0, "b"); l == nil || l.val != 3 {
-		t.Fatalf("find(b) = %v, want 3", l)
-	}
-	n = n.delete(7, 0, "a")
-	if n.find(7, 0, "a") != nil || n.find(7, 0, "c") == nil {
-		t.Fatal("delete(a) took the wrong entry")
-	}
-}
-
 func BenchmarkSet(b *testing.B) {
 	m := New[int, int]()
 	for i := range 10000 {
@@ -132,5 +135,37 @@ func BenchmarkSet(b *testing.B) {
 	}
 	for i := 0; b.Loop(); i++ {
 		m.Set(i%10000, i)
+	}
+}
+
+func BenchmarkGet(b *testing.B) {
+	m := New[int, int]()
+	for i := range 10000 {
+		m = m.Set(i, i)
+	}
+	for i := 0; b.Loop(); i++ {
+		m.Get(i % 10000)
+	}
+}
+
+func BenchmarkCollect(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		Collect(func(yield func(int, int) bool) {
+			for i := range 10000 {
+				yield(i, i)
+			}
+		})
+	}
+}
+
+func BenchmarkDiff(b *testing.B) {
+	m := New[int, int]()
+	for i := range 10000 {
+		m = m.Set(i, i)
+	}
+	next := m.Set(17, 0)
+	for b.Loop() {
+		Diff(m, next, func(int) {})
 	}
 }
