@@ -17,9 +17,9 @@ import (
 //
 // Methods do nothing after an error, which Flush returns.
 type Packer struct {
-	w     io.Writer
+	w     io.Writer // nil: buf is the result
 	buf   []byte
-	words map[string]uint64
+	words dictionary
 	err   error
 }
 
@@ -35,7 +35,7 @@ const (
 
 // NewPacker returns a Packer that writes to w.
 func NewPacker(w io.Writer) *Packer {
-	return &Packer{w: w, words: map[string]uint64{}}
+	return &Packer{w: w}
 }
 
 // Flush writes what is left. It is called after the last piece.
@@ -63,18 +63,52 @@ func (p *Packer) Text(s string) {
 
 // Word writes s, which may come again.
 func (p *Packer) Word(s string) {
-	at, known := p.words[s]
+	at, known := p.words.find(s)
 	switch {
 	case known:
-		p.Number(firstKnown + at)
-	case len(p.words) < maxWords:
-		p.words[s] = uint64(len(p.words))
+		p.Number(firstKnown + uint64(at))
+	case p.words.len < maxWords:
+		p.words.add(s)
 		p.Number(newWord)
 		p.Text(s)
 	default:
 		p.Number(otherWord)
 		p.Text(s)
 	}
+}
+
+// dictionary numbers words in the order in which they come. The zero value is
+// empty. One service has few words, for which a map would cost more than all
+// the rest of packing it.
+type dictionary struct {
+	len  int
+	few  [16]string
+	many map[string]int // all, once they are more
+}
+
+func (d *dictionary) find(s string) (at int, known bool) {
+	if d.many != nil {
+		at, known = d.many[s]
+		return at, known
+	}
+	at = slices.Index(d.few[:d.len], s)
+	return at, at >= 0
+}
+
+func (d *dictionary) add(s string) {
+	switch {
+	case d.many != nil:
+		d.many[s] = d.len
+	case d.len < len(d.few):
+		d.few[d.len] = s
+	default:
+		d.many = make(map[string]int, 4*d.len)
+		for i, word := range d.few {
+			d.many[word] = i
+		}
+		d.many[s] = d.len
+	}
+	d.len++
 }
 
 // Service writes s without its origin and its version, which mean nothing

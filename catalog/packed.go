@@ -51,9 +51,8 @@ func (p PackedEndpoints) All() []Endpoint {
 	return from(string(p)).endpoints()
 }
 
-// inMemory returns a Packer whose buffer is the result. Its room is on the
-// stack for most of what is packed.
-func inMemory() *Packer { return &Packer{words: map[string]uint64{}, buf: make([]byte, 0, 1<<10)} }
+// inMemory returns a Packer whose buffer is the result.
+func inMemory() *Packer { return &Packer{buf: make([]byte, 0, 1<<10)} }
 
 func from(s string) *Unpacker { return &Unpacker{from: &piece{s}} }
 
