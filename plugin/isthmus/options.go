@@ -235,8 +235,8 @@ func (p *parser) line(s stanza.Stanza) error {
 }
 
 func (p *parser) open(t registry.Type, s stanza.Stanza) error {
-	if t.Name == "kubernetes" && verifies(p.within.Block) {
-		s = withPods(s)
+	if t.Name == "kubernetes" {
+		s = askPods(s, p.within.Block)
 	}
 	s = withDirectory(s, p.within.Block)
 	r, err := t.Parse(s, p.env)

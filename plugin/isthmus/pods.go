@@ -43,10 +43,26 @@ func verifies(block []stanza.Stanza) bool {
 	})
 }
 
-// withPods returns the stanza of a kubernetes registry that reports its pods.
-func withPods(s stanza.Stanza) stanza.Stanza {
-	if !slices.ContainsFunc(s.Block, func(o stanza.Stanza) bool { return o.Name() == "pods" }) {
-		s.Block = slices.Concat(s.Block, []stanza.Stanza{{File: s.File, Line: s.Line, Words: []string{"pods"}}})
+// askPods returns the stanza of a kubernetes registry that reports what the
+// block wants to know of pods, and no more.
+func askPods(s stanza.Stanza, block []stanza.Stanza) stanza.Stanza {
+	if verifies(block) {
+		s = withWord(s, "pods")
+	}
+	if !hasWord(block, "endpoint_pod_names") {
+		s = withWord(s, "nopodnames")
+	}
+	return s
+}
+
+func hasWord(block []stanza.Stanza, word string) bool {
+	return slices.ContainsFunc(block, func(o stanza.Stanza) bool { return o.Name() == word })
+}
+
+// withWord returns s with that line in its block.
+func withWord(s stanza.Stanza, word string) stanza.Stanza {
+	if !hasWord(s.Block, word) {
+		s.Block = slices.Concat(s.Block, []stanza.Stanza{{File: s.File, Line: s.Line, Words: []string{word}}})
 	}
 	return s
 }

@@ -61,11 +61,14 @@ func TestPodsVerified(t *testing.T) {
 // asked for its pods, and only for pods verified.
 func TestPodsAsked(t *testing.T) {
 	for inside, want := range map[string]string{
-		"pods verified": "kubernetes cluster { pods }",
-		"pods insecure": "kubernetes cluster",
-		"kubernetes a {\nqps 1\n}\npods verified":    "kubernetes a { qps 1; pods }",
-		"pods verified\nkubernetes a {\npods\n}":     "kubernetes a { pods }",
-		"pods verified\nlabels app=web\nnoendpoints": "kubernetes cluster { labels app=web; noendpoints; pods }",
+		"pods verified": "kubernetes cluster { pods; nopodnames }",
+		"pods insecure": "kubernetes cluster { nopodnames }",
+		"kubernetes a {\nqps 1\n}\npods verified":    "kubernetes a { qps 1; pods; nopodnames }",
+		"pods verified\nkubernetes a {\npods\n}":     "kubernetes a { pods; nopodnames }",
+		"pods verified\nlabels app=web\nnoendpoints": "kubernetes cluster { labels app=web; noendpoints; pods; nopodnames }",
+		"endpoint_pod_names":                         "kubernetes cluster",
+		"kubernetes a\nendpoint_pod_names":           "kubernetes a",
+		"kubernetes a {\nnopodnames\n}":              "kubernetes a { nopodnames }",
 	} {
 		lines, err := stanza.Parse("Corefile", []byte("isthmus cluster.local {\n"+inside+"\n}\n"))
 		if err != nil {

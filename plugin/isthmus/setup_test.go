@@ -112,7 +112,7 @@ func TestOptions(t *testing.T) {
 			for _, s := range c.registries[0].(fakeConfig).stanza.Block {
 				lines = append(lines, strings.Join(s.Words, " "))
 			}
-			return slices.Equal(lines, []string{"kubeconfig a b", "namespaces x y", "labels app = web", "noendpoints"})
+			return slices.Equal(lines, []string{"kubeconfig a b", "namespaces x y", "labels app = web", "noendpoints", "nopodnames"})
 		}},
 		{"namespaces x\nconsul", func(c *config) bool {
 			return slices.Equal(origins(c), []catalog.Origin{"consul/dc1", "kubernetes/cluster"})

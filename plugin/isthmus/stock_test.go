@@ -10,7 +10,8 @@ import (
 )
 
 // TestStockRegistryWords holds what the words of the kubernetes plugin at the
-// top of the block say to the registry itself.
+// top of the block say to the registry itself. What is asked of pods is
+// TestPodsAsked.
 func TestStockRegistryWords(t *testing.T) {
 	for _, tt := range []struct{ inside, want, err string }{
 		{"", "kubernetes cluster", ""},
@@ -26,7 +27,7 @@ func TestStockRegistryWords(t *testing.T) {
 		{"apiserver_qps 1\napiserver_qps 2", "", `Corefile:3: "qps" stands here twice`},
 		{"apiserver_qps 1 {\n}", "", `Corefile:2: "qps" takes no block`},
 	} {
-		lines, err := stanza.Parse("Corefile", []byte("isthmus cluster.local {\n"+tt.inside+"\n}\n"))
+		lines, err := stanza.Parse("Corefile", []byte("isthmus cluster.local {\n"+tt.inside+"\nendpoint_pod_names\n}\n"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -38,6 +38,7 @@ type config struct {
 	labels          string
 	noEndpoints     bool
 	pods            bool // pods are reported, too
+	noPodNames      bool
 	qps             float64
 	burst           int
 	maxInflight     int // 0: no limit
@@ -119,6 +120,7 @@ func usages() map[string]usage {
 		"labels":           {1, -1, "labels SELECTOR", selector(func(c *config) *string { return &c.labels })},
 		"noendpoints":      {0, 0, "noendpoints", func(c *config, _ stanza.Stanza) error { c.noEndpoints = true; return nil }},
 		"pods":             {0, 0, "pods", func(c *config, _ stanza.Stanza) error { c.pods = true; return nil }},
+		"nopodnames":       {0, 0, "nopodnames", func(c *config, _ stanza.Stanza) error { c.noPodNames = true; return nil }},
 		"qps":              {1, 1, "qps N", (*config).setQPS},
 		"burst":            {1, 1, "burst N", number(func(c *config) *int { return &c.burst })},
 		"max_inflight":     {1, 1, "max_inflight N", number(func(c *config) *int { return &c.maxInflight })},
@@ -206,11 +208,11 @@ func (c *config) Detailed(d registry.Details) registry.Config {
 // Reader opens the registry for reading.
 func (c *config) Reader(log *slog.Logger) (registry.Registry, error) { return c.open("", log) }
 
-// Writer opens it for owner. Mirrors that reading would not show could not be
-// kept, so labels and noendpoints rule writing out.
+// Writer opens it for owner. Mirrors that reading would not show, or not whole,
+// could not be kept, so labels, noendpoints and nopodnames rule writing out.
 func (c *config) Writer(owner string, log *slog.Logger) (registry.Writer, error) {
-	if c.labels != "" || c.noEndpoints {
-		return nil, fmt.Errorf("write to %s: labels and noendpoints hide mirrors from their bridge", c.Origin())
+	if c.labels != "" || c.noEndpoints || c.noPodNames {
+		return nil, fmt.Errorf("write to %s: labels, noendpoints and nopodnames hide mirrors from their bridge", c.Origin())
 	}
 	return c.open(owner, log)
 }

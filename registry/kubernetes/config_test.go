@@ -123,7 +123,7 @@ func TestWhere(t *testing.T) {
 }
 
 func TestWriterWantsToSeeMirrors(t *testing.T) {
-	for _, option := range []string{"labels a=b", "noendpoints"} {
+	for _, option := range []string{"labels a=b", "noendpoints", "nopodnames"} {
 		c, err := parseText("kubernetes {\nendpoint http://127.0.0.1:1\n"+option+"\n}", nil)
 		if err != nil {
 			t.Fatal(err)

@@ -9,6 +9,7 @@
 //	    namespace_labels SELECTOR        only namespaces with these labels
 //	    labels SELECTOR                  only Services, EndpointSlices and Pods with these labels
 //	    noendpoints                      no EndpointSlices
+//	    nopodnames                       endpoints do not tell which pods they are: memory saved for readers that do not ask
 //	    pods                             report pods, too, for readers that ask which pod has an address
 //	    qps N                            requests a second, default 200
 //	    burst N                          default twice qps

@@ -56,9 +56,10 @@ type namespace struct{ id }
 
 // keeper makes of objects what is kept of them.
 type keeper struct {
-	owner   string // "": nothing is written
-	details registry.Details
-	texts   *kubeobject.Texts
+	owner      string // "": nothing is written
+	details    registry.Details
+	noPodNames bool
+	texts      *kubeobject.Texts
 }
 
 func (k keeper) service(svc *corev1.Service) *service {
@@ -71,12 +72,22 @@ func (k keeper) service(svc *corev1.Service) *service {
 }
 
 func (k keeper) slice(o *discoveryv1.EndpointSlice) *slice {
+	k.trimPods(o)
 	s := k.newSlice(o, kubeobject.PartOf(o, k.texts), o.Labels[discoveryv1.LabelServiceName])
 	if k.owner != "" && kubeobject.OwnsSlice(k.owner, o) {
 		trimSlice(o)
 		s.whole = o
 	}
 	return s
+}
+
+// trimPods drops what tells the pods behind the endpoints, if nobody asks.
+func (k keeper) trimPods(o *discoveryv1.EndpointSlice) {
+	for i := range o.Endpoints {
+		if k.noPodNames {
+			o.Endpoints[i].TargetRef = nil
+		}
+	}
 }
 
 // newSlice makes the slice of a Service. Most are named after it, whose name is

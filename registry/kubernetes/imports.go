@@ -43,6 +43,7 @@ func (k keeper) serviceImport(imp *mcs.ServiceImport) *service {
 
 // importedSlice keeps a slice of one.
 func (k keeper) importedSlice(o *discoveryv1.EndpointSlice) *slice {
+	k.trimPods(o)
 	return k.newSlice(o, kubeobject.PartOfImport(o, k.texts), kubeobject.ImportOf(o))
 }
 

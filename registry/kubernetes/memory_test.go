@@ -85,9 +85,10 @@ func worldSlice(i int) *discoveryv1.EndpointSlice {
 
 // worldView is a view with a catalog behind it and the stores that reflectors
 // fill.
-func worldView() (v *view, c *catalog.Catalog, sources []source) {
+func worldView(conf config) (v *view, c *catalog.Catalog, sources []source) {
 	c = catalog.New(catalog.Policy{Origins: []catalog.OriginPolicy{{Origin: origin, Speaks: true}}})
-	s, err := (&config{endpoint: "http://127.0.0.1:1"}).open("", slog.New(slog.DiscardHandler))
+	conf.endpoint = "http://127.0.0.1:1"
+	s, err := conf.open("", slog.New(slog.DiscardHandler))
 	if err != nil {
 		panic(err)
 	}
@@ -120,12 +121,18 @@ func inUse() float64 {
 	return float64(m.HeapAlloc)
 }
 
-// BenchmarkMemory says what a world costs in memory: what is reported and what
-// is held to report it. An endpoint's cost is the difference that it makes.
+// BenchmarkMemory says what a world costs in memory, as DNS servers ask for it
+// and with the names of pods: what is reported and what is held to report it. An
+// endpoint's cost is the difference that it makes.
 func BenchmarkMemory(b *testing.B) {
+	b.Run("nopodnames", func(b *testing.B) { benchmarkMemory(b, config{noPodNames: true}) })
+	b.Run("podnames", func(b *testing.B) { benchmarkMemory(b, config{}) })
+}
+
+func benchmarkMemory(b *testing.B, conf config) {
 	for b.Loop() {
 		before := inUse()
-		v, c, sources := worldView()
+		v, c, sources := worldView(conf)
 		list(&sources[0], worldServices, func(i int) any { return worldService(i) })
 		heads := inUse()
 		list(&sources[2], worldServices, func(i int) any { return worldSlice(i) })
@@ -146,13 +153,30 @@ func BenchmarkMemory(b *testing.B) {
 // TestRelistShares holds that what is listed again in the version that is held
 // is the object that is held, and stands nowhere a second time.
 func TestRelistShares(t *testing.T) {
-	_, _, sources := worldView()
+	_, _, sources := worldView(config{})
 	into := sources[2].into.(*scope[*slice])
 	list(&sources[2], 3, func(i int) any { return worldSlice(i) })
 	for i := range 3 {
 		kept, err := into.Transformer()(worldSlice(i))
 		if held := into.table.get(nameOf(worldSlice(i))); err != nil || kept != any(held) || held == nil {
 			t.Errorf("slice %d is kept as %p, %v; held is %p", i, kept, err, held)
+		}
+	}
+}
+
+// TestPodNames holds that the names of pods are kept unless nobody asks.
+func TestPodNames(t *testing.T) {
+	for _, no := range []bool{false, true} {
+		v, c, sources := worldView(config{noPodNames: no})
+		list(&sources[0], 1, func(i int) any { return worldService(i) })
+		list(&sources[2], 1, func(i int) any { return worldSlice(i) })
+		v.first()
+		svc := c.Snapshot().Lookup(keyOf(worldName(0)))
+		if svc == nil || len(svc.Endpoints) != worldEndpoints {
+			t.Fatalf("nopodnames %v: %v is there", no, svc)
+		}
+		if got := svc.Endpoints[0].Pod; (got == "") != no {
+			t.Errorf("nopodnames %v: the pod is %q", no, got)
 		}
 	}
 }

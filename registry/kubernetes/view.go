@@ -80,7 +80,7 @@ func newView(s *server, feed *catalog.Feed, lost func(error)) *view {
 		dirty: groups{}, moved: groups{}, wake: make(chan struct{}, 1),
 		mirrors: map[types.NamespacedName]string{}, refused: s.refused,
 	}
-	v.keeper = keeper{owner: s.owner, details: s.conf.details, texts: new(kubeobject.Texts)}
+	v.keeper = keeper{owner: s.owner, details: s.conf.details, noPodNames: s.conf.noPodNames, texts: new(kubeobject.Texts)}
 	v.services = newTable[*service](nil, v.noteService)
 	v.slices = newTable(func(s *slice) string { return s.of }, v.noteService)
 	v.namespaces = newTable[*namespace](nil, v.noteNamespace)
