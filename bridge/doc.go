@@ -22,6 +22,11 @@
 //	    }
 //	    mirror consul/dc1 kubernetes/prod {
 //	        namespace consul
+//	        create_namespace               # else it has to exist
+//	        service clusterip              # or headless
+//	        names web* !*-test             # of the originals; namespaces, too
+//	        tags v1 !canary                # of the instances
+//	        only_passing                   # a check that warns is not ready
 //	    }
 //	    lead none
 //	    metrics 127.0.0.1:9154             # /healthz /readyz /metrics

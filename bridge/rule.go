@@ -80,7 +80,9 @@ func ruleOption(r *mirror.Rule, o stanza.Stanza) error {
 	}
 	switch o.Name() {
 	case "namespaces":
-		return namespaces(r, o)
+		return patterns(&r.Namespaces, "namespace", o)
+	case "names":
+		return patterns(&r.Names, "name", o)
 	case "namespace":
 		return template(&r.Naming.Namespace, o)
 	case "name":
@@ -91,29 +93,31 @@ func ruleOption(r *mirror.Rule, o stanza.Stanza) error {
 		return deleteLimit(r, o)
 	case "delete_hold":
 		return deleteHold(r, o)
+	case "tags", "only_passing", "service", "create_namespace":
+		return inwardOption(r, o)
 	}
 	if later(o.Name()) {
 		return o.Errorf("%q: %w in this version", o.Name(), errors.ErrUnsupported)
 	}
-	return o.Errorf("unknown word %q in a rule: want namespaces, namespace, name, address, delete_limit or delete_hold", o.Name())
+	return o.Errorf("unknown word %q in a rule: want namespaces, names, tags, only_passing, namespace, create_namespace, name, service, address, delete_limit or delete_hold", o.Name())
 }
 
 // later reports whether word is one that the grammar has and this version does
 // not know yet.
 func later(word string) bool {
-	return slices.Contains([]string{"for", "share", "from", "labels", "create_namespace", "annotated_names", "ports", "tags", "only_passing"}, word)
+	return slices.Contains([]string{"for", "share", "from", "labels", "annotated_names", "ports"}, word)
 }
 
-func namespaces(r *mirror.Rule, o stanza.Stanza) error {
-	if err := o.WantArgs(1, -1, "namespaces [!]PATTERN..."); err != nil {
+func patterns(to *[]string, what string, o stanza.Stanza) error {
+	if err := o.WantArgs(1, -1, o.Name()+" [!]PATTERN..."); err != nil {
 		return err
 	}
 	for _, p := range o.Args() {
 		if err := mirror.CheckPattern(p); err != nil {
-			return o.Errorf("%w", err)
+			return o.Errorf("%s %w", what, err)
 		}
 	}
-	r.Namespaces = o.Args()
+	*to = o.Args()
 	return nil
 }
 

@@ -23,6 +23,6 @@ func sameMark(a, b *Mark) bool {
 func (e Endpoint) Same(o Endpoint) bool {
 	return e.ID == o.ID && e.Host == o.Host && e.Hostname == o.Hostname && e.Pod == o.Pod &&
 		slices.Equal(e.Ports, o.Ports) && slices.Equal(e.Tags, o.Tags) && maps.Equal(e.Meta, o.Meta) &&
-		e.Ready == o.Ready && e.Serving == o.Serving && e.Terminating == o.Terminating &&
+		e.Ready == o.Ready && e.Serving == o.Serving && e.Terminating == o.Terminating && e.Warning == o.Warning &&
 		e.Zone == o.Zone && e.Node == o.Node && e.Cluster == o.Cluster && e.Priority == o.Priority && e.Weight == o.Weight
 }

@@ -112,7 +112,7 @@ func (d *dictionary) add(s string) {
 }
 
 // Service writes s without its origin and its version, which mean nothing
-// later.
+// later, and without the warnings of endpoints, which no answer heeds.
 func (p *Packer) Service(s *Service) {
 	p.Word(s.Namespace)
 	p.Text(s.Name)

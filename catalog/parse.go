@@ -182,6 +182,8 @@ func parseEndpoint(words []string) (Endpoint, error) {
 			e.Serving = true
 		case "terminating":
 			e.Terminating = true
+		case "warning":
+			e.Warning = true
 		case "id":
 			e.ID = v
 		case "hostname":

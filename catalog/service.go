@@ -208,6 +208,7 @@ type Endpoint struct {
 	Ready       bool   // may get traffic; what DNS answers
 	Serving     bool   // answers, even while it terminates
 	Terminating bool
+	Warning     bool   // a check warns, though none fails
 	Priority    uint16 // of the first to try, the least; what Weight says counts among equals
 	Zone        string
 	Node        string

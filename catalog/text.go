@@ -21,7 +21,7 @@ import (
 //		alias db.example.org
 //		port http TCP 80 app=http
 //		meta team=blue
-//		endpoint 10.1.1.1 id=a ready serving hostname=web-0 pod=web-0 zone=z node=n cluster=c priority=2 weight=1
+//		endpoint 10.1.1.1 id=a ready serving warning hostname=web-0 pod=web-0 zone=z node=n cluster=c priority=2 weight=1
 //			port http TCP 8080
 //			tag v1
 //			meta rack=7
@@ -95,7 +95,7 @@ func (b *textWriter) line(depth int, words ...string) {
 
 func (b *textWriter) endpoint(e Endpoint) {
 	b.line(1, "endpoint", quote(e.Host.String()), pair("id", e.ID),
-		flag("ready", e.Ready), flag("serving", e.Serving), flag("terminating", e.Terminating),
+		flag("ready", e.Ready), flag("serving", e.Serving), flag("terminating", e.Terminating), flag("warning", e.Warning),
 		pair("hostname", e.Hostname), pair("pod", e.Pod), pair("zone", e.Zone), pair("node", e.Node), pair("cluster", e.Cluster), number("priority", int(e.Priority)), number("weight", e.Weight))
 	b.ports(2, e.Ports)
 	for _, t := range e.Tags {

@@ -61,6 +61,15 @@ type Writer interface {
 	Delete(ctx context.Context, all []*catalog.Service) []Result
 }
 
+// NamespaceCreator is a Writer of a registry that has namespaces and can make
+// one.
+type NamespaceCreator interface {
+	Writer
+	// CreateNamespace makes a namespace for mirrors, under the fence as Put is.
+	// One that is there already is no error. It is never taken away again.
+	CreateNamespace(ctx context.Context, name string) error
+}
+
 // Fence is one record per owner in each target: which registries the owner's
 // mirrors are copies of. The epoch beside it is the registry's to keep; a new
 // leader bumps it, so that a deposed one's late write is refused by the target.

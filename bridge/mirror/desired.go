@@ -17,6 +17,7 @@ type Wanted struct {
 	Taken    []Finding                        // originals that lost their name to another one of the same rule
 	Refused  []Finding                        // originals that the target cannot hold
 	Natives  int                              // how many the source has, selected or not
+	Missing  map[string]bool                  // namespaces that are to be made first
 }
 
 // Finding is one original that is not mirrored, or a namespace that is missing
@@ -41,6 +42,9 @@ type MirrorOf func(src *catalog.Service) (*catalog.Service, error)
 func MirrorsOf(r *Rule, of catalog.Identity, canon MirrorOf) MirrorOf {
 	return func(src *catalog.Service) (*catalog.Service, error) {
 		endpoints, ok := r.Address.reach(src)
+		if ok {
+			endpoints, ok = r.pick(endpoints)
+		}
 		if !ok {
 			return nil, nil
 		}
@@ -54,8 +58,14 @@ func MirrorsOf(r *Rule, of catalog.Identity, canon MirrorOf) MirrorOf {
 			Meta:      src.Meta,
 			TTL:       src.TTL,
 		}
-		if src.Type == catalog.ExternalName {
+		if r.Inward {
+			m.Meta = told(src.Meta, endpoints)
+		}
+		switch {
+		case src.Type == catalog.ExternalName:
 			m.Type = catalog.ExternalName
+		case r.Virtual:
+			m.Type = catalog.ClusterIP
 		}
 		return canon(m)
 	}
@@ -77,7 +87,7 @@ func Desired(s *catalog.Snapshot, r *Rule, mirrorOf MirrorOf) *Wanted {
 			continue
 		}
 		w.Natives++
-		if r.selects(src.Namespace) {
+		if r.selects(src.Key) {
 			w.claim(s, src, mirrorOf, &c)
 		}
 	}
@@ -105,13 +115,22 @@ func (w *Wanted) claim(s *catalog.Snapshot, src *catalog.Service, mirrorOf Mirro
 	case r.Inward && s.Synced(r.To) && !s.HoldsNamespace(r.To, m.Namespace):
 		w.Names[src.Key] = m.Key
 		c.missing[m.Namespace] = true
-	case w.Services[m.Key] != nil:
-		w.Names[src.Key] = m.Key
-		c.rest[m.Key] = append(c.rest[m.Key], m)
+		if r.Make {
+			w.name(m, c)
+		}
 	default:
-		w.Names[src.Key] = m.Key
-		w.Services[m.Key] = m
+		w.name(m, c)
 	}
+}
+
+// name gives m the name that it wants, unless somebody has it.
+func (w *Wanted) name(m *catalog.Service, c *claims) {
+	w.Names[m.Mark.Key] = m.Key
+	if w.Services[m.Key] != nil {
+		c.rest[m.Key] = append(c.rest[m.Key], m)
+		return
+	}
+	w.Services[m.Key] = m
 }
 
 func (w *Wanted) refuse(original, target catalog.Key, err error) {
@@ -131,6 +150,10 @@ func (w *Wanted) settle(s *catalog.Snapshot, c claims) {
 		for _, loser := range all[1:] {
 			w.Taken = append(w.Taken, Finding{loser.Mark.Key, key, fmt.Sprintf("the name goes to %s %q", w.Rule.From, all[0].Mark.Key)})
 		}
+	}
+	if w.Rule.Make {
+		w.Missing = c.missing
+		return
 	}
 	for ns := range c.missing {
 		w.Refused = append(w.Refused, Finding{

@@ -55,6 +55,19 @@ service shop/web ClusterIP
 	endpoint 10.1.0.1 id=a ready serving
 `
 
+const tagged = `
+service consul/web Headless
+	endpoint 10.1.0.1 id=a ready serving
+		tag v1
+	endpoint 10.1.0.2 id=b ready serving
+		tag v1
+		tag v2
+	endpoint 10.1.0.3 id=c ready serving
+service consul/db Headless
+	endpoint 10.1.0.4 id=a ready serving
+		tag primary
+`
+
 func TestDesired(t *testing.T) {
 	tests := []struct {
 		name     string
@@ -93,6 +106,17 @@ func TestDesired(t *testing.T) {
 			want: "refused default/x: namespace \"default\" is protected: not owned\nrefused kube-system/x: namespace \"kube-system\" is protected: not owned\nshop/x of shop/x Headless"},
 		{name: "inward says once that a namespace is missing", source: "service a/x Headless\nservice a/y Headless\nservice b/x Headless", rule: func(r *Rule) { r.Inward = true }, nsAtDest: []string{"b"},
 			want: "b/x of b/x Headless\nrefused /: namespace \"a\" does not exist at consul/dst"},
+		{name: "names by pattern", source: "service a/web Headless\nservice a/web-test Headless\nservice a/db Headless", rule: func(r *Rule) { r.Names = []string{"web*", "!*-test"} }, want: "a/web of a/web Headless"},
+		{name: "instances by tag, and no service without any", source: tagged, rule: func(r *Rule) { r.Tags = []string{"v*"} }, want: "consul/web of consul/web Headless 10.1.0.1=true 10.1.0.2=true"},
+		{name: "instances by what they are not tagged with", source: tagged, rule: func(r *Rule) { r.Tags = []string{"!v2"} }, want: "consul/db of consul/db Headless 10.1.0.4=true\nconsul/web of consul/web Headless 10.1.0.1=true 10.1.0.3=true"},
+		{name: "a warning is ready", source: "service a/x Headless\n\tendpoint 10.1.0.1 id=a ready serving warning", want: "a/x of a/x Headless 10.1.0.1=true"},
+		{name: "a warning is not passing", source: "service a/x Headless\n\tendpoint 10.1.0.1 id=a ready serving warning\n\tendpoint 10.1.0.2 id=b ready serving", rule: func(r *Rule) { r.Passing = true }, want: "a/x of a/x Headless 10.1.0.1=false 10.1.0.2=true"},
+		{name: "a virtual address", source: plain, rule: func(r *Rule) { r.Inward, r.Virtual = true, true }, nsAtDest: []string{"shop"}, want: "shop/web of shop/web ClusterIP 10.1.0.1=true"},
+		{name: "names are made valid", source: "service shop/my_db.v2 Headless\nservice shop/9lives Headless\nservice shop/" + strings.Repeat("long", 20) + " Headless", rule: func(r *Rule) { r.Inward = true }, nsAtDest: []string{"shop"},
+			want: "shop/" + strings.Repeat("long", 13) + "lo-5aa1dce7 of shop/" + strings.Repeat("long", 20) + " Headless\nshop/my-db-v2 of shop/my_db.v2 Headless\nshop/svc-9lives of shop/9lives Headless"},
+		{name: "names that become one collide", source: "service shop/my_db Headless\nservice shop/my-db Headless", rule: func(r *Rule) { r.Inward = true }, nsAtDest: []string{"shop"},
+			want: "shop/my-db of shop/my-db Headless\ntaken shop/my_db: the name goes to kubernetes/src \"shop/my-db\""},
+		{name: "a missing namespace is made", source: "service a/x Headless", rule: func(r *Rule) { r.Inward, r.Make = true, true }, want: "a/x of a/x Headless"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -452,3 +452,60 @@ func TestLoopMany(t *testing.T) {
 		wantCount(t, "calls", b.called(), 3)
 	})
 }
+
+// TestCreatesNamespaces holds that a missing namespace is made before the first
+// mirror in it, that one which cannot be made is tried again, and that nobody
+// is asked where it is there.
+func TestCreatesNamespaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newStore(t, src, "service a/x Headless\nservice a/y Headless\nservice b/x Headless"), newStore(t, dst, "")
+		b.AddNamespace("b")
+		b.spaces = errors.New("forbidden")
+		r := rule()
+		r.Inward, r.Make = true, true
+		p := start(t, nil, []*Rule{r}, a, b)
+		defer p.stop()
+		time.Sleep(time.Second)
+		st := p.loops[r.String()].Status()
+		if len(st.Failed) != 2 || !strings.Contains(st.Failed[0].Why, "forbidden") || st.Same != 1 {
+			t.Errorf("status = %+v, want two that failed", st)
+		}
+		b.allow()
+		time.Sleep(time.Minute)
+		if st := p.loops[r.String()].Status(); !st.Settled() || st.Same != 3 || b.made() != 1 {
+			t.Errorf("status = %+v with %d namespaces made, want 3 mirrors and 1 namespace", st, b.made())
+		}
+	})
+}
+
+// TestTold holds what a mirror says of itself.
+func TestTold(t *testing.T) {
+	e := func(meta map[string]string, tags ...string) catalog.Endpoint {
+		return catalog.Endpoint{Meta: meta, Tags: tags}
+	}
+	for _, tt := range []struct {
+		name string
+		meta map[string]string
+		all  []catalog.Endpoint
+		want map[string]string
+	}{
+		{name: "nothing"},
+		{name: "no instances", meta: map[string]string{"a": "b"}, want: map[string]string{"a": "b"}},
+		{
+			name: "what all have, and every tag once", meta: map[string]string{"team": "blue"},
+			all:  []catalog.Endpoint{e(map[string]string{"v": "1", "dc": "x"}, "b", "a,c"), e(map[string]string{"v": "2", "dc": "x"}, "b")},
+			want: map[string]string{"team": "blue", "dc": "x", MetaTags: `a\,c,b`},
+		},
+		{
+			name: "the service's own counts", meta: map[string]string{"dc": "y"},
+			all: []catalog.Endpoint{e(map[string]string{"dc": "x"})}, want: map[string]string{"dc": "y"},
+		},
+	} {
+		if diff := cmp.Diff(tt.want, told(tt.meta, tt.all)); diff != "" {
+			t.Errorf("%s: -want +got\n%s", tt.name, diff)
+		}
+		if tt.all != nil && tt.all[0].Meta["dc"] != "x" {
+			t.Errorf("%s: an endpoint was changed", tt.name)
+		}
+	}
+}

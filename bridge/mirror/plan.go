@@ -32,6 +32,7 @@ type Change struct {
 	Found *catalog.Service
 	Why   string // what differs or why it goes; for a held one, what it waits for
 	over  bool   // held by the budget
+	make  bool   // the namespace of Want is to be made first
 }
 
 // Ref is the name at the target of the service that the change is about.
@@ -130,6 +131,7 @@ func Diff(s *catalog.Snapshot, w *Wanted, others []Other, b Budget) *Plan {
 			p.unwanted(w, m, found)
 		}
 	}
+	p.makeMissing(w)
 	p.yield(w, others)
 	p.holdBlind(blind(s, w.Rule, others))
 	p.holdBudget(w, total, b)
@@ -210,6 +212,16 @@ func (p *Plan) unwanted(w *Wanted, m *catalog.Service, found map[catalog.Key]spo
 		p.Deletes = append(p.Deletes, Change{Found: m, Why: fmt.Sprintf("renamed to %q", name)})
 	default:
 		p.Held = append(p.Held, Change{Found: m, Why: fmt.Sprintf("the new name %q is not there", name)})
+	}
+}
+
+// makeMissing notes which puts want a namespace first.
+func (p *Plan) makeMissing(w *Wanted) {
+	for i := range p.Puts {
+		if c := &p.Puts[i]; w.Missing[c.Want.Namespace] {
+			c.make = true
+			c.Why += "; its namespace is made"
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"fmt"
-	"path"
 	"strings"
 	"time"
 
@@ -16,9 +15,14 @@ type Rule struct {
 	Owner      string         // the bridge's name, in every mark
 	From, To   catalog.Origin // there is one rule for a pair
 	Namespaces []string       // of the originals: names, patterns with '*', and either with '!'; none: DefaultNamespaces
+	Names      []string       // of the originals, as Namespaces; none: all
+	Tags       []string       // only instances with one of these, and with none with '!'; none: all
+	Passing    bool           // an instance with a check that warns is not ready
 	Naming     registry.Naming
 	Address    AddressPolicy
 	Inward     bool // To speaks for namespaces: they must exist there, and protected ones are never written to
+	Make       bool // inward: namespaces that are missing are made
+	Virtual    bool // inward: mirrors get a virtual address at To
 	Limit      Limit
 	Hold       time.Duration // after which a held deletion is looked at again; 0: never released by time
 }
@@ -29,44 +33,17 @@ func DefaultNamespaces() []string { return []string{"*", "!kube-*"} }
 // String names the rule: "kubernetes/prod:consul/dc1".
 func (r *Rule) String() string { return string(r.From) + ":" + string(r.To) }
 
-// selects reports whether originals in ns are mirrored: some pattern matches
-// and none with '!' does. Only patterns with '!' mean all others.
-func (r *Rule) selects(ns string) bool {
-	patterns := r.Namespaces
-	if len(patterns) == 0 {
-		patterns = DefaultNamespaces()
-	}
-	selected, named := false, false
-	for _, p := range patterns {
-		p, not := strings.CutPrefix(p, "!")
-		hit, err := path.Match(p, ns)
-		if not && (hit || err != nil) {
-			return false
-		}
-		if !not {
-			named = true
-			selected = selected || hit
-		}
-	}
-	return selected || !named
-}
-
-// CheckPattern returns an error if p is no pattern for Rule.Namespaces.
-func CheckPattern(p string) error {
-	rest := strings.TrimPrefix(p, "!")
-	if strings.Trim(rest, "abcdefghijklmnopqrstuvwxyz0123456789.-_*") != "" || rest == "" {
-		return fmt.Errorf("namespace pattern %q: want a name in lower case, with '*' for any part and '!' before it to leave it out", p)
-	}
-	return nil
-}
-
 // target returns the key that the mirror of an original stands under.
 func (r *Rule) target(original catalog.Key) catalog.Key {
 	fill := strings.NewReplacer("{service}", original.Name, "{namespace}", original.Namespace)
-	return catalog.Key{
+	k := catalog.Key{
 		Namespace: strings.ToLower(fill.Replace(r.Naming.Namespace)),
 		Name:      strings.ToLower(fill.Replace(r.Naming.Name)),
 	}
+	if r.Inward {
+		k.Namespace, k.Name = label(k.Namespace, ""), label(k.Name, "svc-")
+	}
+	return k
 }
 
 // CheckTemplate returns an error if t is no template of a name: words between

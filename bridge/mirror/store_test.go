@@ -26,6 +26,8 @@ type store struct {
 	claims int
 	fail   func(catalog.Ref) error // asked before each service is written
 	refuse error                   // what a claim fails with
+	spaces error                   // what making a namespace fails with
+	spaced int                     // namespaces made
 }
 
 func newStore(t testing.TB, o catalog.Origin, text string) *store {
@@ -131,6 +133,34 @@ func (w *writer) Claim(ctx context.Context, f registry.Fence, bump bool) error {
 		return refuse
 	}
 	return w.Writer.Claim(ctx, f, bump)
+}
+
+func (w *writer) CreateNamespace(_ context.Context, ns string) error {
+	w.store.mu.Lock()
+	err := w.store.spaces
+	if err == nil {
+		w.store.spaced++
+	}
+	w.store.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	w.store.AddNamespace(ns)
+	return nil
+}
+
+// allow lets namespaces be made from now on.
+func (st *store) allow() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.spaces = nil
+}
+
+// made is how many namespaces were.
+func (st *store) made() int {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.spaced
 }
 
 func (w *writer) Put(ctx context.Context, all []*catalog.Service) []registry.Result {

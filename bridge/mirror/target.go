@@ -95,11 +95,42 @@ func (t *Target) apply(ctx context.Context, puts, deletes []Change, max int) []o
 		puts, deletes = puts[:max], nil
 	}
 	deletes = deletes[:min(len(deletes), max-len(puts))]
-	done := t.write(ctx, t.writer.Put, puts)
+	puts, done := t.makeNamespaces(ctx, puts)
+	done = append(done, t.write(ctx, t.writer.Put, puts)...)
 	if !t.may() {
 		return done
 	}
 	return append(done, t.write(ctx, t.writer.Delete, deletes)...)
+}
+
+// makeNamespaces makes the namespaces that puts want first, and returns the puts
+// that may be written, and what became of those whose namespace could not be made.
+func (t *Target) makeNamespaces(ctx context.Context, puts []Change) (may []Change, failed []outcome) {
+	made := map[string]error{}
+	for _, c := range puts {
+		ns := c.Ref().Namespace
+		if _, tried := made[ns]; c.make && !tried {
+			made[ns] = t.makeNamespace(ctx, ns)
+		}
+		if err := made[ns]; err != nil {
+			failed = append(failed, outcome{c, err})
+			continue
+		}
+		may = append(may, c)
+	}
+	return may, failed
+}
+
+func (t *Target) makeNamespace(ctx context.Context, ns string) error {
+	creator, ok := t.writer.(registry.NamespaceCreator)
+	if !ok {
+		return fmt.Errorf("create namespace %q: %w", ns, errors.ErrUnsupported)
+	}
+	err := creator.CreateNamespace(ctx, ns)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.fencedLocked(err)
+	return err
 }
 
 func (t *Target) write(ctx context.Context, do func(context.Context, []*catalog.Service) []registry.Result, changes []Change) []outcome {

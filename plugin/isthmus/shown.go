@@ -35,6 +35,7 @@ type (
 		Ready       bool              `json:"ready,omitempty"`
 		Serving     bool              `json:"serving,omitempty"`
 		Terminating bool              `json:"terminating,omitempty"`
+		Warning     bool              `json:"warning,omitempty"`
 		Hostname    string            `json:"hostname,omitempty"`
 		Pod         string            `json:"pod,omitempty"`
 		Zone        string            `json:"zone,omitempty"`
@@ -76,7 +77,7 @@ func shown(svc *catalog.Service) *shownService {
 
 func shownEndpointOf(e *catalog.Endpoint) shownEndpoint {
 	return shownEndpoint{
-		Host: e.Host.String(), ID: e.ID, Ready: e.Ready, Serving: e.Serving, Terminating: e.Terminating,
+		Host: e.Host.String(), ID: e.ID, Ready: e.Ready, Serving: e.Serving, Terminating: e.Terminating, Warning: e.Warning,
 		Hostname: e.Hostname, Pod: e.Pod, Zone: e.Zone, Node: e.Node, Priority: e.Priority, Weight: e.Weight,
 		Port: shownPorts(e.Ports), Tag: e.Tags, Meta: e.Meta,
 	}

@@ -181,9 +181,9 @@ func decodeEndpoint(e *api.ServiceEntry, mirror, own bool) (catalog.Endpoint, er
 	if err := checkHost(host); err != nil {
 		return catalog.Endpoint{}, err
 	}
-	ready, weight := health(e, own)
+	state := health(e, own)
 	ep := catalog.Endpoint{
-		ID: recordName(e), Host: host, Ready: ready, Serving: ready, Weight: weight,
+		ID: recordName(e), Host: host, Ready: state.ready, Serving: state.ready, Warning: state.warning, Weight: state.weight,
 		Tags: tags(e.Service.Tags),
 	}
 	var err error
@@ -203,27 +203,35 @@ func decodeEndpoint(e *api.ServiceEntry, mirror, own bool) (catalog.Endpoint, er
 //
 //	maintenance, of it or its node   not ready
 //	any check critical               not ready
-//	any check a warning              ready, weight for warnings
+//	any check a warning              ready, with the weight for warnings
 //	all pass, or none                ready
 //
 // Of a mirror of one's own only the check that was written with it counts:
 // what others say of it is theirs, and no write could make it equal to what
 // is wanted.
-func health(e *api.ServiceEntry, own bool) (ready bool, weight int) {
-	ready, weight = true, e.Service.Weights.Passing
+func health(e *api.ServiceEntry, own bool) healthy {
+	h := healthy{ready: true, weight: e.Service.Weights.Passing}
 	for _, c := range e.Checks {
 		switch {
 		case c == nil, own && c.CheckID != checkID(e.Service.ID):
 		case c.CheckID == api.NodeMaint || strings.HasPrefix(c.CheckID, api.ServiceMaintPrefix):
-			ready = false
+			h.ready = false
 		case c.Status == api.HealthPassing:
 		case c.Status == api.HealthWarning:
-			weight = e.Service.Weights.Warning
+			h.warning, h.weight = true, e.Service.Weights.Warning
 		default:
-			ready = false
+			h.ready = false
 		}
 	}
-	return ready, min(max(weight, 1), maxWeight)
+	h.warning = h.warning && h.ready
+	h.weight = min(max(h.weight, 1), maxWeight)
+	return h
+}
+
+// healthy is what checks say of an instance.
+type healthy struct {
+	ready, warning bool
+	weight         int
 }
 
 const maxWeight = 65535

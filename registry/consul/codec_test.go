@@ -101,7 +101,7 @@ service consul/web Headless
 	port "" TCP 80
 	endpoint 10.1.0.1 id=vm/a node=vm weight=1
 		port "" TCP 80
-	endpoint 10.1.0.1 id=vm/b ready serving node=vm weight=7
+	endpoint 10.1.0.1 id=vm/b ready serving warning node=vm weight=7
 		port "" TCP 80
 	endpoint 10.1.0.1 id=vm/c ready serving node=vm weight=1
 		port "" TCP 80

@@ -45,8 +45,8 @@ func listEndpoint(e *api.ServiceEntry) (catalog.Endpoint, error) {
 	if e.Service.Address == "" {
 		ep.Hostname = e.Node.Node
 	}
-	ep.Ready, ep.Weight = health(e, false)
-	ep.Serving = ep.Ready
+	state := health(e, false)
+	ep.Ready, ep.Serving, ep.Weight = state.ready, state.ready, state.weight
 	main := e.Service.Port
 	for _, p := range e.Service.Ports {
 		if p.Default {

@@ -23,7 +23,7 @@ import (
 // are kept or modified.
 //
 // Of a mirror, only what its owner wrote counts: foreign slices are left out,
-// and so is what the server fills in. Of a native one, slices that a bridge
+// and Own leaves out what the server fills in. Of a native one, slices that a bridge
 // wrote are left out: a mirror is never a source.
 func Decode(svc *corev1.Service, all []*discoveryv1.EndpointSlice) (*catalog.Service, error) {
 	parts := make([]*Part, len(all))
@@ -63,6 +63,18 @@ func HeadOf(svc *corev1.Service, texts *Texts) *Head {
 	return &Head{svc: d.out, weight: weight, err: errors.Join(d.left...)}
 }
 
+// Own is what is read of a mirror of one's own: without what the server fills
+// in, so that it is what was written.
+func (h *Head) Own() *Head {
+	if h.svc == nil || len(h.svc.Addrs) == 0 {
+		return h
+	}
+	own, svc := *h, *h.svc
+	svc.Addrs = nil
+	own.svc = &svc
+	return &own
+}
+
 type decoder struct {
 	out   *catalog.Service
 	texts *Texts
@@ -100,7 +112,8 @@ func aliasOf(name string) (string, error) {
 	}
 }
 
-// clusterIPs reads the virtual addresses. A Service that has none is headless.
+// clusterIPs reads the virtual addresses. A Service that has none is headless,
+// but for a bridge's that waits for the server to give it one.
 func (d *decoder) clusterIPs(svc *corev1.Service) {
 	texts := svc.Spec.ClusterIPs
 	if len(texts) == 0 {
@@ -112,8 +125,8 @@ func (d *decoder) clusterIPs(svc *corev1.Service) {
 		d.out.Type = catalog.ClusterIP
 	}
 	d.addrs("clusterIP", texts)
-	if d.out.Mark != nil && d.out.Mark.Owner != catalog.UnknownOwner {
-		d.out.Type, d.out.Addrs = catalog.Headless, nil
+	if m := d.out.Mark; m != nil && m.Owner != catalog.UnknownOwner && svc.Spec.ClusterIP != corev1.ClusterIPNone {
+		d.out.Type = catalog.ClusterIP
 	}
 }
 
@@ -201,6 +214,12 @@ func (d *decoder) annotations(svc *corev1.Service) {
 		if err := json.Unmarshal([]byte(text), &d.out.Meta); err != nil {
 			d.leaveOut("annotation %s: %w", annotationMeta, err)
 		}
+	}
+	if tags, tagged := svc.Annotations[MetaTags]; tagged {
+		if d.out.Meta == nil {
+			d.out.Meta = map[string]string{}
+		}
+		d.out.Meta[MetaTags] = tags
 	}
 }
 

@@ -171,14 +171,14 @@ endpoints: [{addresses: [x.example.org]}]
 		want: "service a/b Headless",
 		left: "annotation isthmus.dev/ttl: \"soon\" is no time to live\nannotation isthmus.dev/weight: \"-1\" is no weight",
 	}, {
-		name: "a mirror: what the server and others add is left out",
+		name: "a mirror: what others add is left out",
 		in: `
 metadata:
   namespace: a
   name: b
   resourceVersion: "3"
   labels: {app.kubernetes.io/managed-by: isthmus, isthmus.dev/owner: prod}
-  annotations: {isthmus.dev/of: "consul:dc1", isthmus.dev/key: consul/web, isthmus.dev/format: "1", isthmus.dev/meta: '{"x":"y"}', other: z}
+  annotations: {isthmus.dev/of: "consul:dc1", isthmus.dev/key: consul/web, isthmus.dev/format: "1", isthmus.dev/meta: '{"x":"y"}', isthmus.dev/tags: "v1,v2", other: z}
 spec: {clusterIP: 10.0.0.1}
 status: {loadBalancer: {ingress: [{ip: 203.0.113.2}]}}
 ---
@@ -191,8 +191,10 @@ addressType: IPv4
 endpoints: [{addresses: [10.6.6.6]}]
 `,
 		want: `
-service a/b Headless version="3 s=4"
+service a/b ClusterIP version="3 s=4"
 	mark owner=prod of=consul:dc1 key=consul/web format=1
+	addr 10.0.0.1
+	meta isthmus.dev/tags=v1,v2
 	meta x=y
 	endpoint 10.1.1.1 id=10.1.1.1 ready serving pod=p node=n weight=3
 		tag v1

@@ -13,8 +13,8 @@
 // ready and serving, but not terminating. A port without a number means
 // nothing here. Of the annotations, Meta keeps those that rules read.
 //
-// Writing. A mirror is a headless Service without selector, or an ExternalName
-// one; cluster IPs and load balancers are the server's to give, not ours.
+// Writing. A mirror is a Service without selector: headless, with a cluster IP,
+// or an ExternalName one; the cluster IP itself is the server's to give.
 // Its slices have deterministic names, one address family, one set of ports
 // and at most 1000 endpoints each. What a slice has no field for (pod, node,
 // weight, tags, metadata) is an annotation of the slice: a node name of

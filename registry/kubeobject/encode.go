@@ -3,6 +3,7 @@ package kubeobject
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -33,7 +34,8 @@ type Objects struct {
 // Encode were written. See registry.Writer.
 //
 //	s has                                   it becomes
-//	virtual or external addresses           headless, without them
+//	virtual or external addresses           as it is, without them
+//	the type ClusterIP, but no ports        headless, since such a Service must have ports
 //	endpoints with names beside addresses   those with addresses
 //	one ready endpoint, with a name         ExternalName
 //	only names otherwise                    an error
@@ -102,10 +104,14 @@ func encodeService(s *catalog.Service, f fitted) (*corev1.Service, error) {
 			Ports:           servicePorts(f.ports),
 		},
 	}
-	if f.alias != "" {
+	switch {
+	case f.alias != "":
 		svc.Spec.Type = corev1.ServiceTypeExternalName
 		svc.Spec.ClusterIP = ""
 		svc.Spec.ExternalName = f.alias
+	case s.Type == catalog.ClusterIP && len(f.ports) > 0:
+		svc.Spec.ClusterIP = "" // the server's to give, of both families where it has them
+		svc.Spec.IPFamilyPolicy = new(corev1.IPFamilyPolicyPreferDualStack)
 	}
 	return svc, nil
 }
@@ -115,15 +121,21 @@ func annotate(annotations map[string]string, s *catalog.Service) error {
 	if s.TTL > 0 && s.TTL <= maxTTL {
 		annotations[annotationTTL] = ttlText(s.TTL)
 	}
-	if len(s.Meta) == 0 {
+	rest := maps.Clone(s.Meta)
+	tags, tagged := rest[MetaTags]
+	delete(rest, MetaTags)
+	if tagged {
+		annotations[MetaTags] = tags
+	}
+	if len(rest) == 0 && len(tags) <= maxAnnotations {
 		return nil
 	}
-	text, err := json.Marshal(s.Meta)
+	text, err := json.Marshal(rest)
 	if err != nil {
 		return fmt.Errorf("encode metadata: %w", err)
 	}
-	if len(text) > maxAnnotations {
-		return fmt.Errorf("metadata has %d bytes, at most %d fit: %w", len(text), maxAnnotations, registry.ErrInvalid)
+	if n := len(text) + len(tags); n > maxAnnotations {
+		return fmt.Errorf("metadata has %d bytes, at most %d fit: %w", n, maxAnnotations, registry.ErrInvalid)
 	}
 	annotations[annotationMeta] = string(text)
 	return nil

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"pgregory.net/rapid"
 	"sigs.k8s.io/yaml"
@@ -32,8 +33,7 @@ func mirror(t testing.TB, text string) *catalog.Service {
 }
 
 func TestEncode(t *testing.T) {
-	got, err := Encode(mirror(t, `service consul/web ClusterIP ttl=30s
-	addr 10.0.0.9
+	got, err := Encode(mirror(t, `service consul/web Headless ttl=30s
 	meta team=blue
 	endpoint 10.1.1.1 id=a ready serving zone=z node=n weight=2
 		port http TCP 8080 app=http
@@ -85,7 +85,19 @@ func TestCanon(t *testing.T) {
 	for _, tt := range []struct{ name, in, want, err string }{{
 		name: "virtual and external addresses",
 		in:   "service a/b ClusterIP\n\taddr 10.0.0.1\n\texternal x.example.org\n\tport http TCP 80",
-		want: "service a/b Headless\n\tport http TCP 80",
+		want: "service a/b ClusterIP\n\tport http TCP 80",
+	}, {
+		name: "a virtual address without ports",
+		in:   "service a/b ClusterIP\n\taddr 10.0.0.1\n\tendpoint 10.1.1.1 id=x ready",
+		want: "service a/b Headless\n\tendpoint 10.1.1.1 id=10.1.1.1 ready",
+	}, {
+		name: "tags of all",
+		in:   "service a/b Headless\n\tmeta isthmus.dev/tags=v1,v2\n\tmeta k=v",
+		want: "service a/b Headless\n\tmeta isthmus.dev/tags=v1,v2\n\tmeta k=v",
+	}, {
+		name: "tags that do not fit",
+		in:   "service a/b Headless\n\tmeta isthmus.dev/tags=" + strings.Repeat("x", maxAnnotations+1),
+		err:  "metadata has",
 	}, {
 		name: "endpoints with names beside addresses",
 		in:   "service a/b Headless\n\tendpoint db.example.org id=a ready\n\tendpoint 10.1.1.1 id=b ready",
@@ -325,5 +337,43 @@ func TestMergeKeepsOthers(t *testing.T) {
 	}
 	if merged, _ := MergeService(was.Service, alias.Service); merged.Spec.ClusterIP != "" || merged.Spec.ClusterIPs != nil {
 		t.Errorf("a Service that becomes an ExternalName keeps its cluster IPs: %+v", merged.Spec)
+	}
+}
+
+// TestMergeKeepsClusterIP holds that what the server gave stays, and that a
+// Service which cannot become what is wanted is known for it.
+func TestMergeKeepsClusterIP(t *testing.T) {
+	of := func(text string) *corev1.Service {
+		t.Helper()
+		objects, err := Encode(mirror(t, text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return objects.Service
+	}
+	virtual, headless := of("service a/b ClusterIP\n\tport http TCP 80"), of("service a/b Headless\n\tport http TCP 80")
+	alias := of("service a/b ExternalName\n\talias x.example.org")
+	given := virtual.DeepCopy()
+	given.Spec.ClusterIP, given.Spec.ClusterIPs = "10.0.0.1", []string{"10.0.0.1"}
+	if merged, changed := MergeService(given, virtual); changed {
+		t.Errorf("a Service with a cluster IP would be written again: %+v", merged.Spec)
+	}
+	if merged, changed := MergeService(alias, virtual); !changed || merged.Spec.IPFamilyPolicy == nil || merged.Spec.ExternalName != "" {
+		t.Errorf("an alias that becomes a Service with a cluster IP: %v, %+v", changed, merged.Spec)
+	}
+	for _, tt := range []struct {
+		name       string
+		have, want *corev1.Service
+		replaces   bool
+	}{
+		{"the same", given, virtual, false},
+		{"to headless", given, headless, true},
+		{"from headless", headless, virtual, true},
+		{"to an alias", given, alias, false},
+		{"from an alias", alias, headless, false},
+	} {
+		if got := Replaces(tt.have, tt.want); got != tt.replaces {
+			t.Errorf("%s: Replaces = %v", tt.name, got)
+		}
 	}
 }

@@ -23,6 +23,10 @@ const (
 	SliceManagedBy = "isthmus.dev" // value of endpointslice.kubernetes.io/managed-by
 	Managed        = "isthmus"     // value of LabelManagedBy
 
+	// MetaTags is the one name of a service's metadata that is an annotation of
+	// its own: the tags that its endpoints have, for people to see.
+	MetaTags = "isthmus.dev/tags"
+
 	annotationOwner     = "isthmus.dev/owner" // the owner where the label holds a hash
 	annotationOf        = "isthmus.dev/of"
 	annotationKey       = "isthmus.dev/key"

@@ -20,12 +20,27 @@ func MergeService(have, want *corev1.Service) (merged *corev1.Service, changed b
 	merged.Spec.Type = want.Spec.Type
 	merged.Spec.ExternalName = want.Spec.ExternalName
 	merged.Spec.Ports = want.Spec.Ports
-	if clusterIP := want.Spec.ClusterIP; clusterIP != have.Spec.ClusterIP {
-		merged.Spec.ClusterIP = clusterIP
-		merged.Spec.ClusterIPs, merged.Spec.IPFamilies, merged.Spec.IPFamilyPolicy = nil, nil, nil
-		merged.Spec.InternalTrafficPolicy = nil
+	if !sameReach(have, want) {
+		merged.Spec.ClusterIP = want.Spec.ClusterIP
+		merged.Spec.ClusterIPs, merged.Spec.IPFamilies = nil, nil
+		merged.Spec.IPFamilyPolicy, merged.Spec.InternalTrafficPolicy = want.Spec.IPFamilyPolicy, nil
 	}
 	return merged, !apiequality.Semantic.DeepEqual(merged, have)
+}
+
+// sameReach reports whether both are reached the same way, whatever cluster IP
+// the server gave.
+func sameReach(have, want *corev1.Service) bool {
+	return have.Spec.Type == want.Spec.Type && headless(have) == headless(want)
+}
+
+func headless(svc *corev1.Service) bool { return svc.Spec.ClusterIP == corev1.ClusterIPNone }
+
+// Replaces reports whether no server lets have become want: a Service that has
+// a cluster IP cannot become a headless one, nor the other way round.
+func Replaces(have, want *corev1.Service) bool {
+	aliases := have.Spec.Type == corev1.ServiceTypeExternalName || want.Spec.Type == corev1.ServiceTypeExternalName
+	return !aliases && headless(have) != headless(want)
 }
 
 // MergeSlice does for a slice what MergeService does for a Service.

@@ -46,7 +46,7 @@
 // group multicluster.x-k8s.io, besides those on endpointslices and namespaces.
 // Writing wants get, list, create, update and delete on services and
 // endpointslices where mirrors go, and get, create and update on configmaps in
-// the fence's namespace.
+// the fence's namespace; making namespaces for mirrors, create on these.
 //
 // # What is reported
 //

@@ -121,12 +121,7 @@ func (s *server) put(ctx context.Context, svc *catalog.Service) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	var have *stored
-	if svc.Version == "" {
-		have, err = s.create(ctx, want.Service)
-	} else if have, err = s.read(ctx, svc); err == nil {
-		err = s.updateService(ctx, have, want.Service)
-	}
+	have, err := s.putService(ctx, svc, want.Service)
 	if err != nil {
 		return "", err
 	}
@@ -134,6 +129,25 @@ func (s *server) put(ctx context.Context, svc *catalog.Service) (string, error) 
 		return "", err
 	}
 	return have.version(), nil
+}
+
+// putService makes the Service of svc what it should be, and returns what then
+// stands there of the mirror. One that cannot become what it should is replaced.
+func (s *server) putService(ctx context.Context, svc *catalog.Service, want *corev1.Service) (*stored, error) {
+	if svc.Version == "" {
+		return s.create(ctx, want)
+	}
+	have, err := s.read(ctx, svc)
+	if err != nil {
+		return nil, err
+	}
+	if !kubeobject.Replaces(have.service, want) {
+		return have, s.updateService(ctx, have, want)
+	}
+	if err := s.removeStored(ctx, have); err != nil {
+		return nil, err
+	}
+	return s.create(ctx, want)
 }
 
 // create makes a Service where there is none.
@@ -266,15 +280,19 @@ func (s *server) remove(ctx context.Context, svc *catalog.Service) (string, erro
 	if err != nil {
 		return "", err
 	}
+	return "", s.removeStored(ctx, have)
+}
+
+func (s *server) removeStored(ctx context.Context, have *stored) error {
 	if err := s.deleteService(ctx, have.service); err != nil {
-		return "", err
+		return err
 	}
 	for _, slice := range kubeobject.Sorted(have.slices) {
 		if err := s.deleteSlice(ctx, slice); err != nil {
-			return "", err
+			return err
 		}
 	}
-	return "", nil
+	return nil
 }
 
 func (s *server) deleteService(ctx context.Context, svc *corev1.Service) error {

@@ -53,6 +53,18 @@ func putCases() []Case {
 			w.mustPut(at(other, v))
 			reads(t, p, w.canon(other))
 		}),
+		writing("put takes up another type", func(t T, p Writable) {
+			w := claimed(t, p, owner)
+			s, v := mirror(owner, p.Key(t, "shop", "web"), 2), ""
+			alias := changed(s, func(c *catalog.Service) {
+				c.Type, c.Alias, c.Ports, c.Endpoints = catalog.ExternalName, "db.example.org", nil, nil
+			})
+			virtual := changed(s, func(c *catalog.Service) { c.Type = catalog.ClusterIP })
+			for _, s := range []*catalog.Service{s, virtual, s, alias, virtual, alias, s} {
+				v = w.mustPut(at(s, v)).Version
+				reads(t, p, w.canon(s))
+			}
+		}),
 		writing("put takes up what the mirror is a copy of", func(t T, p Writable) {
 			w := claimed(t, p, owner)
 			s := mirror(owner, p.Key(t, "shop", "web"), 1)

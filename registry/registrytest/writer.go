@@ -136,10 +136,20 @@ func reads(t T, p Writable, want *catalog.Service) {
 	r := p.Reader(t)
 	w := watch(t, r)
 	got := w.sync().Get(origin, want.Ref())
-	if got == nil || !got.Same(want) {
+	if got == nil || !withoutFilled(got, want).Same(want) {
 		t.Errorf("a reader reads\n%s\nwant\n%s", text(got), want.Text())
 	}
 	w.stop()
+}
+
+// withoutFilled is got without the virtual addresses that a server gave it.
+func withoutFilled(got, want *catalog.Service) *catalog.Service {
+	if got.Type != catalog.ClusterIP || len(want.Addrs) > 0 {
+		return got
+	}
+	bare := *got
+	bare.Addrs = nil
+	return &bare
 }
 
 // timed returns a ctx for a write whose answer never comes.
