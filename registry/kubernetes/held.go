@@ -66,7 +66,7 @@ func (k keeper) service(svc *corev1.Service) *service {
 	s := &service{id: idOf(svc, k.texts), head: *kubeobject.HeadOf(svc, k.texts), notes: kubeobject.NotesOf(svc, k.details, k.texts)}
 	if m := kubeobject.MarkOf(svc); k.owner != "" && m != nil && m.Owner == k.owner {
 		trimService(svc)
-		s.head, s.whole = s.head.Own(), svc
+		s.head, s.whole = *s.head.Own(), svc
 	}
 	return s
 }
