@@ -123,6 +123,12 @@ func putBreakages() []breakage {
 					s.Endpoints = is.Endpoints
 				}
 			})},
+		{name: "put keeps the old type", reds: []string{"put takes up another type"},
+			put: putting(func(c *brokenClient, s *catalog.Service) {
+				if is := c.held(s); is != nil {
+					s.Type = is.Type
+				}
+			})},
 		{name: "put keeps the old ports", reds: []string{"put takes up a port that changed"},
 			put: putting(func(c *brokenClient, s *catalog.Service) {
 				if is := c.held(s); is != nil {
