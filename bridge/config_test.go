@@ -48,7 +48,11 @@ func (k kind) parse(s stanza.Stanza, _ func(string) string) (registry.Config, er
 	for _, o := range s.Block {
 		return nil, o.Errorf("unknown word %q in the block of a %s registry", o.Name(), k.name)
 	}
-	return opener{k, catalog.Origin(k.name + "/" + s.Args()[0])}, nil
+	o := opener{k, catalog.Origin(k.name + "/" + s.Args()[0])}
+	if k.speaks {
+		return noted{opener: o}, nil
+	}
+	return o, nil
 }
 
 // opener is a registry.Config in the test.

@@ -16,7 +16,10 @@
 //	        namespaces * !kube-system      # of the originals; default * !kube-*
 //	        namespace consul               # the mirrors', a template as name is
 //	        name {service}-{namespace}
-//	        address auto                   # endpoints, clusterip, loadbalancer, external
+//	        labels app in (web, db)
+//	        default off                    # only those that ask for it; on
+//	        annotated_names off            # on, or beginnings of names
+//	        address auto                   # endpoints, clusterip, nodeport, loadbalancer, external
 //	        delete_limit 10 20%            # the greater of the two goes without asking
 //	        delete_hold 5m                 # or never
 //	    }

@@ -73,6 +73,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		send("isthmus_rule_budget_exceeded", "Whether the budget holds deletions.", gauge, truth(r.Budget != ""))
 		send("isthmus_rule_taken", "Names that somebody else has.", gauge, float64(len(r.Taken)))
 		send("isthmus_rule_refused", "Services that the target cannot hold.", gauge, float64(len(r.Refused)))
+		send("isthmus_rule_reduced", "Services whose mirrors lack something of what they should be.", gauge, float64(len(r.Reduced)))
 		send("isthmus_rule_failed", "Changes whose last write failed.", gauge, float64(len(r.Failed)))
 		send("isthmus_rule_lag_seconds", "Age of the oldest change that is not written.", gauge, lag(r.Since, now))
 		send("isthmus_rule_puts_total", "Mirrors written.", prometheus.CounterValue, float64(r.Puts))

@@ -33,7 +33,7 @@ func Open(c *Config, log *slog.Logger) (*Bridge, error) {
 		targets:    map[catalog.Origin]*mirror.Target{},
 	}
 	for _, rc := range c.Registries {
-		if err := b.open(rc); err != nil {
+		if err := b.open(c.detailed(rc)); err != nil {
 			return nil, errors.Join(err, b.Close())
 		}
 	}

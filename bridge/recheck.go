@@ -14,7 +14,7 @@ import (
 func (b *Bridge) recheck(ctx context.Context, o catalog.Origin) (*catalog.Snapshot, error) {
 	for _, rc := range b.config.Registries {
 		if rc.Origin() == o {
-			return readOnce(ctx, rc, b)
+			return readOnce(ctx, b.config.detailed(rc), b)
 		}
 	}
 	return nil, fmt.Errorf("read %q again: no such registry", o)

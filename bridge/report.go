@@ -66,7 +66,8 @@ type RuleReport struct {
 	Held    Findings       `json:"held"`
 	Taken   Findings       `json:"taken"`
 	Refused Findings       `json:"refused"`
-	Failed  Findings       `json:"failed"` // changes whose last write failed
+	Reduced Findings       `json:"reduced"` // mirrored without something
+	Failed  Findings       `json:"failed"`  // changes whose last write failed
 	Error   *Failure       `json:"last_error,omitempty"`
 }
 
@@ -134,7 +135,7 @@ func reportRule(st *mirror.Status, now time.Time) RuleReport {
 	r := RuleReport{
 		Rule: st.Rule, From: st.From, To: st.To, Blocked: st.Blocked, Same: st.Same, Pending: st.Pending,
 		Lag: lag(st.Since, now), Last: st.Lag.Seconds(), Puts: st.Puts, Deletes: st.Deletes, Budget: st.Budget,
-		Held: findings(st.Held), Taken: findings(st.Taken), Refused: findings(st.Refused), Failed: findings(st.Failed),
+		Held: findings(st.Held), Taken: findings(st.Taken), Refused: findings(st.Refused), Reduced: findings(st.Reduced), Failed: findings(st.Failed),
 	}
 	if f := st.Failure; f != nil {
 		r.Error = &Failure{Time: f.At, Target: keyText(f.Target), Why: f.Why}

@@ -33,7 +33,7 @@ func (p *parser) rule(s stanza.Stanza) error {
 			return o.Errorf("a second %q in one rule", o.Name())
 		}
 		seen[o.Name()] = true
-		if err := ruleOption(r, o); err != nil {
+		if err := p.ruleOption(r, o); err != nil {
 			return err
 		}
 	}
@@ -74,7 +74,7 @@ func (p *parser) origins() string {
 	return strings.Join(all, ", ")
 }
 
-func ruleOption(r *mirror.Rule, o stanza.Stanza) error {
+func (p *parser) ruleOption(r *mirror.Rule, o stanza.Stanza) error {
 	if err := o.NoBlock(); err != nil && o.Name() != "for" {
 		return err
 	}
@@ -89,6 +89,8 @@ func ruleOption(r *mirror.Rule, o stanza.Stanza) error {
 		return template(&r.Naming.Name, o)
 	case "address":
 		return addressPolicy(r, o)
+	case "labels", "default", "annotated_names":
+		return p.outwardOption(r, o)
 	case "delete_limit":
 		return deleteLimit(r, o)
 	case "delete_hold":
@@ -99,13 +101,13 @@ func ruleOption(r *mirror.Rule, o stanza.Stanza) error {
 	if later(o.Name()) {
 		return o.Errorf("%q: %w in this version", o.Name(), errors.ErrUnsupported)
 	}
-	return o.Errorf("unknown word %q in a rule: want namespaces, names, tags, only_passing, namespace, create_namespace, name, service, address, delete_limit or delete_hold", o.Name())
+	return o.Errorf("unknown word %q in a rule: want namespaces, names, labels, default, tags, only_passing, namespace, create_namespace, name, annotated_names, service, address, delete_limit or delete_hold", o.Name())
 }
 
 // later reports whether word is one that the grammar has and this version does
 // not know yet.
 func later(word string) bool {
-	return slices.Contains([]string{"for", "share", "from", "labels", "annotated_names", "ports"}, word)
+	return slices.Contains([]string{"for", "share", "from", "ports"}, word)
 }
 
 func patterns(to *[]string, what string, o stanza.Stanza) error {
@@ -133,11 +135,15 @@ func template(to *string, o stanza.Stanza) error {
 }
 
 func addressPolicy(r *mirror.Rule, o stanza.Stanza) (err error) {
-	if err := o.WantArgs(1, 1, "address POLICY"); err != nil {
+	const usage = "address POLICY [internal]"
+	if err := o.WantArgs(1, 2, usage); err != nil {
 		return err
 	}
 	if r.Address, err = mirror.ParseAddressPolicy(o.Args()[0]); err != nil {
 		return o.Errorf("%w", err)
+	}
+	if r.Internal = len(o.Args()) == 2; r.Internal && (o.Args()[1] != "internal" || !r.WantsNodes()) {
+		return o.Errorf("unexpected word %q: want %s, where the policy is auto or nodeport", o.Args()[1], usage)
 	}
 	return nil
 }

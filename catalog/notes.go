@@ -14,3 +14,7 @@ const (
 // NodeExternal is the entry in a Node's Meta that holds the address by which
 // it is reached from outside, where it has one.
 const NodeExternal = "external"
+
+// MetaMainPort is the entry in a mirror's Meta that names the port which comes
+// first for readers who know of one only.
+const MetaMainPort = "isthmus.dev/port"

@@ -20,7 +20,7 @@ func BenchmarkPlan(b *testing.B) {
 	m := &memo{}
 	plan := func() *Plan {
 		s := c.Snapshot()
-		return Diff(s, Desired(s, r, m.round(id(src), MirrorsOf(r, id(src), asIs))), nil, Budget{})
+		return Diff(s, Desired(s, r, m.round(sourceOf(s, r), MirrorsOf(s, r, asIs))), nil, Budget{})
 	}
 	var mirrors []*catalog.Service
 	for _, p := range plan().Puts {

@@ -2,8 +2,10 @@ package mirror
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 )
@@ -15,7 +17,8 @@ type Wanted struct {
 	Services map[catalog.Key]*catalog.Service // by the target's key, in the target's canonical form
 	Names    map[catalog.Key]catalog.Key      // every original that is not rightly absent: the name it wants
 	Taken    []Finding                        // originals that lost their name to another one of the same rule
-	Refused  []Finding                        // originals that the target cannot hold
+	Refused  []Finding                        // originals that cannot be mirrored
+	Reduced  []Finding                        // originals whose mirrors lack something
 	Natives  int                              // how many the source has, selected or not
 	Missing  map[string]bool                  // namespaces that are to be made first
 }
@@ -33,33 +36,40 @@ func (f Finding) compare(o Finding) int {
 }
 
 // MirrorOf says what the mirror of one original is: nil if the target rightly
-// holds it as absence, an error if it cannot be held. It keeps src as it is and
+// holds it as absence, an error if it cannot be held. A mirror with an error is
+// one that lacks something of what it should be. It keeps src as it is and
 // returns the same for the same src, so that its results may be kept.
 type MirrorOf func(src *catalog.Service) (*catalog.Service, error)
 
-// MirrorsOf returns the MirrorOf of a rule whose source has the identity of and
+// MirrorsOf returns the MirrorOf of a rule whose source is as s shows it, and
 // whose target's Canon is canon.
-func MirrorsOf(r *Rule, of catalog.Identity, canon MirrorOf) MirrorOf {
+func MirrorsOf(s *catalog.Snapshot, r *Rule, canon MirrorOf) MirrorOf {
+	from := sourceOf(s, r)
 	return func(src *catalog.Service) (*catalog.Service, error) {
-		endpoints, ok := r.Address.reach(src)
+		c, err := r.choices(src)
+		if err != nil || !c.export {
+			return nil, err
+		}
+		endpoints, ok, err := way{c.address, from.nodes, r.Internal}.reach(src)
 		if ok {
 			endpoints, ok = r.pick(endpoints)
 		}
 		if !ok {
-			return nil, nil
+			return nil, err
 		}
+		endpoints, mainPort := c.marked(endpoints)
 		m := &catalog.Service{
-			Key:       r.target(src.Key),
-			Mark:      &catalog.Mark{Owner: r.Owner, Of: of, Key: src.Key, Format: catalog.MarkFormat},
+			Key:       r.target(src),
+			Mark:      &catalog.Mark{Owner: r.Owner, Of: from.of, Key: src.Key, Format: catalog.MarkFormat},
 			Type:      catalog.Headless,
 			Alias:     src.Alias,
 			Ports:     src.Ports,
 			Endpoints: endpoints,
-			Meta:      src.Meta,
+			Meta:      c.metaOf(src, mainPort),
 			TTL:       src.TTL,
 		}
 		if r.Inward {
-			m.Meta = told(src.Meta, endpoints)
+			m.Meta = told(m.Meta, endpoints)
 		}
 		switch {
 		case src.Type == catalog.ExternalName:
@@ -67,8 +77,27 @@ func MirrorsOf(r *Rule, of catalog.Identity, canon MirrorOf) MirrorOf {
 		case r.Virtual:
 			m.Type = catalog.ClusterIP
 		}
-		return canon(m)
+		m, refused := canon(m)
+		if m == nil {
+			return nil, refused
+		}
+		return m, errors.Join(append(c.wrong, err, refused)...)
 	}
+}
+
+// source is what mirrors depend on beside the original. Two are equal if what
+// is made of equal originals is equal.
+type source struct {
+	of    catalog.Identity
+	nodes catalog.Directory
+}
+
+func sourceOf(s *catalog.Snapshot, r *Rule) source {
+	from := source{of: s.State(r.From).Identity}
+	if r.WantsNodes() {
+		from.nodes = s.Directory(r.From)
+	}
+	return from
 }
 
 // Desired returns what r wants, given all that is known. Only natives of the
@@ -94,6 +123,7 @@ func Desired(s *catalog.Snapshot, r *Rule, mirrorOf MirrorOf) *Wanted {
 	w.settle(s, c)
 	slices.SortFunc(w.Taken, Finding.compare)
 	slices.SortFunc(w.Refused, Finding.compare)
+	slices.SortFunc(w.Reduced, Finding.compare)
 	return w
 }
 
@@ -106,9 +136,13 @@ type claims struct {
 func (w *Wanted) claim(s *catalog.Snapshot, src *catalog.Service, mirrorOf MirrorOf, c *claims) {
 	r := w.Rule
 	m, err := mirrorOf(src)
+	if m != nil && err != nil {
+		w.Reduced = append(w.Reduced, Finding{src.Key, m.Key, oneLine(err)})
+		err = nil
+	}
 	switch {
 	case err != nil:
-		w.refuse(src.Key, r.target(src.Key), err)
+		w.refuse(src.Key, r.target(src), err)
 	case m == nil:
 	case r.Writable(m.Namespace) != nil:
 		w.refuse(src.Key, m.Key, r.Writable(m.Namespace))
@@ -135,8 +169,11 @@ func (w *Wanted) name(m *catalog.Service, c *claims) {
 
 func (w *Wanted) refuse(original, target catalog.Key, err error) {
 	w.Names[original] = target
-	w.Refused = append(w.Refused, Finding{original, target, err.Error()})
+	w.Refused = append(w.Refused, Finding{original, target, oneLine(err)})
 }
+
+// oneLine is the text of an error that may be several.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // settle gives each name that several want to one of them, and reports
 // namespaces that are missing, each once.
@@ -175,7 +212,7 @@ func (w *Wanted) precedence(s *catalog.Snapshot, m *catalog.Service) int {
 // memo keeps what a MirrorOf returned for as long as the original stays the same
 // value, so that a change of one service costs one mirror.
 type memo struct {
-	of      catalog.Identity
+	from    source
 	was, is map[*catalog.Service]made
 }
 
@@ -186,10 +223,10 @@ type made struct {
 
 // round returns mirrorOf by way of the memo, for one walk: what that does not ask
 // for is forgotten by the next.
-func (m *memo) round(of catalog.Identity, mirrorOf MirrorOf) MirrorOf {
+func (m *memo) round(from source, mirrorOf MirrorOf) MirrorOf {
 	m.was, m.is = m.is, make(map[*catalog.Service]made, len(m.is))
-	if m.of != of {
-		m.of, m.was = of, nil
+	if m.from != from {
+		m.from, m.was = from, nil
 	}
 	return func(src *catalog.Service) (*catalog.Service, error) {
 		d, known := m.was[src]

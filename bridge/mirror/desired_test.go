@@ -1,7 +1,6 @@
 package mirror
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -130,7 +129,7 @@ func TestDesired(t *testing.T) {
 			if canon == nil {
 				canon = asIs
 			}
-			got := Desired(c.Snapshot(), r, MirrorsOf(r, id(src), canon)).text()
+			got := Desired(c.Snapshot(), r, MirrorsOf(c.Snapshot(), r, canon)).text()
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("Desired: -want +got\n%s", diff)
 			}
@@ -173,7 +172,7 @@ func TestMemo(t *testing.T) {
 	walk := func(of catalog.Identity, want int) {
 		t.Helper()
 		calls = 0
-		Desired(c.Snapshot(), r, m.round(of, MirrorsOf(r, of, count)))
+		Desired(c.Snapshot(), r, m.round(source{of: of}, MirrorsOf(c.Snapshot(), r, count)))
 		if calls != want {
 			t.Errorf("%d mirrors were made, want %d", calls, want)
 		}
@@ -186,9 +185,6 @@ func TestMemo(t *testing.T) {
 }
 
 func TestParseAddressPolicy(t *testing.T) {
-	if _, err := ParseAddressPolicy("nodeport"); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("nodeport: %v, want unsupported", err)
-	}
 	if _, err := ParseAddressPolicy("pods"); err == nil {
 		t.Error("pods: no error")
 	}

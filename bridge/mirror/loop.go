@@ -182,8 +182,7 @@ func (l *Loop) plan(s *catalog.Snapshot, now time.Time) *Plan {
 }
 
 func (l *Loop) desired(s *catalog.Snapshot, r *Rule) *Wanted {
-	of := s.State(r.From).Identity
-	return Desired(s, r, l.memos[r].round(of, MirrorsOf(r, of, l.target.Canon)))
+	return Desired(s, r, l.memos[r].round(sourceOf(s, r), MirrorsOf(s, r, l.target.Canon)))
 }
 
 // age keeps since when something is to be written, and how long it took.

@@ -17,7 +17,8 @@ type Plan struct {
 	Deletes []Change  // written after the puts
 	Held    []Change  // deletions, and puts that come to the same, that wait
 	Taken   []Finding // names that somebody else has
-	Refused []Finding // originals that the target cannot hold; old copies stand
+	Refused []Finding // originals that cannot be mirrored; old copies stand
+	Reduced []Finding // originals whose mirrors lack something of what they should be
 	Same    int       // mirrors that are as they should be
 	Budget  string    // why the budget holds deletions; "" if it does not
 	Fell    bool      // the source fell to nothing: the hold never ends by time
@@ -112,7 +113,7 @@ type Other struct {
 // while another rule's source is the same registry as the rule's, since which of the
 // two a mirror belongs to cannot be told, and nothing is deleted while it may be.
 func Diff(s *catalog.Snapshot, w *Wanted, others []Other, b Budget) *Plan {
-	p := &Plan{Rule: w.Rule, Taken: slices.Clone(w.Taken), Refused: w.Refused}
+	p := &Plan{Rule: w.Rule, Taken: slices.Clone(w.Taken), Refused: w.Refused, Reduced: w.Reduced}
 	if p.Blocked = blocked(s, w.Rule, others); !s.State(w.Rule.To).Synced || w.Of == "" {
 		return p
 	}
@@ -261,7 +262,7 @@ func (p *Plan) sort() {
 func Plans(s *catalog.Snapshot, rules []*Rule, canon func(to catalog.Origin) MirrorOf) []*Plan {
 	all := make([]*Wanted, len(rules))
 	for i, r := range rules {
-		all[i] = Desired(s, r, MirrorsOf(r, s.State(r.From).Identity, canon(r.To)))
+		all[i] = Desired(s, r, MirrorsOf(s, r, canon(r.To)))
 	}
 	plans := make([]*Plan, len(rules))
 	for i, w := range all {

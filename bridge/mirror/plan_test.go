@@ -112,7 +112,7 @@ func TestDiff(t *testing.T) {
 				canon = asIs
 			}
 			s, r := c.Snapshot(), rule()
-			p := Diff(s, Desired(s, r, MirrorsOf(r, s.State(src).Identity, canon)), nil, Budget{})
+			p := Diff(s, Desired(s, r, MirrorsOf(s, r, canon)), nil, Budget{})
 			if diff := cmp.Diff(tt.want, withoutOther(p.text())); diff != "" {
 				t.Errorf("Diff: -want +got\n%s", diff)
 			}

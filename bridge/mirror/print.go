@@ -11,7 +11,7 @@ import (
 
 // line is one mirror of a plan as it is printed.
 type line struct {
-	Action   string `json:"action"` // put, replace, delete, hold, taken, refused
+	Action   string `json:"action"` // put, replace, delete, hold, taken, refused, reduced
 	Target   string `json:"target"`
 	Original string `json:"original,omitempty"`
 	Why      string `json:"why"`
@@ -52,6 +52,9 @@ func lines(p *Plan) []line {
 	}
 	for _, f := range p.Refused {
 		all = append(all, finding("refused", f))
+	}
+	for _, f := range p.Reduced {
+		all = append(all, finding("reduced", f))
 	}
 	return all
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/labels"
+
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
 )
@@ -12,14 +14,18 @@ import (
 // Rule is one direction of mirroring: copies of From's natives at To. It is
 // immutable once a Loop has it.
 type Rule struct {
-	Owner      string         // the bridge's name, in every mark
-	From, To   catalog.Origin // there is one rule for a pair
-	Namespaces []string       // of the originals: names, patterns with '*', and either with '!'; none: DefaultNamespaces
-	Names      []string       // of the originals, as Namespaces; none: all
-	Tags       []string       // only instances with one of these, and with none with '!'; none: all
-	Passing    bool           // an instance with a check that warns is not ready
+	Owner      string          // the bridge's name, in every mark
+	From, To   catalog.Origin  // there is one rule for a pair
+	Namespaces []string        // of the originals: names, patterns with '*', and either with '!'; none: DefaultNamespaces
+	Names      []string        // of the originals, as Namespaces; none: all
+	Tags       []string        // only instances with one of these, and with none with '!'; none: all
+	Passing    bool            // an instance with a check that warns is not ready
+	Labels     labels.Selector // of the originals; nil: all
+	OptIn      bool            // only originals whose users say so are mirrored
+	Named      []string        // prefixes of names that originals may choose for their mirrors; none: they may not
 	Naming     registry.Naming
 	Address    AddressPolicy
+	Internal   bool // nodes are reached at their internal addresses, also where they have others
 	Inward     bool // To speaks for namespaces: they must exist there, and protected ones are never written to
 	Make       bool // inward: namespaces that are missing are made
 	Virtual    bool // inward: mirrors get a virtual address at To
@@ -33,12 +39,16 @@ func DefaultNamespaces() []string { return []string{"*", "!kube-*"} }
 // String names the rule: "kubernetes/prod:consul/dc1".
 func (r *Rule) String() string { return string(r.From) + ":" + string(r.To) }
 
-// target returns the key that the mirror of an original stands under.
-func (r *Rule) target(original catalog.Key) catalog.Key {
+// target returns the key that the mirror of an original stands under: the name
+// that it chose, if it may, or the one that the rule gives it.
+func (r *Rule) target(original *catalog.Service) catalog.Key {
 	fill := strings.NewReplacer("{service}", original.Name, "{namespace}", original.Namespace)
 	k := catalog.Key{
 		Namespace: strings.ToLower(fill.Replace(r.Naming.Namespace)),
 		Name:      strings.ToLower(fill.Replace(r.Naming.Name)),
+	}
+	if name, _ := r.chosen(original); name != "" {
+		k.Name = name
 	}
 	if r.Inward {
 		k.Namespace, k.Name = label(k.Namespace, ""), label(k.Name, "svc-")

@@ -12,9 +12,9 @@ import (
 
 // sayings is what the log was told, each thing once a change of state.
 type sayings struct {
-	taken, refused, held, failed news
-	blocked, budget              string
-	begun                        bool // nothing was in the way once
+	taken, refused, reduced, held, failed news
+	blocked, budget                       string
+	begun                                 bool // nothing was in the way once
 }
 
 // publish makes the status of a plan and logs what is new in it.
@@ -22,7 +22,7 @@ func (l *Loop) publish(p *Plan) {
 	st := &Status{
 		Rule: l.rule.String(), From: l.rule.From, To: l.rule.To,
 		Blocked: p.Blocked, Since: l.since, Same: p.Same, Pending: len(p.Puts) + len(p.Deletes),
-		Held: p.held(), Budget: p.Budget, Fell: p.Fell, Taken: p.Taken, Refused: p.Refused, Failed: l.failing(p),
+		Held: p.held(), Budget: p.Budget, Fell: p.Fell, Taken: p.Taken, Refused: p.Refused, Reduced: p.Reduced, Failed: l.failing(p),
 		Puts: l.puts, Deletes: l.deletes, Lag: l.lag, Failure: l.failure,
 	}
 	if err := l.blockedBy(); err != nil && (st.Blocked == "" || l.target.Lost() != nil) {
@@ -78,6 +78,7 @@ func (l *Loop) say(st *Status) {
 	l.said.budget = st.Budget
 	sayAll(l.log, &l.said.taken, "name taken", st.Taken)
 	sayAll(l.log, &l.said.refused, "refused", st.Refused)
+	sayAll(l.log, &l.said.reduced, "mirrored without something", st.Reduced)
 	sayAll(l.log, &l.said.failed, "write failed, will retry", st.Failed)
 	sayAll(l.log, &l.said.held, "deletion waits", withoutBudget(st))
 }

@@ -50,5 +50,5 @@ func asIs(s *catalog.Service) (*catalog.Service, error) { return s, nil }
 
 // wanted is Desired by a target that can hold everything.
 func wanted(s *catalog.Snapshot, r *Rule) *Wanted {
-	return Desired(s, r, MirrorsOf(r, s.State(r.From).Identity, asIs))
+	return Desired(s, r, MirrorsOf(s, r, asIs))
 }

@@ -139,7 +139,7 @@ func (l *Loop) secondLook(ctx context.Context, s *catalog.Snapshot) []catalog.Re
 	of := s.State(l.rule.From).Identity
 	r := *l.rule
 	r.Inward = false // the second read knows nothing of the target's namespaces
-	w := Desired(again, &r, MirrorsOf(&r, of, l.target.Canon))
+	w := Desired(again, &r, MirrorsOf(again, &r, l.target.Canon))
 	if w.Of != of || w.Natives == 0 {
 		l.log.Warn("held deletions stay: the second read found another registry, or nothing")
 		return nil

@@ -18,7 +18,8 @@ type Status struct {
 	Budget   string        // why the budget holds deletions; "" if it does not
 	Fell     bool          // the source fell to nothing: time does not release what the budget holds
 	Taken    []Finding     // names that somebody else has
-	Refused  []Finding     // originals that the target cannot hold
+	Refused  []Finding     // originals that cannot be mirrored
+	Reduced  []Finding     // originals whose mirrors lack something of what they should be
 	Failed   []Finding     // changes whose last write failed, and how
 	Puts     int           // written since start
 	Deletes  int           // written since start

@@ -305,7 +305,10 @@ func decodeMirrored(ep *catalog.Endpoint, s *api.AgentService) (err error) {
 		ep.Pod = s.Meta[metaRefName]
 	}
 	for k, v := range s.Meta {
-		if reserved(k) {
+		switch {
+		case k == metaMainPort:
+			k = catalog.MetaMainPort
+		case reserved(k):
 			continue
 		}
 		if ep.Meta == nil {

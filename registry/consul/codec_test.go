@@ -298,3 +298,26 @@ func TestCanonAlias(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestMainPort holds which port readers find who know of one only.
+func TestMainPort(t *testing.T) {
+	for _, tt := range []struct {
+		chosen string
+		want   int
+	}{
+		{"", 80}, {"http", 80}, {"rpc", 90}, {"none", 80},
+	} {
+		s := mirror("prod", "web", 1)
+		s.Endpoints[0].Ports = []catalog.Port{{Name: "http", Proto: catalog.TCP, Number: 80}, {Name: "rpc", Proto: catalog.TCP, Number: 90}}
+		if tt.chosen != "" {
+			s.Meta = map[string]string{catalog.MetaMainPort: tt.chosen}
+		}
+		all, err := testLayout.encode(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := all[0].Service.Port; got != tt.want || all[0].Service.Meta["port-rpc"] != "90" {
+			t.Errorf("chosen %q: port %d, want %d; %v", tt.chosen, got, tt.want, all[0].Service.Meta)
+		}
+	}
+}

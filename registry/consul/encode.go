@@ -116,11 +116,8 @@ func (l layout) encodeEndpoint(s *catalog.Service, ep *catalog.Endpoint) (*api.S
 	}
 	ports := slices.Clone(ep.Ports)
 	slices.SortFunc(ports, catalog.Port.Compare)
-	main := 0
-	if len(ports) > 0 {
-		main = int(ports[0].Number)
-	}
-	meta, err := encodeMeta(s, ep, ports)
+	main, chosen := mainPort(s, ep, ports)
+	meta, err := encodeMeta(s, ep, ports, chosen)
 	if err != nil {
 		return nil, fmt.Errorf("endpoint %q: %w", ep.ID, err)
 	}
@@ -135,6 +132,22 @@ func (l layout) encodeEndpoint(s *catalog.Service, ep *catalog.Endpoint) (*api.S
 		Service: svc,
 		Checks:  api.HealthChecks{encodeCheck(node, svc, ep.Ready)},
 	}, nil
+}
+
+// mainPort returns the number of the port that an instance has in Consul's own
+// field, which is the first in order unless the service or the endpoint names
+// another one, and that one's name.
+func mainPort(s *catalog.Service, ep *catalog.Endpoint, ports []catalog.Port) (number int, chosen string) {
+	if len(ports) == 0 {
+		return 0, ""
+	}
+	name := cmp.Or(ep.Meta[catalog.MetaMainPort], s.Meta[catalog.MetaMainPort])
+	for _, p := range ports {
+		if name != "" && p.Name == name && cut(name) == name {
+			return int(p.Number), name
+		}
+	}
+	return int(ports[0].Number), ""
 }
 
 // recordID makes a ServiceID: readable by its name, and one of its own for
@@ -178,13 +191,13 @@ func encodeTags(tags []string) []string {
 
 // encodeMeta writes the mark, what Consul has no field for, and as much of the
 // service's and the endpoint's own metadata as there is room for.
-func encodeMeta(s *catalog.Service, ep *catalog.Endpoint, ports []catalog.Port) (map[string]string, error) {
+func encodeMeta(s *catalog.Service, ep *catalog.Endpoint, ports []catalog.Port, mainPort string) (map[string]string, error) {
 	meta := map[string]string{
 		metaOwner: s.Mark.Owner, metaOf: string(s.Mark.Of), metaKey: s.Mark.Key.String(),
 		metaFormat: strconv.Itoa(max(s.Mark.Format, 1)), metaID: encodeID(ep.ID),
 		metaSource: sourceKubernetes, metaNS: s.Mark.Key.Namespace,
 	}
-	for k, v := range map[string]string{metaHostname: ep.Hostname, metaNode: ep.Node, metaZone: ep.Zone, metaRefName: ep.Pod} {
+	for k, v := range map[string]string{metaMainPort: mainPort, metaHostname: ep.Hostname, metaNode: ep.Node, metaZone: ep.Zone, metaRefName: ep.Pod} {
 		if v = cut(v); v != "" {
 			meta[k] = v
 		}
@@ -216,12 +229,12 @@ func addMeta(meta, own map[string]string) {
 	for _, k := range slices.Sorted(maps.Keys(own)) {
 		n := plain(k)
 		n = n[:min(len(n), maxMetaName)]
-		if _, taken := names[n]; !taken && n != "" && !reserved(n) {
+		if _, taken := names[n]; !taken && n != "" && !reserved(n) && k != catalog.MetaMainPort {
 			names[n] = own[k]
 		}
 	}
 	for _, n := range slices.Sorted(maps.Keys(names)) {
-		if len(meta) == maxMetaPairs {
+		if len(meta) >= maxMetaPairs {
 			return
 		}
 		meta[n] = cut(names[n])

@@ -23,6 +23,7 @@ const (
 	metaFormat   = "isthmus-format"
 	metaID       = "isthmus-id"    // the endpoint's
 	metaPorts    = "isthmus-ports" // then isthmus-ports-1 and so on
+	metaMainPort = "isthmus-port"  // the name of the port in Port, where it is not the first
 	metaHostname = "isthmus-hostname"
 	metaSource   = "external-source" // Consul's own page shows an icon for it
 	metaNS       = "external-k8s-ns"

@@ -44,6 +44,12 @@ func drawService(t *rapid.T) *catalog.Service {
 		})
 	}
 	s.Sort()
+	if n > 0 && len(s.Endpoints[0].Ports) > 0 && rapid.Bool().Draw(t, "main") {
+		if s.Meta == nil {
+			s.Meta = map[string]string{}
+		}
+		s.Meta[catalog.MetaMainPort] = rapid.SampledFrom(s.Endpoints[0].Ports).Draw(t, "main port").Name
+	}
 	return s
 }
 

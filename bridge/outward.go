@@ -1,0 +1,94 @@
+package bridge
+
+import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/isthmus-dns/isthmus/bridge/mirror"
+	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/stanza"
+)
+
+// outwardOption reads a word that means something only of a source whose
+// services carry labels and annotations.
+func (p *parser) outwardOption(r *mirror.Rule, o stanza.Stanza) error {
+	if _, ok := p.registries[r.From].(registry.Detailer); !ok {
+		return o.Errorf("%q is for services with labels and annotations, which %q has not", o.Name(), r.From)
+	}
+	switch o.Name() {
+	case "labels":
+		return selector(r, o)
+	case "default":
+		return optIn(r, o)
+	}
+	return annotatedNames(r, o)
+}
+
+func selector(r *mirror.Rule, o stanza.Stanza) error {
+	if err := o.WantArgs(1, -1, "labels SELECTOR"); err != nil {
+		return err
+	}
+	text := strings.Join(o.Args(), " ")
+	s, err := labels.Parse(text)
+	if err != nil {
+		return o.Errorf("%q is no label selector: %w", text, err)
+	}
+	r.Labels = s
+	return nil
+}
+
+func optIn(r *mirror.Rule, o stanza.Stanza) error {
+	const usage = "default on|off"
+	if err := o.WantArgs(1, 1, usage); err != nil {
+		return err
+	}
+	word := o.Args()[0]
+	if word != "on" && word != "off" {
+		return o.Errorf("unknown word %q: want %s", word, usage)
+	}
+	r.OptIn = word == "off"
+	return nil
+}
+
+func annotatedNames(r *mirror.Rule, o stanza.Stanza) error {
+	const usage = "annotated_names off|on|PREFIX..."
+	if err := o.WantArgs(1, -1, usage); err != nil {
+		return err
+	}
+	if r.To.Type() != "consul" {
+		return o.Errorf("%q is for mirrors in Consul: no annotation names others", o.Name())
+	}
+	r.Named = nil
+	switch first := o.Args()[0]; {
+	case first == "off" || first == "on":
+		if first == "on" {
+			r.Named = []string{""}
+		}
+		return o.WantArgs(1, 1, usage)
+	}
+	for _, prefix := range o.Args() {
+		if prefix == "" || strings.ToLower(prefix) != prefix {
+			return o.Errorf("prefix %q: want the beginning of a name, in lower case", prefix)
+		}
+		r.Named = append(r.Named, prefix)
+	}
+	return nil
+}
+
+// detailed asks a registry for what the rules want to know of it.
+func (c *Config) detailed(rc registry.Config) registry.Config {
+	with, ok := rc.(registry.Detailer)
+	if !ok {
+		return rc
+	}
+	var d registry.Details
+	for _, r := range c.Rules {
+		if r.From == rc.Origin() {
+			d.Notes = true
+			d.Labels = d.Labels || r.Labels != nil
+			d.Nodes = d.Nodes || r.WantsNodes()
+		}
+	}
+	return with.Detailed(d)
+}
