@@ -25,13 +25,7 @@ type Bridge struct {
 // others for reading only. It connects to none. An error names the place in the
 // file of a rule to a registry that cannot be written to.
 func Open(c *Config, log *slog.Logger) (*Bridge, error) {
-	b := &Bridge{
-		config:     c,
-		log:        log,
-		catalog:    catalog.New(policy(c)),
-		registries: map[catalog.Origin]registry.Registry{},
-		targets:    map[catalog.Origin]*mirror.Target{},
-	}
+	b := newBridge(c, log)
 	for _, rc := range c.Registries {
 		if err := b.open(c.detailed(rc)); err != nil {
 			return nil, errors.Join(err, b.Close())
@@ -45,6 +39,16 @@ func Open(c *Config, log *slog.Logger) (*Bridge, error) {
 		b.loops = append(b.loops, mirror.NewLoop(r, c.others(r), b.catalog, b.targets[r.To], b.recheck, log))
 	}
 	return b, nil
+}
+
+func newBridge(c *Config, log *slog.Logger) *Bridge {
+	return &Bridge{
+		config:     c,
+		log:        log,
+		catalog:    catalog.New(policy(c)),
+		registries: map[catalog.Origin]registry.Registry{},
+		targets:    map[catalog.Origin]*mirror.Target{},
+	}
 }
 
 func policy(c *Config) catalog.Policy {
@@ -67,22 +71,32 @@ func (c *Config) others(r *mirror.Rule) []*mirror.Rule {
 }
 
 func (b *Bridge) open(rc registry.Config) error {
-	o, log := rc.Origin(), b.log.With("origin", string(rc.Origin()))
 	for _, r := range b.config.Rules {
-		if r.To != o {
+		if r.To != rc.Origin() {
 			continue
 		}
-		w, err := rc.Writer(b.config.Owner, log)
-		switch {
-		case errors.Is(err, errors.ErrUnsupported):
-			return b.config.places[r].Errorf("%q cannot be mirrored to, it is read-only: %w", o, err)
-		case err != nil:
-			return fmt.Errorf("open %q: %w", o, err)
+		err := b.openToWrite(rc)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return b.config.places[r].Errorf("%q cannot be mirrored to, it is read-only: %w", rc.Origin(), errors.Unwrap(err))
 		}
-		b.registries[o], b.targets[o] = w, mirror.NewTarget(b.config.Owner, w)
-		return nil
+		return err
 	}
-	r, err := rc.Reader(log)
+	return b.openToRead(rc)
+}
+
+func (b *Bridge) openToWrite(rc registry.Config) error {
+	o := rc.Origin()
+	w, err := rc.Writer(b.config.Owner, b.log.With("origin", string(o)))
+	if err != nil {
+		return fmt.Errorf("open %q: %w", o, err)
+	}
+	b.registries[o], b.targets[o] = w, mirror.NewTarget(b.config.Owner, w)
+	return nil
+}
+
+func (b *Bridge) openToRead(rc registry.Config) error {
+	o := rc.Origin()
+	r, err := rc.Reader(b.log.With("origin", string(o)))
 	if err != nil {
 		return fmt.Errorf("open %q: %w", o, err)
 	}

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -36,6 +37,7 @@ type OriginReport struct {
 	Mirrors   int              `json:"mirrors"` // of any owner
 	Missed    int              `json:"missed"`  // changes that only a comparison found
 	Refused   Refused          `json:"refused"` // records that are left out
+	Orphans   Findings         `json:"orphans"` // mirrors of this owner that no rule wants any more
 }
 
 // Refused are records of a registry that are left out, and why.
@@ -97,7 +99,7 @@ func (b *Bridge) Report() Report {
 	s, now := b.catalog.Snapshot(), time.Now()
 	r := Report{Owner: b.config.Owner, Time: now}
 	for _, st := range s.Origins() {
-		r.Origins = append(r.Origins, reportOrigin(s, st))
+		r.Origins = append(r.Origins, reportOrigin(s, st, orphans(s, b.config, st.Origin)))
 	}
 	for _, l := range b.loops {
 		r.Rules = append(r.Rules, reportRule(l.Status(), now))
@@ -105,11 +107,11 @@ func (b *Bridge) Report() Report {
 	return r
 }
 
-func reportOrigin(s *catalog.Snapshot, st catalog.State) OriginReport {
+func reportOrigin(s *catalog.Snapshot, st catalog.State, orphans []mirror.Finding) OriginReport {
 	o := OriginReport{
 		Origin: st.Origin, Identity: st.Identity, Synced: st.Synced, Connected: st.Connected, Since: st.Since,
 		Error: text(st.Err), Partial: text(st.Partial), News: st.News, Services: st.Services, Missed: st.Missed,
-		Refused: reportRefused(s, st),
+		Refused: reportRefused(s, st), Orphans: findings(orphans),
 	}
 	for svc := range s.From(st.Origin) {
 		if svc.Mark == nil {
@@ -141,6 +143,16 @@ func reportRule(st *mirror.Status, now time.Time) RuleReport {
 		r.Error = &Failure{Time: f.At, Target: keyText(f.Target), Why: f.Why}
 	}
 	return r
+}
+
+// orphans lists the mirrors at o that no rule wants any more.
+func orphans(s *catalog.Snapshot, c *Config, o catalog.Origin) []mirror.Finding {
+	var all []mirror.Finding
+	for _, m := range mirror.Orphans(s, c.Rules, c.Owner, o) {
+		all = append(all, mirror.Finding{Original: m.Mark.Key, Target: m.Key, Why: fmt.Sprintf("no rule mirrors from %q to here", string(m.Mark.Of))})
+	}
+	slices.SortFunc(all, func(a, b mirror.Finding) int { return a.Target.Compare(b.Target) })
+	return all
 }
 
 func findings(all []mirror.Finding) Findings {

@@ -122,7 +122,7 @@ func (w *world) setup(env *testscript.Env) error {
 
 // setPorts names free ports for the servers that a story starts itself.
 func setPorts(env *testscript.Env) error {
-	for _, name := range []string{"DNS", "STOCK", "READY", "METRICS", "DEBUG"} {
+	for _, name := range []string{"DNS", "STOCK", "READY", "METRICS", "DEBUG", "ADMIN"} {
 		port, err := freePort()
 		if err != nil {
 			return err

@@ -1,6 +1,6 @@
 // Command isthmus is the sync bridge and the tools around it: bridge runs it,
-// plan shows what it would write, status and approve speak to one that runs,
-// query asks a DNS server, version says what this is.
+// plan shows what it would write, status and approve speak to one that runs, purge
+// removes what it wrote, query asks a DNS server, version says what this is.
 //
 // Exit status: 0 for done, 1 for an error, and what the commands' own help says
 // beside these.

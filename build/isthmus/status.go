@@ -30,6 +30,7 @@ not mirrored as it should be, one a line, the first 100 of each kind:
   =  a deletion that waits, with what it waits for
   !  not mirrored: the name is taken, or the target cannot hold it
   ?  a write that failed and is tried again, or the last one that failed
+  o  an orphan: a mirror of ours that no rule wants any more, for "isthmus purge"
   x  a record of a registry that is left out
 
 Exit status: 0 shown, whatever it says; 1 an error, such as no bridge there.`,
@@ -62,9 +63,9 @@ Exit status: 0 shown, whatever it says; 1 an error, such as no bridge there.`,
 func printStatus(w io.Writer, r bridge.Report) error {
 	fmt.Fprintf(w, "bridge %s\n\n", r.Owner)
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(table, "REGISTRY\tSTATE\tNEWS\tSERVICES\tNATIVE\tMIRRORS\tREFUSED")
+	fmt.Fprintln(table, "REGISTRY\tSTATE\tNEWS\tSERVICES\tNATIVE\tMIRRORS\tORPHANS\tREFUSED")
 	for _, o := range r.Origins {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%d\t%d\n", o.Origin, originState(o, r.Time), ago(o.News, r.Time), o.Services, o.Natives, o.Mirrors, o.Refused.Count)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\n", o.Origin, originState(o, r.Time), ago(o.News, r.Time), o.Services, o.Natives, o.Mirrors, o.Orphans.Count, o.Refused.Count)
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("print the status: %w", err)
@@ -127,12 +128,7 @@ func printDetails(w io.Writer, r bridge.Report) error {
 	details := bytes.NewBufferString("\n")
 	table := tabwriter.NewWriter(details, 0, 8, 2, ' ', 0)
 	for _, o := range r.Origins {
-		note(table, "%s: %s", string(o.Origin), o.Error)
-		note(table, "%s may hold more than could be read: %s", string(o.Origin), o.Partial)
-		for _, f := range o.Refused.Records {
-			fmt.Fprintf(table, "%s: x %s\t\tleft out: %s\n", o.Origin, oneLine(f.Record), oneLine(f.Why))
-		}
-		more(table, string(o.Origin), "x", o.Refused.Count-len(o.Refused.Records))
+		printOrigin(table, o)
 	}
 	for _, u := range r.Rules {
 		printRule(table, u)
@@ -146,18 +142,30 @@ func printDetails(w io.Writer, r bridge.Report) error {
 	return nil
 }
 
+func printOrigin(w io.Writer, o bridge.OriginReport) {
+	note(w, "%s: %s", string(o.Origin), o.Error)
+	note(w, "%s may hold more than could be read: %s", string(o.Origin), o.Partial)
+	printFindings(w, string(o.Origin), "o", "orphan", o.Orphans)
+	for _, f := range o.Refused.Records {
+		fmt.Fprintf(w, "%s: x %s\t\tleft out: %s\n", o.Origin, oneLine(f.Record), oneLine(f.Why))
+	}
+	more(w, string(o.Origin), "x", o.Refused.Count-len(o.Refused.Records))
+}
+
+func printFindings(w io.Writer, subject, sign, what string, all bridge.Findings) {
+	for _, f := range all.List {
+		fmt.Fprintf(w, "%s: %s %s\t%s\t%s: %s\n", subject, sign, oneLine(f.Target), oneLine(f.Original), what, oneLine(f.Why))
+	}
+	more(w, subject, sign, all.Count-len(all.List))
+}
+
 func printRule(w io.Writer, u bridge.RuleReport) {
 	note(w, "%s: nothing is written: %s", u.Rule, u.Blocked)
 	note(w, "%s: deletions held: %s", u.Rule, u.Budget)
-	for _, kind := range []struct {
-		sign, what string
-		all        bridge.Findings
-	}{{"=", "held", u.Held}, {"!", "taken", u.Taken}, {"!", "refused", u.Refused}, {"?", "failed", u.Failed}} {
-		for _, f := range kind.all.List {
-			fmt.Fprintf(w, "%s: %s %s\t%s\t%s: %s\n", u.Rule, kind.sign, oneLine(f.Target), oneLine(f.Original), kind.what, oneLine(f.Why))
-		}
-		more(w, u.Rule, kind.sign, kind.all.Count-len(kind.all.List))
-	}
+	printFindings(w, u.Rule, "=", "held", u.Held)
+	printFindings(w, u.Rule, "!", "taken", u.Taken)
+	printFindings(w, u.Rule, "!", "refused", u.Refused)
+	printFindings(w, u.Rule, "?", "failed", u.Failed)
 	if e := u.Error; e != nil {
 		fmt.Fprintf(w, "%s: ? %s\t\tlast error, at %s: %s\n", u.Rule, e.Target, e.Time.UTC().Format(time.RFC3339), oneLine(e.Why))
 	}

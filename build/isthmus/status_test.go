@@ -17,6 +17,7 @@ func TestPrintStatus(t *testing.T) {
 		Origins: []bridge.OriginReport{{
 			Origin: "kubernetes/prod", Synced: true, Connected: true, Since: now.Add(-90 * time.Second), News: now.Add(-2 * time.Second),
 			Services: 12, Natives: 10, Mirrors: 2,
+			Orphans: bridge.Findings{Count: 1, List: []bridge.Finding{{Original: "shop/old", Target: "in/old", Why: "no rule"}}},
 		}, {
 			Origin: "etcd/edge", Synced: true, Since: now.Add(-time.Hour), News: now.Add(-time.Hour), Error: "no answer\nat all",
 			Refused: bridge.Refused{Count: 3, Records: []bridge.RefusedRecord{{Record: "/skydns/\x1b[31mred", Why: "no JSON"}}},
@@ -35,15 +36,16 @@ func TestPrintStatus(t *testing.T) {
 	}
 	const want = `bridge prod
 
-REGISTRY         STATE                NEWS        SERVICES  NATIVE  MIRRORS  REFUSED
-kubernetes/prod  connected for 1m30s  2s ago      12        10      2        0
-etcd/edge        lost for 1h0m0s      1h0m0s ago  0         0       0        3
-consul/dc1       never reached        -           0         0       0        0
+REGISTRY         STATE                NEWS        SERVICES  NATIVE  MIRRORS  ORPHANS  REFUSED
+kubernetes/prod  connected for 1m30s  2s ago      12        10      2        1        0
+etcd/edge        lost for 1h0m0s      1h0m0s ago  0         0       0        0        3
+consul/dc1       never reached        -           0         0       0        0        0
 
 RULE                        STATE    SAME  PENDING  LAG    HELD  TAKEN  REFUSED  FAILED  PUTS  DELETES
 kubernetes/prod:etcd/edge   writing  7     1        250ms  2     1      1        0       9     1
 kubernetes/prod:consul/dc1  blocked  0     0        0s     0     0      0        0       0     0
 
+kubernetes/prod: o in/old  shop/old  orphan: no rule
 etcd/edge: no answer at all
 etcd/edge: x /skydns/ [31mred    left out: no JSON
 etcd/edge: x and 2 more
