@@ -147,7 +147,6 @@ func (p Purge) list(b *Bridge, s *catalog.Snapshot, o catalog.Origin) []*catalog
 	if len(p.Of) > 0 {
 		all = slices.DeleteFunc(all, func(m *catalog.Service) bool { return !slices.Contains(p.Of, m.Mark.Of) })
 	}
-	slices.SortFunc(all, func(a, b *catalog.Service) int { return a.Key.Compare(b.Key) })
 	return all
 }
 

@@ -151,7 +151,6 @@ func orphans(s *catalog.Snapshot, c *Config, o catalog.Origin) []mirror.Finding 
 	for _, m := range mirror.Orphans(s, c.Rules, c.Owner, o) {
 		all = append(all, mirror.Finding{Original: m.Mark.Key, Target: m.Key, Why: fmt.Sprintf("no rule mirrors from %q to here", string(m.Mark.Of))})
 	}
-	slices.SortFunc(all, func(a, b mirror.Finding) int { return a.Target.Compare(b.Target) })
 	return all
 }
 

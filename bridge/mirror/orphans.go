@@ -1,10 +1,14 @@
 package mirror
 
-import "github.com/isthmus-dns/isthmus/catalog"
+import (
+	"slices"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
 
 // Orphans returns the mirrors of an owner at an origin that no rule wants any
 // more nor ever deletes, since their originals are of a registry that no rule
-// mirrors from to there. It is the other side of what a rule takes for its own.
+// mirrors from to there, sorted by key. It is the other side of what a rule takes for its own.
 //
 //	the original's registry is                           the mirror is
 //	the source of a rule to there                        that rule's
@@ -28,7 +32,7 @@ func Orphans(s *catalog.Snapshot, rules []*Rule, owner string, o catalog.Origin)
 }
 
 // Owned returns the mirrors of an owner at an origin, in a format that this
-// version may write.
+// version may write, sorted by key.
 func Owned(s *catalog.Snapshot, owner string, o catalog.Origin) []*catalog.Service {
 	var all []*catalog.Service
 	for m := range s.From(o) {
@@ -36,6 +40,7 @@ func Owned(s *catalog.Snapshot, owner string, o catalog.Origin) []*catalog.Servi
 			all = append(all, m)
 		}
 	}
+	slices.SortFunc(all, func(a, b *catalog.Service) int { return a.Key.Compare(b.Key) })
 	return all
 }
 
