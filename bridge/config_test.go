@@ -141,6 +141,7 @@ bridge prod {
     mirror consul/dc1 kubernetes/prod {
         namespace consul
         names web* !*-test
+        from other third
         tags v1 !canary
         only_passing
         service clusterip
@@ -162,7 +163,7 @@ bridge prod {
 		Limit: mirror.Limit{Services: 5, Percent: 30},
 	}, {
 		Owner: "prod", From: "consul/dc1", To: "kubernetes/prod", Address: mirror.Auto, Inward: true,
-		Names: []string{"web*", "!*-test"}, Tags: []string{"v1", "!canary"}, Passing: true, Virtual: true, Make: true,
+		Bridges: []string{"other", "third"}, Names: []string{"web*", "!*-test"}, Tags: []string{"v1", "!canary"}, Passing: true, Virtual: true, Make: true,
 		Naming: registry.Naming{Namespace: "consul", Name: "{service}"}, Limit: mirror.Limit{Percent: 50}, Hold: 5 * time.Minute,
 	}}
 	if diff := cmp.Diff(want, c.Rules); diff != "" {

@@ -26,6 +26,7 @@
 //	    mirror consul/dc1 kubernetes/prod {
 //	        namespace consul
 //	        create_namespace               # else it has to exist
+//	        from other                     # the mirrors of that bridge, too
 //	        service clusterip              # or headless
 //	        names web* !*-test             # of the originals; namespaces, too
 //	        tags v1 !canary                # of the instances

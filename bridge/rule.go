@@ -79,6 +79,8 @@ func (p *parser) ruleOption(r *mirror.Rule, o stanza.Stanza) error {
 		return err
 	}
 	switch o.Name() {
+	case "from":
+		return bridges(r, o)
 	case "namespaces":
 		return patterns(&r.Namespaces, "namespace", o)
 	case "names":
@@ -101,13 +103,30 @@ func (p *parser) ruleOption(r *mirror.Rule, o stanza.Stanza) error {
 	if later(o.Name()) {
 		return o.Errorf("%q: %w in this version", o.Name(), errors.ErrUnsupported)
 	}
-	return o.Errorf("unknown word %q in a rule: want namespaces, names, labels, default, tags, only_passing, namespace, create_namespace, name, annotated_names, service, address, delete_limit or delete_hold", o.Name())
+	return o.Errorf("unknown word %q in a rule: want from, namespaces, names, labels, default, tags, only_passing, namespace, create_namespace, name, annotated_names, service, address, delete_limit or delete_hold", o.Name())
 }
 
 // later reports whether word is one that the grammar has and this version does
 // not know yet.
 func later(word string) bool {
-	return slices.Contains([]string{"for", "share", "from", "ports"}, word)
+	return slices.Contains([]string{"for", "share", "ports"}, word)
+}
+
+// bridges reads the owners whose mirrors are a source, too.
+func bridges(r *mirror.Rule, o stanza.Stanza) error {
+	if err := o.WantArgs(1, -1, "from OWNER..."); err != nil {
+		return err
+	}
+	for _, owner := range o.Args() {
+		if err := checkOwner(owner); err != nil {
+			return o.Errorf("%w", err)
+		}
+		if owner == r.Owner {
+			return o.Errorf("%q is this bridge: its own mirrors are never a source", owner)
+		}
+	}
+	r.Bridges = o.Args()
+	return nil
 }
 
 func patterns(to *[]string, what string, o stanza.Stanza) error {

@@ -112,7 +112,7 @@ func (d *dictionary) add(s string) {
 }
 
 // Service writes s without its origin and its version, which mean nothing
-// later, and without the warnings of endpoints, which no answer heeds.
+// later.
 func (p *Packer) Service(s *Service) {
 	p.Word(s.Namespace)
 	p.Text(s.Name)
@@ -147,6 +147,7 @@ func (p *Packer) mark(m *Mark) {
 		p.Word(string(m.Of))
 		p.Word(m.Key.Namespace)
 		p.Text(m.Key.Name)
+		p.Word(string(m.Via))
 		p.Number(uint64(max(m.Format, 0)))
 	}
 }
@@ -175,7 +176,7 @@ const (
 
 // endpoint writes e, which comes after one with the ports of before.
 func (p *Packer) endpoint(e *Endpoint, before []Port) {
-	more := e.Cluster != "" || e.Priority != 0 || e.Weight > 0 || len(e.Tags)+len(e.Meta) > 0
+	more := e.Cluster != "" || e.Priority != 0 || e.Weight > 0 || e.Warning || len(e.Tags)+len(e.Meta) > 0
 	is := flags(e.Ready, e.Serving, e.Terminating, !namedByHost(e), !slices.Equal(e.Ports, before),
 		e.Hostname != "", e.Pod != "", more)
 	p.buf = append(p.buf, byte(is))
@@ -213,6 +214,7 @@ func (p *Packer) more(e *Endpoint) {
 	p.Word(e.Cluster)
 	p.Number(uint64(e.Priority))
 	p.Number(uint64(max(e.Weight, 0)))
+	p.Number(flags(e.Warning))
 	p.Number(uint64(len(e.Tags)))
 	for _, t := range e.Tags {
 		p.Word(t)

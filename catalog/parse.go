@@ -134,6 +134,8 @@ func parseMark(words []string) (*Mark, error) {
 			m.Of = Identity(v)
 		case "key":
 			m.Key, err = ParseKey(v)
+		case "via":
+			m.Via = Identity(v)
 		case "format":
 			m.Format, err = strconv.Atoi(v)
 		default:

@@ -130,6 +130,7 @@ type Mark struct {
 	Owner  string   // the bridge's name, or UnknownOwner
 	Of     Identity // the registry that holds the original; "" if unknown
 	Key    Key      // the original's key there
+	Via    Identity // the registry whose copy of it was copied; "" where it was the original itself
 	Format int      // version of the mark's form; a bridge never overwrites a newer one
 }
 

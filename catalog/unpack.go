@@ -160,6 +160,7 @@ func (u *Unpacker) mark() *Mark {
 		Owner:  u.Word(),
 		Of:     Identity(u.Word()),
 		Key:    Key{u.Word(), u.Text()},
+		Via:    Identity(u.Word()),
 		Format: u.small(math.MaxInt32),
 	}
 }
@@ -230,6 +231,7 @@ func (u *Unpacker) more(e *Endpoint) {
 	e.Cluster = u.Word()
 	e.Priority = uint16(u.small(math.MaxUint16))
 	e.Weight = u.small(math.MaxInt32)
+	e.Warning = u.small(1) == 1
 	u.list(func() { e.Tags = append(e.Tags, u.Word()) })
 	e.Meta = u.meta()
 }

@@ -15,13 +15,21 @@ type Wanted struct {
 	Rule     *Rule
 	Of       catalog.Identity                 // the source's, in every mark
 	Services map[catalog.Key]*catalog.Service // by the target's key, in the target's canonical form
-	Names    map[catalog.Key]catalog.Key      // every original that is not rightly absent: the name it wants
+	Names    map[Original]catalog.Key         // every original that is not rightly absent: the name it wants
 	Taken    []Finding                        // originals that lost their name to another one of the same rule
 	Refused  []Finding                        // originals that cannot be mirrored
 	Reduced  []Finding                        // originals whose mirrors lack something
 	Natives  int                              // how many the source has, selected or not
 	Missing  map[string]bool                  // namespaces that are to be made first
 }
+
+// Original tells an original from all others.
+type Original struct {
+	Of catalog.Identity
+	catalog.Key
+}
+
+func originalOf(m *catalog.Mark) Original { return Original{m.Of, m.Key} }
 
 // Finding is one original that is not mirrored, or a namespace that is missing
 // at the target (then Original is the zero key), and why.
@@ -60,7 +68,7 @@ func MirrorsOf(s *catalog.Snapshot, r *Rule, canon MirrorOf) MirrorOf {
 		endpoints, mainPort := c.marked(endpoints)
 		m := &catalog.Service{
 			Key:       r.target(src),
-			Mark:      &catalog.Mark{Owner: r.Owner, Of: from.of, Key: src.Key, Format: catalog.MarkFormat},
+			Mark:      r.mark(src, from.of),
 			Type:      catalog.Headless,
 			Alias:     src.Alias,
 			Ports:     src.Ports,
@@ -101,22 +109,24 @@ func sourceOf(s *catalog.Snapshot, r *Rule) source {
 }
 
 // Desired returns what r wants, given all that is known. Only natives of the
-// source count. Of several originals that want one name the one whose mirror is
-// there keeps it, else the least key gets it; the others are reported.
+// source count, and mirrors by the bridges that the rule names. Of several
+// originals that want one name the one whose mirror is there keeps it, else the
+// least key gets it; the others are reported.
 func Desired(s *catalog.Snapshot, r *Rule, mirrorOf MirrorOf) *Wanted {
 	w := &Wanted{
 		Rule:     r,
 		Of:       s.State(r.From).Identity,
 		Services: map[catalog.Key]*catalog.Service{},
-		Names:    map[catalog.Key]catalog.Key{},
+		Names:    map[Original]catalog.Key{},
 	}
 	c := claims{missing: map[string]bool{}, rest: map[catalog.Key][]*catalog.Service{}}
+	to := s.State(r.To).Identity
 	for src := range s.From(r.From) {
-		if src.Mark != nil {
+		if !r.copies(src, to) {
 			continue
 		}
 		w.Natives++
-		if r.selects(src.Key) {
+		if r.selects(keyOf(src)) {
 			w.claim(s, src, mirrorOf, &c)
 		}
 	}
@@ -137,17 +147,17 @@ func (w *Wanted) claim(s *catalog.Snapshot, src *catalog.Service, mirrorOf Mirro
 	r := w.Rule
 	m, err := mirrorOf(src)
 	if m != nil && err != nil {
-		w.Reduced = append(w.Reduced, Finding{src.Key, m.Key, oneLine(err)})
+		w.Reduced = append(w.Reduced, Finding{m.Mark.Key, m.Key, oneLine(err)})
 		err = nil
 	}
 	switch {
 	case err != nil:
-		w.refuse(src.Key, r.target(src), err)
+		w.refuse(src, r.target(src), err)
 	case m == nil:
 	case r.Writable(m.Namespace) != nil:
-		w.refuse(src.Key, m.Key, r.Writable(m.Namespace))
+		w.refuse(src, m.Key, r.Writable(m.Namespace))
 	case r.Inward && s.Synced(r.To) && !s.HoldsNamespace(r.To, m.Namespace):
-		w.Names[src.Key] = m.Key
+		w.Names[originalOf(m.Mark)] = m.Key
 		c.missing[m.Namespace] = true
 		if r.Make {
 			w.name(m, c)
@@ -159,7 +169,7 @@ func (w *Wanted) claim(s *catalog.Snapshot, src *catalog.Service, mirrorOf Mirro
 
 // name gives m the name that it wants, unless somebody has it.
 func (w *Wanted) name(m *catalog.Service, c *claims) {
-	w.Names[m.Mark.Key] = m.Key
+	w.Names[originalOf(m.Mark)] = m.Key
 	if w.Services[m.Key] != nil {
 		c.rest[m.Key] = append(c.rest[m.Key], m)
 		return
@@ -167,9 +177,10 @@ func (w *Wanted) name(m *catalog.Service, c *claims) {
 	w.Services[m.Key] = m
 }
 
-func (w *Wanted) refuse(original, target catalog.Key, err error) {
-	w.Names[original] = target
-	w.Refused = append(w.Refused, Finding{original, target, oneLine(err)})
+func (w *Wanted) refuse(src *catalog.Service, target catalog.Key, err error) {
+	m := w.Rule.mark(src, w.Of)
+	w.Names[originalOf(m)] = target
+	w.Refused = append(w.Refused, Finding{m.Key, target, oneLine(err)})
 }
 
 // oneLine is the text of an error that may be several.
@@ -181,7 +192,7 @@ func (w *Wanted) settle(s *catalog.Snapshot, c claims) {
 	for key, rest := range c.rest {
 		all := append(rest, w.Services[key])
 		slices.SortFunc(all, func(a, b *catalog.Service) int {
-			return cmp.Or(w.precedence(s, a)-w.precedence(s, b), a.Mark.Key.Compare(b.Mark.Key))
+			return cmp.Or(w.precedence(s, a)-w.precedence(s, b), a.Mark.Key.Compare(b.Mark.Key), cmp.Compare(a.Mark.Via, b.Mark.Via), cmp.Compare(a.Mark.Of, b.Mark.Of))
 		})
 		w.Services[key] = all[0]
 		for _, loser := range all[1:] {
@@ -203,7 +214,7 @@ func (w *Wanted) settle(s *catalog.Snapshot, c claims) {
 // precedence is 0 for a mirror whose like is there already, else 1.
 func (w *Wanted) precedence(s *catalog.Snapshot, m *catalog.Service) int {
 	there := s.Get(w.Rule.To, m.Ref())
-	if there != nil && there.Mark.Of == m.Mark.Of && there.Mark.Key == m.Mark.Key {
+	if there != nil && originalOf(there.Mark) == originalOf(m.Mark) {
 		return 0
 	}
 	return 1

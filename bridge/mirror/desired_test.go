@@ -54,6 +54,21 @@ service shop/web ClusterIP
 	endpoint 10.1.0.1 id=a ready serving
 `
 
+const farMirrors = `
+service x/api-far Headless
+	mark owner=you of=kubernetes:far key=far/api format=1
+	endpoint 10.2.0.1 id=a ready serving
+service x/api-far Headless
+	mark owner=they of=kubernetes:farther key=far/api format=1
+	endpoint 10.3.0.1 id=a ready serving
+service x/again Headless
+	mark owner=you of=kubernetes:far key=far/again via=consul:dc1 format=1
+service x/back Headless
+	mark owner=you of=id:consul/dst key=far/back format=1
+service x/newer Headless
+	mark owner=you of=kubernetes:far key=far/newer format=9
+`
+
 const tagged = `
 service consul/web Headless
 	endpoint 10.1.0.1 id=a ready serving
@@ -105,6 +120,10 @@ func TestDesired(t *testing.T) {
 			want: "refused default/x: namespace \"default\" is protected: not owned\nrefused kube-system/x: namespace \"kube-system\" is protected: not owned\nshop/x of shop/x Headless"},
 		{name: "inward says once that a namespace is missing", source: "service a/x Headless\nservice a/y Headless\nservice b/x Headless", rule: func(r *Rule) { r.Inward = true }, nsAtDest: []string{"b"},
 			want: "b/x of b/x Headless\nrefused /: namespace \"a\" does not exist at consul/dst"},
+		{name: "from a bridge, under the original's key, but no copies of copies and none of the target's own", source: plain + farMirrors, rule: func(r *Rule) { r.Bridges = []string{"you"} },
+			want: "far/api of far/api Headless 10.2.0.1=true\nshop/web of shop/web Headless 10.1.0.1=true"},
+		{name: "from a bridge, by its originals' namespaces", source: plain + farMirrors, rule: func(r *Rule) { r.Bridges, r.Namespaces = []string{"you", "they"}, []string{"far"} },
+			want: "far/api of far/api Headless 10.2.0.1=true\ntaken far/api: the name goes to kubernetes/src \"far/api\""},
 		{name: "names by pattern", source: "service a/web Headless\nservice a/web-test Headless\nservice a/db Headless", rule: func(r *Rule) { r.Names = []string{"web*", "!*-test"} }, want: "a/web of a/web Headless"},
 		{name: "instances by tag, and no service without any", source: tagged, rule: func(r *Rule) { r.Tags = []string{"v*"} }, want: "consul/web of consul/web Headless 10.1.0.1=true 10.1.0.2=true"},
 		{name: "instances by what they are not tagged with", source: tagged, rule: func(r *Rule) { r.Tags = []string{"!v2"} }, want: "consul/db of consul/db Headless 10.1.0.4=true\nconsul/web of consul/web Headless 10.1.0.1=true 10.1.0.3=true"},
@@ -157,6 +176,19 @@ func TestDesiredMark(t *testing.T) {
 	naming("consul", "{service}-{namespace}")(r)
 	got := wanted(c.Snapshot(), r).Services[catalog.Key{Namespace: "consul", Name: "web-shop"}].Mark
 	want := &catalog.Mark{Owner: "me", Of: id(src), Key: catalog.Key{Namespace: "shop", Name: "web"}, Format: catalog.MarkFormat}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("mark: -want +got\n%s", diff)
+	}
+}
+
+// TestDesiredMarkVia holds that a copy of a copy names the original, and what it
+// was read from.
+func TestDesiredMarkVia(t *testing.T) {
+	c := sides(t, map[catalog.Origin]string{src: farMirrors, dst: ""})
+	r := rule()
+	r.Bridges = []string{"you"}
+	got := wanted(c.Snapshot(), r).Services[catalog.Key{Namespace: "far", Name: "api"}].Mark
+	want := &catalog.Mark{Owner: "me", Of: "kubernetes:far", Key: catalog.Key{Namespace: "far", Name: "api"}, Via: id(src), Format: catalog.MarkFormat}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("mark: -want +got\n%s", diff)
 	}

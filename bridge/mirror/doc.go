@@ -13,9 +13,11 @@
 //
 // What it holds to, whatever a rule or a registry says:
 //
-//   - Only natives of the source are copied, never a mirror.
+//   - Only natives of the source are copied, never a mirror, but those by other
+//     bridges that the rule names; and no copy of such a copy.
 //   - Only mirrors of this rule are ever written or deleted: those whose mark
-//     names this owner and the source's identity. Two rules that mirror one
+//     names this owner and the source's identity, as the original's registry or,
+//     of a copy's copy, as what it was read from. Two rules that mirror one
 //     registry to one target, by two origins, could not tell theirs apart and
 //     write nothing.
 //   - Nothing is deleted unless the source was synced and both sides are

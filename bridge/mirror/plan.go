@@ -119,7 +119,7 @@ func Diff(s *catalog.Snapshot, w *Wanted, others []Other, b Budget) *Plan {
 	}
 	found := survey(s, w.Rule)
 	for key, want := range w.Services {
-		p.want(want, found[key])
+		p.want(w, want, found[key])
 	}
 	total := 0
 	for _, there := range found {
@@ -161,20 +161,21 @@ func survey(s *catalog.Snapshot, r *Rule) map[catalog.Key]spot {
 	return found
 }
 
-// ours reports whether m is a mirror of this rule, which it may write.
+// ours reports whether m is a mirror of this rule, which it may write: its
+// source is where it was read from.
 func (w *Wanted) ours(m *catalog.Service) bool {
-	return m != nil && m.Mark.Owner == w.Rule.Owner && m.Mark.Of == w.Of && m.Mark.Format <= catalog.MarkFormat
+	return m != nil && m.Mark.Owner == w.Rule.Owner && cmp.Or(m.Mark.Via, m.Mark.Of) == w.Of && m.Mark.Format <= catalog.MarkFormat
 }
 
 // want settles one wanted service: the upper half of the table.
-func (p *Plan) want(want *catalog.Service, there spot) {
+func (p *Plan) want(w *Wanted, want *catalog.Service, there spot) {
 	switch m := there.ours; {
 	case m == nil && there.stranger != nil:
 		p.taken(want, there.stranger)
 		return
 	case m == nil:
 		p.Puts = append(p.Puts, Change{Want: want, Why: describe(want)})
-	case m.Mark.Of != want.Mark.Of || m.Mark.Format > catalog.MarkFormat:
+	case !w.ours(m):
 		p.taken(want, m)
 		return
 	case want.Same(m):
@@ -203,13 +204,13 @@ func (p *Plan) taken(want, by *catalog.Service) {
 
 // unwanted settles a mirror of this rule under a name that is not wanted.
 func (p *Plan) unwanted(w *Wanted, m *catalog.Service, found map[catalog.Key]spot) {
-	name, known := w.Names[m.Mark.Key]
+	name, known := w.Names[originalOf(m.Mark)]
 	next := found[name].ours
 	switch {
 	case !known:
 		p.Deletes = append(p.Deletes, Change{Found: m, Why: "no longer wanted"})
 	case name == m.Key: // refused: what was there stands
-	case w.ours(next) && next.Mark.Key == m.Mark.Key:
+	case w.ours(next) && originalOf(next.Mark) == originalOf(m.Mark):
 		p.Deletes = append(p.Deletes, Change{Found: m, Why: fmt.Sprintf("renamed to %q", name)})
 	default:
 		p.Held = append(p.Held, Change{Found: m, Why: fmt.Sprintf("the new name %q is not there", name)})

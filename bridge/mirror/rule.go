@@ -16,6 +16,7 @@ import (
 type Rule struct {
 	Owner      string          // the bridge's name, in every mark
 	From, To   catalog.Origin  // there is one rule for a pair
+	Bridges    []string        // owners whose mirrors at From are copied as well
 	Namespaces []string        // of the originals: names, patterns with '*', and either with '!'; none: DefaultNamespaces
 	Names      []string        // of the originals, as Namespaces; none: all
 	Tags       []string        // only instances with one of these, and with none with '!'; none: all
@@ -42,7 +43,8 @@ func (r *Rule) String() string { return string(r.From) + ":" + string(r.To) }
 // target returns the key that the mirror of an original stands under: the name
 // that it chose, if it may, or the one that the rule gives it.
 func (r *Rule) target(original *catalog.Service) catalog.Key {
-	fill := strings.NewReplacer("{service}", original.Name, "{namespace}", original.Namespace)
+	is := keyOf(original)
+	fill := strings.NewReplacer("{service}", is.Name, "{namespace}", is.Namespace)
 	k := catalog.Key{
 		Namespace: strings.ToLower(fill.Replace(r.Naming.Namespace)),
 		Name:      strings.ToLower(fill.Replace(r.Naming.Name)),

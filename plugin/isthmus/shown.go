@@ -21,6 +21,7 @@ type (
 		Owner  string `json:"owner"`
 		Of     string `json:"of,omitempty"`
 		Key    string `json:"key"`
+		Via    string `json:"via,omitempty"`
 		Format int    `json:"format"`
 	}
 	shownPort struct {
@@ -61,7 +62,7 @@ func shown(svc *catalog.Service) *shownService {
 		x.TTL = svc.TTL.String()
 	}
 	if m := svc.Mark; m != nil {
-		x.Mark = &shownMark{m.Owner, string(m.Of), m.Key.String(), m.Format}
+		x.Mark = &shownMark{m.Owner, string(m.Of), m.Key.String(), string(m.Via), m.Format}
 	}
 	for _, a := range svc.Addrs {
 		x.Addr = append(x.Addr, a.String())

@@ -118,7 +118,7 @@ func (g *group) take(mark *catalog.Mark, markErr error, e *api.ServiceEntry) err
 	switch {
 	case g.mark == nil:
 		g.mark = mark
-	case g.mark.Of != mark.Of || g.mark.Key != mark.Key:
+	case g.mark.Of != mark.Of || g.mark.Key != mark.Key || g.mark.Via != mark.Via:
 		return fmt.Errorf("a mirror of %q in %q, but its siblings are of %q in %q: %w",
 			mark.Key, mark.Of, g.mark.Key, g.mark.Of, registry.ErrInvalid)
 	}

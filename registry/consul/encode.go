@@ -101,7 +101,7 @@ func (l layout) checkService(s *catalog.Service) error {
 		return fmt.Errorf("services stand in namespace %q only: %w", l.namespace, registry.ErrInvalid)
 	case s.Name == "consul" || s.Name != strings.ToLower(s.Name) || len(s.Name) > maxMetaName:
 		return fmt.Errorf("name %q cannot be used: %w", s.Name, registry.ErrInvalid)
-	case len(m.Of) > maxMetaValue || len(m.Key.String()) > maxMetaValue || !utf8.ValidString(string(m.Of)+m.Key.String()):
+	case max(len(m.Of), len(m.Via)) > maxMetaValue || len(m.Key.String()) > maxMetaValue || !utf8.ValidString(string(m.Of+m.Via)+m.Key.String()):
 		return fmt.Errorf("mark of %q: %w", m.Key, registry.ErrInvalid)
 	}
 	if _, err := catalog.ParseKey(s.Mark.Key.String()); err != nil {
@@ -196,6 +196,9 @@ func encodeMeta(s *catalog.Service, ep *catalog.Endpoint, ports []catalog.Port, 
 		metaOwner: s.Mark.Owner, metaOf: string(s.Mark.Of), metaKey: s.Mark.Key.String(),
 		metaFormat: strconv.Itoa(max(s.Mark.Format, 1)), metaID: encodeID(ep.ID),
 		metaSource: sourceKubernetes, metaNS: s.Mark.Key.Namespace,
+	}
+	if s.Mark.Via != "" {
+		meta[metaVia] = string(s.Mark.Via)
 	}
 	for k, v := range map[string]string{metaMainPort: mainPort, metaHostname: ep.Hostname, metaNode: ep.Node, metaZone: ep.Zone, metaRefName: ep.Pod} {
 		if v = cut(v); v != "" {

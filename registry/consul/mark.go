@@ -20,6 +20,7 @@ const (
 	metaOwner    = "isthmus-owner" // of instances and of nodes
 	metaOf       = "isthmus-of"
 	metaKey      = "isthmus-key"
+	metaVia      = "isthmus-via"
 	metaFormat   = "isthmus-format"
 	metaID       = "isthmus-id"    // the endpoint's
 	metaPorts    = "isthmus-ports" // then isthmus-ports-1 and so on
@@ -99,7 +100,7 @@ func readMark(meta map[string]string) (*catalog.Mark, error) {
 	if err != nil || format < 1 {
 		return nil, fmt.Errorf("mark: format %q: %w", meta[metaFormat], registry.ErrInvalid)
 	}
-	return &catalog.Mark{Owner: meta[metaOwner], Of: catalog.Identity(meta[metaOf]), Key: key, Format: format}, nil
+	return &catalog.Mark{Owner: meta[metaOwner], Of: catalog.Identity(meta[metaOf]), Key: key, Via: catalog.Identity(meta[metaVia]), Format: format}, nil
 }
 
 // byOtherTool reports whether consul-k8s wrote the instance, by its catalog

@@ -55,6 +55,7 @@ type mark struct {
 	Owner    string           `json:"owner"`
 	Of       catalog.Identity `json:"of,omitempty"`
 	Key      string           `json:"key"`
+	Via      catalog.Identity `json:"via,omitempty"`
 	Format   int              `json:"format"`
 	ID       string           `json:"id,omitempty"` // the endpoint's, where it is not the key's last label
 	Hostname string           `json:"hostname,omitempty"`

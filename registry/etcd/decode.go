@@ -92,7 +92,7 @@ func serviceMark(recs []*record) *catalog.Mark {
 	m := &catalog.Mark{Owner: owner}
 	for i, r := range recs {
 		if r.mark != nil && (i == 0 || r.mark.Format > m.Format) {
-			m.Of, m.Format = r.mark.Of, r.mark.Format
+			m.Of, m.Via, m.Format = r.mark.Of, r.mark.Via, r.mark.Format
 			m.Key, _ = catalog.ParseKey(r.mark.Key)
 		}
 	}

@@ -215,7 +215,7 @@ func (e *encoder) add(p place, ep catalog.Endpoint, port int, m mark) {
 	}
 	e.taken[p] = true
 	s := e.service
-	m.Owner, m.Of, m.Key, m.Format = s.Mark.Owner, s.Mark.Of, s.Mark.Key.String(), s.Mark.Format
+	m.Owner, m.Of, m.Key, m.Via, m.Format = s.Mark.Owner, s.Mark.Of, s.Mark.Key.String(), s.Mark.Via, s.Mark.Format
 	m.Hostname, m.Zone, m.TTL = ep.Hostname, ep.Zone, seconds(s.TTL)
 	if m.ID == p.ID {
 		m.ID = ""

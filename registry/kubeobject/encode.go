@@ -84,7 +84,7 @@ func check(s *catalog.Service) error {
 			return fmt.Errorf("name %q: %s: %w", name, errs[0], registry.ErrInvalid)
 		}
 	}
-	if !utf8.ValidString(string(s.Mark.Of)) || !utf8.ValidString(s.Mark.Key.String()) {
+	if !utf8.ValidString(string(s.Mark.Of+s.Mark.Via)) || !utf8.ValidString(s.Mark.Key.String()) {
 		return fmt.Errorf("mark of key %q is not UTF-8: %w", s.Mark.Key, registry.ErrInvalid)
 	}
 	return nil

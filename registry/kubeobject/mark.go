@@ -30,6 +30,7 @@ const (
 	annotationOwner     = "isthmus.dev/owner" // the owner where the label holds a hash
 	annotationOf        = "isthmus.dev/of"
 	annotationKey       = "isthmus.dev/key"
+	annotationVia       = "isthmus.dev/via"
 	annotationFormat    = "isthmus.dev/format"
 	annotationMeta      = "isthmus.dev/meta"      // JSON object
 	annotationEndpoints = "isthmus.dev/endpoints" // of a slice: JSON object, see extra
@@ -53,6 +54,7 @@ func MarkOf(svc *corev1.Service) *catalog.Mark {
 	}
 	m := &catalog.Mark{Owner: owner, Of: catalog.Identity(svc.Annotations[annotationOf]), Format: newerFormat}
 	m.Key, _ = catalog.ParseKey(svc.Annotations[annotationKey])
+	m.Via = catalog.Identity(svc.Annotations[annotationVia])
 	if n, err := strconv.Atoi(svc.Annotations[annotationFormat]); err == nil {
 		m.Format = n
 	}
@@ -119,6 +121,9 @@ func markService(m *catalog.Mark) (labels, annotations map[string]string) {
 		annotationKey:    m.Key.String(),
 		annotationFormat: strconv.Itoa(m.Format),
 	})
+	if m.Via != "" {
+		annotations[annotationVia] = string(m.Via)
+	}
 	return labels, annotations
 }
 

@@ -69,7 +69,7 @@ func putCases() []Case {
 			w := claimed(t, p, owner)
 			s := mirror(owner, p.Key(t, "shop", "web"), 1)
 			v := w.mustPut(s).Version
-			s.Mark = &catalog.Mark{Owner: owner, Of: "source:2", Key: catalog.Key{Namespace: "other", Name: "db"}, Format: catalog.MarkFormat}
+			s.Mark = &catalog.Mark{Owner: owner, Of: "source:2", Key: catalog.Key{Namespace: "other", Name: "db"}, Via: "source:3", Format: catalog.MarkFormat}
 			w.mustPut(at(s, v))
 			reads(t, p, w.canon(s))
 		}),
