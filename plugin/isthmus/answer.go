@@ -166,7 +166,7 @@ func (v *view) held(e *entry, q *query, name string, typ uint16) answer {
 		return answer{rrset: v.srv(e, q.zone)}
 	case q.kind == kindService:
 		return ofType(typ)(r.a, r.aaaa)
-	case r.cname != nil && len(e.names) == 0:
+	case r.cname != nil && len(v.contentOf(e).names) == 0:
 		return v.absent(q.key.Namespace)
 	case q.kind == kindPort:
 		return v.port(e, q, near, name, typ)
@@ -203,7 +203,7 @@ func (v *view) port(e *entry, q *query, near []*catalog.Endpoint, name string, t
 // protocol that port names stand below.
 func (v *view) endpoint(e *entry, q *query, name string, typ uint16) answer {
 	b := v.builder(e, q.zone)
-	if v.conf.imported && e.svc.Type != catalog.Headless {
+	if v.conf.imported && b.svc.Type != catalog.Headless {
 		b.ready = nil // nobody is to single out a cluster behind a virtual address
 	}
 	label, _ := q.cutCluster()
@@ -236,19 +236,6 @@ func (b *builder) has(keep portFilter) bool {
 		return slices.ContainsFunc(b.ready, func(e *catalog.Endpoint) bool { return keepsAny(e, keep) })
 	}
 	return slices.ContainsFunc(b.svc.Ports, func(p catalog.Port) bool { return keep(nil, p) })
-}
-
-func (v *view) builder(e *entry, z int) builder {
-	n := v.conf.namingIn(v.conf.zones[z])
-	return builder{naming: n, ttl: n.ttlOf(e.svc), name: v.nameOf(e, z), svc: e.svc, names: e.names, ready: v.conf.ready(e.svc)}
-}
-
-// nameOf returns the service's own name.
-func (v *view) nameOf(e *entry, z int) string {
-	if r := e.in[z].Load(); r != nil {
-		return r.name
-	}
-	return serviceName(e.svc.Key, v.conf.zones[z])
 }
 
 // follow answers for an alias: with the chain of aliases and, where its end is
@@ -322,11 +309,11 @@ func (v *view) ptr(owner string, addr netip.Addr) []dns.RR {
 	own := v.ownPTR(owner, addr)
 	for _, k := range v.places.keysAt(addr) {
 		e, _ := v.entries.Get(*k)
-		if len(own) > 0 && v.conf.zones.hasDomain(e.svc.Origin) {
+		b := v.builder(e, v.conf.zones.primary())
+		if len(own) > 0 && v.conf.zones.hasDomain(b.svc.Origin) {
 			continue // it calls its address itself
 		}
-		b := v.builder(e, v.conf.zones.primary())
-		if e.svc.Type == catalog.ClusterIP && slices.Contains(e.svc.Addrs, addr) {
+		if b.svc.Type == catalog.ClusterIP && slices.Contains(b.svc.Addrs, addr) {
 			services = append(services, b.ptr(owner, b.name))
 			continue
 		}

@@ -171,7 +171,7 @@ func makeAll(p *Isthmus) {
 		}
 		for k, e := range v.entries.All() {
 			all = append(all, question{serviceName(k, zone), dns.TypeSRV})
-			for _, port := range portsOf(e.svc, v.conf.ready(e.svc)) {
+			for _, port := range portsOf(v.read(e).svc, v.read(e).ready) {
 				all = append(all, question{"_" + portName(port) + "._" + protoName(port) + "." + serviceName(k, zone), dns.TypeSRV})
 			}
 		}

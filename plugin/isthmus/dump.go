@@ -2,9 +2,11 @@ package isthmus
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -33,7 +35,7 @@ type held struct {
 
 func heldOf(snap *catalog.Snapshot, st catalog.State) held {
 	h := held{
-		Origin: st.Origin, Identity: st.Identity, Synced: st.Synced, Connected: st.Connected, Count: st.Services,
+		Origin: st.Origin, Identity: st.Identity, Synced: st.Synced, Connected: st.Connected, Count: st.Services, Endpoints: st.Endpoints,
 		Since: someTime(st.Since), News: someTime(st.News), Stale: someTime(st.Stale),
 		Error: text(st.Err), Partial: text(st.Partial),
 		Namespaces: slices.Sorted(snap.Namespaces(st.Origin)),
@@ -41,9 +43,6 @@ func heldOf(snap *catalog.Snapshot, st catalog.State) held {
 	}
 	for range snap.PodsFrom(st.Origin) {
 		h.Pods++
-	}
-	for svc := range snap.From(st.Origin) {
-		h.Endpoints += len(svc.Endpoints)
 	}
 	for record, err := range snap.Refused(st.Origin) {
 		h.Refused[record] = text(err)
@@ -66,21 +65,24 @@ func text(err error) string {
 	return err.Error()
 }
 
-// wanted returns the services of an origin, sorted, or those of one key.
-func wanted(snap *catalog.Snapshot, o catalog.Origin, only *catalog.Key) []*catalog.Service {
-	var all []*catalog.Service
+// wanted visits the services of an origin, sorted, or those of one key.
+func wanted(snap *catalog.Snapshot, o catalog.Origin, only *catalog.Key) iter.Seq[*catalog.Service] {
+	var all []catalog.Ref
 	for svc := range snap.From(o) {
 		if only == nil || svc.Key == *only {
-			all = append(all, svc)
+			all = append(all, svc.Ref())
 		}
 	}
-	slices.SortFunc(all, func(a, b *catalog.Service) int {
-		if c := a.Key.Compare(b.Key); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Ref().Owner, b.Ref().Owner)
+	slices.SortFunc(all, func(a, b catalog.Ref) int {
+		return cmp.Or(a.Key.Compare(b.Key), cmp.Compare(a.Owner, b.Owner))
 	})
-	return all
+	return func(yield func(*catalog.Service) bool) {
+		for _, ref := range all {
+			if !yield(snap.Get(o, ref)) {
+				return
+			}
+		}
+	}
 }
 
 func zoneNames(v *view) []string {
@@ -101,7 +103,7 @@ func writeText(w io.Writer, views []*view, only *catalog.Key) {
 		fmt.Fprintf(to, "# zones %s serial %d ready %t\n", strings.Join(zoneNames(v), " "), v.serial.number, v.ready())
 		for _, st := range v.snap.Origins() {
 			writeHeld(to, heldOf(v.snap, st))
-			for _, svc := range wanted(v.snap, st.Origin, only) {
+			for svc := range wanted(v.snap, st.Origin, only) {
 				if _, err := to.WriteString(svc.Text()); err != nil {
 					return
 				}
@@ -166,8 +168,10 @@ func writeJSON(w io.Writer, views []*view, only *catalog.Key) {
 			fmt.Fprint(to, `{"held":`)
 			_ = out.Encode(heldOf(v.snap, st))
 			fmt.Fprint(to, `,"services":[`)
-			for n, svc := range wanted(v.snap, st.Origin, only) {
+			n := 0
+			for svc := range wanted(v.snap, st.Origin, only) {
 				comma(to, n)
+				n++
 				if out.Encode(shown(svc)) != nil {
 					return
 				}

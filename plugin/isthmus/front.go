@@ -11,7 +11,7 @@ import (
 	"github.com/isthmus-dns/isthmus/catalog/pmap"
 )
 
-// front returns what svc is in external zones: nil if it does not exist there.
+// outside returns what svc is in external zones: nil if it does not exist there.
 // What has addresses or names outside of the cluster is found by those,
 // anything else by its endpoints, with the option headless.
 //
@@ -27,15 +27,16 @@ import (
 //	Z                 always                                         SOA, NS
 //	APEX.Z            always                                         nothing
 //	ns1.APEX.Z        always                                         A, AAAA
-func (c *config) front(svc *catalog.Service) *entry {
+func (c *config) outside(svc *catalog.Service) *content {
 	if svc == nil {
 		return nil
 	}
 	shown, names := exposed(*svc)
-	if len(names)+len(shown.Addrs) == 0 && (!c.external.headless || len(c.ready(&shown)) == 0) {
+	x := &content{svc: &shown, ready: c.ready(&shown), names: names}
+	if len(names)+len(shown.Addrs) == 0 && (!c.external.headless || len(x.ready) == 0) {
 		return nil
 	}
-	return c.newEntry(&shown, names)
+	return x
 }
 
 // exposed returns svc with its external addresses as its own, and the names
@@ -73,32 +74,36 @@ func (v *view) fillFronts() {
 	v.fronts = pmap.New[catalog.Key, *entry]()
 	v.outside = places{}
 	for k := range v.snap.Keys() {
-		v.putFront(k, v.snap.Lookup(k))
+		v.putFront(k, v.snap.Lookup(k), v)
 	}
 }
 
-// putFront makes k in external zones what svc says.
-func (v *view) putFront(k catalog.Key, svc *catalog.Service) {
-	old, _ := v.fronts.Get(k)
-	e := v.conf.front(svc)
-	switch {
-	case e != nil:
-		e.follow(old)
+// putFront makes k in external zones what svc says; before is the view that
+// says what it was.
+func (v *view) putFront(k catalog.Key, svc *catalog.Service, before *view) {
+	var e *entry
+	var was *content
+	if old, known := v.fronts.Get(k); known {
+		e, was = old.next(), before.read(old)
+	} else {
+		e = &entry{key: &k, outer: true}
+	}
+	is := v.conf.outside(svc)
+	if is != nil {
 		v.fronts = v.fronts.Set(k, e)
-		v.outside.move(e.key, old.outerAddrs(), e.outerAddrs())
-	case old != nil:
+	} else {
 		v.fronts = v.fronts.Delete(k)
-		v.outside.move(old.key, old.outerAddrs(), nil)
 	}
+	v.outside.move(e.key, was.outerAddrs(), is.outerAddrs())
 }
 
-// outerAddrs returns the addresses that lead back to e from outside of the
+// outerAddrs returns the addresses that lead back to x from outside of the
 // cluster, sorted, each once.
-func (e *entry) outerAddrs() []netip.Addr {
-	if e == nil {
+func (x *content) outerAddrs() []netip.Addr {
+	if x == nil {
 		return nil
 	}
-	return e.svc.Addrs
+	return x.svc.Addrs
 }
 
 // at returns the service that q is about; nil if it does not exist there.
@@ -130,12 +135,13 @@ func (v *view) serverAddrs() []netip.Addr {
 	behind := false
 	for _, local := range v.conf.locals {
 		for _, k := range v.places.keysAt(local) {
-			if e, _ := v.entries.Get(*k); e == nil || !v.hasEndpoint(e, local) {
+			if e, _ := v.entries.Get(*k); e == nil || !v.contentOf(e).hasEndpoint(local) {
 				continue
 			}
 			behind = true
 			if e, _ := v.fronts.Get(*k); e != nil {
-				all = append(all, addrsOf(e.svc, v.conf.ready(e.svc), anyPort)...)
+				x := v.contentOf(e)
+				all = append(all, addrsOf(x.svc, x.ready, anyPort)...)
 			}
 		}
 	}

@@ -46,7 +46,7 @@ type collector struct {
 type metric struct {
 	desc  *prometheus.Desc
 	kind  prometheus.ValueType
-	value func(catalog.State, *catalog.Snapshot) (float64, bool)
+	value func(catalog.State) (float64, bool)
 }
 
 func newCollector() *collector {
@@ -56,28 +56,20 @@ func newCollector() *collector {
 	return &collector{
 		sources: make(map[[3]string][]source),
 		descs: []metric{
-			{desc("services", "Services that the origin holds."), prometheus.GaugeValue, func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return float64(s.Services), true }},
-			{desc("endpoints", "Endpoints that the origin holds."), prometheus.GaugeValue, endpoints},
-			{desc("refused_records", "Records of the origin that are left out because they are malformed."), prometheus.GaugeValue, func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return float64(s.Refused), true }},
-			{desc("origin_synced", "Whether the origin reported all that it holds at least once."), prometheus.GaugeValue, func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return number(s.Synced), true }},
-			{desc("origin_stale", "Whether the origin was not read since the start and is answered from the file of a snapshot."), prometheus.GaugeValue, func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return number(!s.Stale.IsZero()), true }},
-			{desc("origin_connected", "Whether the origin can be read now."), prometheus.GaugeValue, func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return number(s.Connected), true }},
+			{desc("services", "Services that the origin holds."), prometheus.GaugeValue, func(s catalog.State) (float64, bool) { return float64(s.Services), true }},
+			{desc("endpoints", "Endpoints that the origin holds."), prometheus.GaugeValue, func(s catalog.State) (float64, bool) { return float64(s.Endpoints), true }},
+			{desc("refused_records", "Records of the origin that are left out because they are malformed."), prometheus.GaugeValue, func(s catalog.State) (float64, bool) { return float64(s.Refused), true }},
+			{desc("origin_synced", "Whether the origin reported all that it holds at least once."), prometheus.GaugeValue, func(s catalog.State) (float64, bool) { return number(s.Synced), true }},
+			{desc("origin_stale", "Whether the origin was not read since the start and is answered from the file of a snapshot."), prometheus.GaugeValue, func(s catalog.State) (float64, bool) { return number(!s.Stale.IsZero()), true }},
+			{desc("origin_connected", "Whether the origin can be read now."), prometheus.GaugeValue, func(s catalog.State) (float64, bool) { return number(s.Connected), true }},
 			{desc("origin_news_age_seconds", "Time since the origin was last heard of."), prometheus.GaugeValue, newsAge},
-			{desc("missed_changes_total", "Changes that the origin did not tell of, found by comparing."), prometheus.CounterValue, func(s catalog.State, _ *catalog.Snapshot) (float64, bool) { return float64(s.Missed), true }},
+			{desc("missed_changes_total", "Changes that the origin did not tell of, found by comparing."), prometheus.CounterValue, func(s catalog.State) (float64, bool) { return float64(s.Missed), true }},
 		},
 	}
 }
 
-func endpoints(s catalog.State, snap *catalog.Snapshot) (float64, bool) {
-	n := 0
-	for svc := range snap.From(s.Origin) {
-		n += len(svc.Endpoints)
-	}
-	return float64(n), true
-}
-
 // newsAge is not known of an origin that was never heard of.
-func newsAge(s catalog.State, _ *catalog.Snapshot) (float64, bool) {
+func newsAge(s catalog.State) (float64, bool) {
 	return time.Since(s.News).Seconds(), !s.News.IsZero()
 }
 
@@ -104,7 +96,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		snap := all[len(all)-1].views.newest.Load().snap
 		for _, s := range snap.Origins() {
 			for _, m := range c.descs {
-				if v, known := m.value(s, snap); known {
+				if v, known := m.value(s); known {
 					to <- prometheus.MustNewConstMetric(m.desc, m.kind, v, append(slices.Clone(labels[:]), string(s.Origin))...)
 				}
 			}

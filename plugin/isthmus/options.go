@@ -48,7 +48,7 @@ const (
 
 // policy is how the catalog unifies the registries.
 func (c *config) policy() catalog.Policy {
-	p := catalog.Policy{Merge: c.merge}
+	p := catalog.Policy{Merge: c.merge, Packed: true}
 	for _, r := range c.registries {
 		op := r.Policy()
 		op.Trust = slices.Concat(op.Trust, c.trust)

@@ -24,12 +24,12 @@ type placed struct {
 type site struct{ node, zone string }
 
 // countSites counts in moved by how much the endpoints at each became more.
-func (c *config) countSites(e *entry, by int, moved map[site]int) {
-	if !c.preferZone || e == nil || e.svc.Origin.Type() != "kubernetes" {
+func (c *config) countSites(x *content, by int, moved map[site]int) {
+	if !c.preferZone || x == nil || x.svc.Origin.Type() != "kubernetes" {
 		return
 	}
-	for i := range e.svc.Endpoints {
-		if ep := &e.svc.Endpoints[i]; ep.Node != "" && ep.Zone != "" {
+	for i := range x.svc.Endpoints {
+		if ep := &x.svc.Endpoints[i]; ep.Node != "" && ep.Zone != "" {
 			moved[site{ep.Node, ep.Zone}] += by
 		}
 	}
@@ -89,11 +89,15 @@ func (v *view) zoneOfClient(state request.Request) string {
 // zone first and in their order otherwise. It is nil where the usual order is
 // right: the zone is not known, or none or all of them stand there.
 func (v *view) nearFirst(e *entry, q *query) []*catalog.Endpoint {
-	if q.near == "" || e.svc.Type != catalog.Headless {
+	if q.near == "" {
+		return nil
+	}
+	x := v.contentOf(e)
+	if x.svc.Type != catalog.Headless {
 		return nil
 	}
 	var near, far []*catalog.Endpoint
-	for _, ep := range v.conf.ready(e.svc) {
+	for _, ep := range x.ready {
 		if ep.Zone == q.near {
 			near = append(near, ep)
 		} else {

@@ -21,6 +21,9 @@ type records struct {
 	cname   []dns.RR // an alias answers nothing else
 	srv     memo
 	ports   []portRecords
+
+	zone int
+	next *records // of the same service in another zone
 }
 
 // rrset is an answer and what stands beside it in the additional section.
@@ -53,12 +56,13 @@ type naming struct {
 
 // build makes a service's records in zone z. What has names besides has ports
 // though it may be an alias: their SRV records point to all of the names.
-func (n naming) build(svc *catalog.Service, ready []*catalog.Endpoint, names []string, z zone) *records {
+func (n naming) build(x *content, z zone) *records {
+	svc, ready := x.svc, x.ready
 	r := &records{name: serviceName(svc.Key, z)}
-	b := builder{naming: n, ttl: n.ttlOf(svc), name: r.name, svc: svc, ready: ready}
+	b := builder{naming: n, ttl: n.ttlOf(svc), name: r.name, content: *x}
 	if target := alias(svc, ready); target != "" {
 		r.cname = []dns.RR{&dns.CNAME{Hdr: b.header(r.name, dns.TypeCNAME), Target: target}}
-		if len(names) == 0 {
+		if len(x.names) == 0 {
 			return r
 		}
 	} else {
@@ -180,11 +184,9 @@ func keepsAny(e *catalog.Endpoint, keep portFilter) bool {
 // builder makes records of one service.
 type builder struct {
 	naming
-	ttl   uint32
-	name  string // the service's
-	svc   *catalog.Service
-	names []string // that SRV records point to besides
-	ready []*catalog.Endpoint
+	ttl     uint32
+	name    string // the service's
+	content        // whose names SRV records point to besides
 
 	made []target // by ready, once targets made them
 }

@@ -12,7 +12,7 @@ import (
 func (v *view) srv(e *entry, z int) rrset {
 	r := v.recordsOf(e, z)
 	return r.srv.get(func() rrset {
-		b := v.builder(e, z)
+		b := v.builderOf(v.read(e), z)
 		return b.srv(r.name, anyPort)
 	})
 }
@@ -20,7 +20,7 @@ func (v *view) srv(e *entry, z int) rrset {
 // portSRV returns the SRV records of one port of a service.
 func (v *view) portSRV(e *entry, z int, p *portRecords) rrset {
 	return p.srv.get(func() rrset {
-		b := v.builder(e, z)
+		b := v.builderOf(v.read(e), z)
 		return b.portSRV(p)
 	})
 }

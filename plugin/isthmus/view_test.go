@@ -57,44 +57,68 @@ func dump(v *view) string {
 			}
 		}
 	}
+	for node := range v.nodes.All() {
+		add("node %s in %s", node, v.zoneOfNode(node))
+	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
 }
 
-// TestNextView holds that a view made step by step is the one made at once.
+// TestNextView holds that a view made step by step is the one made at once,
+// however services are merged, and whatever becomes known of the registries.
+// Entries keep their records from step to step, so that it fails, too, if a
+// snapshot says something else of a key that it did not tell of.
 func TestNextView(t *testing.T) {
-	conf := block(t, "kubernetes\nconsul\nendpoint_pod_names\nexternal example.org {\nheadless\n}")
-	rnd := rand.New(rand.NewPCG(1, 2))
-	c := catalog.New(conf.policy())
-	k, o := c.Feed("kubernetes/cluster"), c.Feed("consul/dc1")
-	v := newView(conf, c.Snapshot(), start)
-	for i := range 300 {
-		mutate(t, rnd, i, k, o)
-		if i%3 != 0 { // several changes at once
-			continue
-		}
-		v = v.next(c.Snapshot(), start)
-		if diff := cmp.Diff(dump(newView(conf, c.Snapshot(), start)), dump(v)); diff != "" {
-			t.Fatalf("after %d changes (-at once +by steps):\n%s", i, diff)
-		}
+	for _, option := range []string{"", "merge union", "merge failover", "trust prod", "trust prod\ndomain consul.example"} {
+		t.Run(option, func(t *testing.T) {
+			conf := block(t, option+"\nkubernetes\nconsul\nendpoint_pod_names\npods verified\nprefer_zone\nexternal example.org {\nheadless\n}")
+			rnd := rand.New(rand.NewPCG(1, 2))
+			c := catalog.New(conf.policy())
+			k, o := c.Feed("kubernetes/cluster"), c.Feed("consul/dc1")
+			v := newView(conf, c.Snapshot(), start)
+			step := func(what string) {
+				t.Helper()
+				v = v.next(c.Snapshot(), start)
+				if diff := cmp.Diff(dump(newView(conf, c.Snapshot(), start)), dump(v)); diff != "" {
+					t.Fatalf("after %s (-at once +by steps):\n%s", what, diff)
+				}
+			}
+			some := func(ns string) []*catalog.Service {
+				return services(t, randomService(rnd, catalog.Key{Namespace: ns, Name: "s1"}))
+			}
+			o.Replace(append(append(some("shop"), some("consul")...), some("spare")...))
+			step("the first news of an origin that does not speak")
+			k.Recall(catalog.Past{Origin: k.Origin(), Identity: "a", At: start, Namespaces: []string{"shop"}, Services: some("shop")})
+			step("a recall of one that does")
+			k.ReplaceNamespaces([]string{"shop"})
+			k.Replace(some("shop"))
+			step("its first news")
+			for i := range 300 {
+				mutate(t, rnd, k, o)
+				if i%3 == 0 { // several changes at once
+					step(fmt.Sprint(i, " changes"))
+				}
+			}
+		})
 	}
 }
 
 // mutate makes one random change.
-func mutate(t *testing.T, rnd *rand.Rand, i int, k, o *catalog.Feed) {
-	if i == 0 {
-		k.ReplaceNamespaces([]string{"shop"})
-		k.Replace(nil)
-		o.Replace(nil)
-	}
+func mutate(t *testing.T, rnd *rand.Rand, k, o *catalog.Feed) {
 	feed, ns := k, "shop"
 	if rnd.IntN(3) == 0 {
 		feed, ns = o, []string{"consul", "shop", "spare"}[rnd.IntN(3)]
 	}
 	key := catalog.Key{Namespace: ns, Name: fmt.Sprintf("s%d", rnd.IntN(5))}
-	switch rnd.IntN(8) {
+	switch rnd.IntN(10) {
 	case 0:
 		feed.Update(nil, []catalog.Ref{{Key: key}})
+	case 3:
+		k.Identify(catalog.Identity([]string{"a", "b"}[rnd.IntN(2)]))
+	case 4:
+		mirror := services(t, randomService(rnd, key))
+		mirror[0].Mark = &catalog.Mark{Owner: "prod", Of: catalog.Identity([]string{"a", "b"}[rnd.IntN(2)]), Key: catalog.Key{Namespace: []string{ns, "spare"}[rnd.IntN(2)], Name: key.Name}, Format: 1}
+		o.Update(mirror, nil)
 	case 1:
 		k.UpdateNamespaces([]string{"spare"}, nil)
 	case 2:
@@ -119,8 +143,8 @@ func randomService(rnd *rand.Rand, k catalog.Key) string {
 		fmt.Fprintf(&b, "\texternal %s\n", randomAddr(rnd))
 	}
 	for i := range rnd.IntN(5) {
-		fmt.Fprintf(&b, "\tendpoint %s id=%d pod=p%d %s\n\t\tport http TCP 80\n",
-			randomAddr(rnd), i, i, []string{"ready", ""}[rnd.IntN(2)])
+		fmt.Fprintf(&b, "\tendpoint %s id=%d pod=p%d zone=z%d node=n%d %s\n\t\tport http TCP 80\n",
+			randomAddr(rnd), i, i, rnd.IntN(2), rnd.IntN(2), []string{"ready", ""}[rnd.IntN(2)])
 	}
 	return b.String()
 }

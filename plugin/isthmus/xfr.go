@@ -96,12 +96,13 @@ func (v *view) services(from pmap.Map[catalog.Key, *entry], z int, send func(...
 // sendService sends what the service's names hold. Its records are made for this
 // and not kept, since it does not mean that anybody asks for them one by one.
 func (v *view) sendService(e *entry, z int, send func(...[]dns.RR) bool) bool {
-	r, b := v.build(e, z), v.builder(e, z)
+	x := v.read(e)
+	r, b := v.build(x, z), v.builderOf(x, z)
 	if r.cname != nil {
 		if !send(r.cname) {
 			return false
 		}
-	} else if !send(r.a, r.aaaa, b.srv(r.name, anyPort).answer, v.hosts(e, z)) {
+	} else if !send(r.a, r.aaaa, b.srv(r.name, anyPort).answer, b.hosts()) {
 		return false
 	}
 	for i := range r.ports {
@@ -114,15 +115,14 @@ func (v *view) sendService(e *entry, z int, send func(...[]dns.RR) bool) bool {
 
 // hosts returns the addresses of a headless service's endpoints under their
 // own names.
-func (v *view) hosts(e *entry, z int) []dns.RR {
-	if e.svc.Type != catalog.Headless {
+func (b *builder) hosts() []dns.RR {
+	if b.svc.Type != catalog.Headless {
 		return nil
 	}
 	type at struct {
 		name string
 		addr netip.Addr
 	}
-	b := v.builder(e, z)
 	seen := newSet[at](len(b.ready))
 	var all []dns.RR
 	for i, t := range b.targets() {

@@ -59,7 +59,7 @@ func (v *view) zonal(q *query, name string, typ uint16) answer {
 		return answer{rcode: dns.RcodeNameError}
 	}
 	e, _ := v.entries.Get(q.key)
-	if e == nil || e.svc.Type != catalog.Headless || v.recordsOf(e, q.zone).cname != nil {
+	if e == nil || v.contentOf(e).svc.Type != catalog.Headless || v.recordsOf(e, q.zone).cname != nil {
 		return v.absent(q.key.Namespace)
 	}
 	if q.where == "" {

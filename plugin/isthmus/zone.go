@@ -120,8 +120,11 @@ func (v *view) nameservers(z zone) []nameserver {
 	for _, local := range v.conf.locals {
 		for _, k := range v.places.keysAt(local) {
 			e, _ := v.entries.Get(*k)
-			if e != nil && v.hasEndpoint(e, local) {
-				all = append(all, v.serversOf(e, in)...)
+			if e == nil {
+				continue
+			}
+			if x := v.contentOf(e); x.hasEndpoint(local) {
+				all = append(all, v.serversOf(x, in)...)
 			}
 		}
 	}
@@ -131,13 +134,13 @@ func (v *view) nameservers(z zone) []nameserver {
 	return all
 }
 
-func (v *view) serversOf(e *entry, z zone) []nameserver {
-	name := serviceName(e.svc.Key, z)
-	if e.svc.Type != catalog.Headless {
-		return []nameserver{{name, e.svc.Addrs}}
+func (v *view) serversOf(x *content, z zone) []nameserver {
+	name := serviceName(x.svc.Key, z)
+	if x.svc.Type != catalog.Headless {
+		return []nameserver{{name, x.svc.Addrs}}
 	}
 	var all []nameserver
-	for _, ep := range v.conf.ready(e.svc) {
+	for _, ep := range x.ready {
 		if ep.Host.Addr.IsValid() {
 			all = append(all, nameserver{v.conf.hostOf(ep) + "." + name, []netip.Addr{ep.Host.Addr}})
 		}
