@@ -227,9 +227,10 @@ func begin(t *testing.T, r registry.Registry) (cat *catalog.Catalog, done <-chan
 	return cat, end
 }
 
+// write makes file hold text, at once: a Watch that finds it empty ends.
 func write(t *testing.T, file, text string) {
 	t.Helper()
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	if err := errors.Join(os.WriteFile(file+".new", []byte(text), 0o600), os.Rename(file+".new", file)); err != nil {
 		t.Fatal(err)
 	}
 }

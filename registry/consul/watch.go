@@ -10,7 +10,6 @@ import (
 
 	"github.com/hashicorp/consul/api"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 )
@@ -59,7 +58,9 @@ func (c *consul) Watch(ctx context.Context, feed *catalog.Feed) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for i, q := range wakers {
-		group.Go(func() error { return w.listen(ctx, q, index[i]) })
+		read := make(chan struct{}, 1)
+		w.listeners = append(w.listeners, read)
+		group.Go(func() error { return w.listen(ctx, q, index[i], read) })
 	}
 	group.Go(func() error { return w.run(ctx) })
 	return group.Wait()
@@ -105,6 +106,8 @@ type watch struct {
 	kick   <-chan struct{}
 	relist atomic.Bool // an index went backwards: what is known may be wrong
 
+	listeners []chan<- struct{} // are told when a round ended; each has room for one
+
 	// Of the goroutine that runs rounds.
 	token      string // that what is known was read with
 	last       listing
@@ -113,12 +116,16 @@ type watch struct {
 	took       time.Duration     // by the last round
 }
 
-// listen blocks on one query and wakes the rounds when it returns.
-func (w *watch) listen(ctx context.Context, q waker, index uint64) error {
-	limit := rate.NewLimiter(rate.Every(minPause/2), 2)
+// listen blocks on one query and wakes the rounds when it returns. Before it
+// asks again it waits for the end of a round, as read tells: while much is
+// written every change would end the query, and each costs the server a walk
+// over all that it holds.
+func (w *watch) listen(ctx context.Context, q waker, index uint64, read <-chan struct{}) error {
 	for {
-		if err := limit.Wait(ctx); err != nil {
-			return ended(ctx, err)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-read:
 		}
 		wait := waitTime - rand.N(waitTime/10)
 		next, err := w.client.block(ctx, q.path, q.query(), index, wait)
@@ -131,9 +138,18 @@ func (w *watch) listen(ctx context.Context, q waker, index uint64) error {
 		}
 		index = next
 		select {
-		case w.wake <- struct{}{}:
+		case <-read: // of an older round
 		default:
 		}
+		offer(w.wake)
+	}
+}
+
+// offer sends, unless there is no room.
+func offer(to chan<- struct{}) {
+	select {
+	case to <- struct{}{}:
+	default:
 	}
 }
 
@@ -151,6 +167,9 @@ func (w *watch) run(ctx context.Context) error {
 		return ended(ctx, err)
 	}
 	for {
+		for _, l := range w.listeners {
+			offer(l)
+		}
 		start := time.Now()
 		select {
 		case <-ctx.Done():
