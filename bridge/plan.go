@@ -30,7 +30,9 @@ func (b *Bridge) Plan(ctx context.Context, waiting func([]catalog.Origin)) ([]*m
 		return nil, err
 	}
 	canon := func(o catalog.Origin) mirror.MirrorOf { return b.targets[o].Canon }
-	return mirror.Plans(s, b.config.Rules, canon), nil
+	names := mirror.NewResolver(mirror.SystemLookup, b.log)
+	names.Keep(mirror.Names(s, b.config.Rules))
+	return mirror.Plans(s, b.config.Rules, canon, names.Resolve(ctx)), nil
 }
 
 // synced waits until every registry reported everything.

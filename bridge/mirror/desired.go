@@ -52,7 +52,10 @@ type MirrorOf func(src *catalog.Service) (*catalog.Service, error)
 // MirrorsOf returns the MirrorOf of a rule whose source is as s shows it, and
 // whose target's Canon is canon.
 func MirrorsOf(s *catalog.Snapshot, r *Rule, canon MirrorOf) MirrorOf {
-	from := sourceOf(s, r)
+	return sourceOf(s, r).mirrors(r, canon)
+}
+
+func (from source) mirrors(r *Rule, canon MirrorOf) MirrorOf {
 	return func(src *catalog.Service) (*catalog.Service, error) {
 		c, err := r.choices(src)
 		if err != nil || !c.export {
@@ -64,6 +67,10 @@ func MirrorsOf(s *catalog.Snapshot, r *Rule, canon MirrorOf) MirrorOf {
 		}
 		if !ok {
 			return nil, err
+		}
+		endpoints, lacks, unknown := from.names.places(r, endpoints)
+		if unknown != nil {
+			return nil, unknown
 		}
 		endpoints, mainPort := c.marked(endpoints)
 		m := &catalog.Service{
@@ -89,7 +96,7 @@ func MirrorsOf(s *catalog.Snapshot, r *Rule, canon MirrorOf) MirrorOf {
 		if m == nil {
 			return nil, refused
 		}
-		return m, errors.Join(append(c.wrong, err, refused)...)
+		return m, errors.Join(append(c.wrong, err, lacks, refused)...)
 	}
 }
 
@@ -98,6 +105,7 @@ func MirrorsOf(s *catalog.Snapshot, r *Rule, canon MirrorOf) MirrorOf {
 type source struct {
 	of    catalog.Identity
 	nodes catalog.Directory
+	names *Answers
 }
 
 func sourceOf(s *catalog.Snapshot, r *Rule) source {

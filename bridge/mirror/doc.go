@@ -11,6 +11,9 @@
 // kept but what waits for a retry or an approval, so a restart loses nothing
 // and rewrites nothing.
 //
+// Instances whose address is a name have no place in a cluster's slices. A
+// Resolver keeps the names' addresses, and they are a part of what is wanted.
+//
 // What it holds to, whatever a rule or a registry says:
 //
 //   - Only natives of the source are copied, never a mirror, but those by other

@@ -3,6 +3,9 @@ package mirror
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,7 +38,10 @@ type Loop struct {
 	granted  atomic.Pointer[[]catalog.Ref] // what people let go, until Run takes it
 	approved chan struct{}                 // something was granted
 
+	names *Resolver // nil: the rule's mirrors may have names
+
 	// The rest belongs to Run's goroutine.
+	answers  *Answers // that the last plan was made with
 	memos    map[*Rule]*memo
 	retries  retries
 	budget   spending
@@ -63,6 +69,9 @@ func NewLoop(r *Rule, others []*Rule, c *catalog.Catalog, t *Target, again Reche
 	}
 	for _, other := range others {
 		l.memos[other] = &memo{}
+	}
+	if r.Inward {
+		l.names = NewResolver(SystemLookup, l.log)
 	}
 	l.last.Store(&Plan{Rule: r, Blocked: starting})
 	l.status.Store(&Status{Rule: r.String(), From: r.From, To: r.To, Blocked: starting})
@@ -95,6 +104,11 @@ func (l *Loop) Approve() int {
 // Run works until ctx ends. It writes nothing after that, and returns once no
 // write is under way. It is called once.
 func (l *Loop) Run(ctx context.Context) {
+	var names sync.WaitGroup
+	defer names.Wait()
+	if l.names != nil {
+		names.Go(func() { l.names.Run(ctx) })
+	}
 	for ctx.Err() == nil {
 		s := l.catalog.Snapshot()
 		again, due := l.round(ctx, s)
@@ -120,6 +134,7 @@ func (l *Loop) wait(ctx context.Context, s *catalog.Snapshot, due time.Time) boo
 	case <-alarm:
 	case <-l.approved:
 		l.approve()
+	case <-l.answers.newer():
 	case <-s.Changed():
 		return true
 	}
@@ -174,6 +189,10 @@ func (l *Loop) round(ctx context.Context, s *catalog.Snapshot) (again bool, due 
 
 // plan says what is to be written by s.
 func (l *Loop) plan(s *catalog.Snapshot, now time.Time) *Plan {
+	if l.names != nil {
+		l.names.Keep(Names(s, slices.Collect(maps.Keys(l.memos))))
+		l.answers = l.names.Answers()
+	}
 	others := make([]Other, len(l.others))
 	for i, r := range l.others {
 		others[i] = Other{r, func() *Wanted { return l.desired(s, r) }}
@@ -182,7 +201,9 @@ func (l *Loop) plan(s *catalog.Snapshot, now time.Time) *Plan {
 }
 
 func (l *Loop) desired(s *catalog.Snapshot, r *Rule) *Wanted {
-	return Desired(s, r, l.memos[r].round(sourceOf(s, r), MirrorsOf(s, r, l.target.Canon)))
+	from := sourceOf(s, r)
+	from.names = l.answers
+	return Desired(s, r, l.memos[r].round(from, from.mirrors(r, l.target.Canon)))
 }
 
 // age keeps since when something is to be written, and how long it took.

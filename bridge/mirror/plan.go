@@ -3,6 +3,7 @@ package mirror
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/isthmus-dns/isthmus/catalog"
@@ -259,11 +260,13 @@ func (p *Plan) sort() {
 }
 
 // Plans returns the plan of each rule, with nothing spent and nothing let go.
-// canon returns the Canon of a rule's target.
-func Plans(s *catalog.Snapshot, rules []*Rule, canon func(to catalog.Origin) MirrorOf) []*Plan {
+// canon returns the Canon of a rule's target; names are what Names wants to know.
+func Plans(s *catalog.Snapshot, rules []*Rule, canon func(to catalog.Origin) MirrorOf, names *Answers) []*Plan {
 	all := make([]*Wanted, len(rules))
 	for i, r := range rules {
-		all[i] = Desired(s, r, MirrorsOf(s, r, canon(r.To)))
+		from := sourceOf(s, r)
+		from.names = names
+		all[i] = Desired(s, r, from.mirrors(r, canon(r.To)))
 	}
 	plans := make([]*Plan, len(rules))
 	for i, w := range all {
@@ -276,4 +279,15 @@ func Plans(s *catalog.Snapshot, rules []*Rule, canon func(to catalog.Origin) Mir
 		plans[i] = Diff(s, w, others, Budget{})
 	}
 	return plans
+}
+
+// Names returns the names that the plans of rules want the addresses of.
+func Names(s *catalog.Snapshot, rules []*Rule) map[string]bool {
+	all := map[string]bool{}
+	for _, r := range rules {
+		if r.Inward {
+			maps.Copy(all, namesOf(s, r))
+		}
+	}
+	return all
 }
