@@ -145,7 +145,9 @@ func (p Purge) list(b *Bridge, s *catalog.Snapshot, o catalog.Origin) []*catalog
 		all = mirror.Orphans(s, b.config.Rules, b.config.Owner, o)
 	}
 	if len(p.Of) > 0 {
-		all = slices.DeleteFunc(all, func(m *catalog.Service) bool { return !slices.Contains(p.Of, m.Mark.Of) })
+		all = slices.DeleteFunc(all, func(m *catalog.Service) bool {
+			return !slices.Contains(p.Of, m.Mark.Of) && !slices.Contains(p.Of, mirror.ReadFrom(m.Mark))
+		})
 	}
 	return all
 }

@@ -149,7 +149,7 @@ func reportRule(st *mirror.Status, now time.Time) RuleReport {
 func orphans(s *catalog.Snapshot, c *Config, o catalog.Origin) []mirror.Finding {
 	var all []mirror.Finding
 	for _, m := range mirror.Orphans(s, c.Rules, c.Owner, o) {
-		all = append(all, mirror.Finding{Original: m.Mark.Key, Target: m.Key, Why: fmt.Sprintf("no rule mirrors from %q to here", string(m.Mark.Of))})
+		all = append(all, mirror.Finding{Original: m.Mark.Key, Target: m.Key, Why: fmt.Sprintf("no rule mirrors from %q to here", string(mirror.ReadFrom(m.Mark)))})
 	}
 	return all
 }

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/isthmus-dns/isthmus/catalog"
@@ -23,6 +24,10 @@ func (r *Rule) mark(src *catalog.Service, of catalog.Identity) *catalog.Mark {
 	}
 	return m
 }
+
+// ReadFrom is the registry that a mirror with this mark was read from: that of
+// the original, or of the copy that it is a copy of.
+func ReadFrom(m *catalog.Mark) catalog.Identity { return cmp.Or(m.Via, m.Of) }
 
 // copies reports whether src is a source of r, whose target is the registry to:
 // a native, or a mirror by one of the rule's bridges. Of mirrors only those of

@@ -10,6 +10,8 @@ import (
 // more nor ever deletes, since their originals are of a registry that no rule
 // mirrors from to there, sorted by key. It is the other side of what a rule takes for its own.
 //
+// Of a copy's copy the registry that it was read from counts, not the original's.
+//
 //	the original's registry is                           the mirror is
 //	the source of a rule to there                        that rule's
 //	not, and every such source is known                  an orphan
@@ -24,7 +26,7 @@ func Orphans(s *catalog.Snapshot, rules []*Rule, owner string, o catalog.Origin)
 	}
 	var all []*catalog.Service
 	for _, m := range Owned(s, owner, o) {
-		if !sources[m.Mark.Of] {
+		if !sources[ReadFrom(m.Mark)] {
 			all = append(all, m)
 		}
 	}

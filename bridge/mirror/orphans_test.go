@@ -17,6 +17,8 @@ service n/ours Headless
 	mark owner=me of=id:kubernetes/src key=n/ours format=1
 service n/left Headless
 	mark owner=me of=id:kubernetes/left key=n/left format=1
+service n/via Headless
+	mark owner=me of=id:kubernetes/left key=n/via via=id:kubernetes/src format=1
 service n/newer Headless
 	mark owner=me of=id:kubernetes/left key=n/newer format=99
 service n/other Headless
@@ -29,12 +31,12 @@ service n/other Headless
 		want  []string
 	}{
 		{"of no rule's source", []string{"kubernetes/src", "consul/dst"}, nil, []string{"n/left"}},
-		{"no rule leads there", []string{"kubernetes/src", "etcd/edge"}, nil, []string{"n/left", "n/ours"}},
+		{"no rule leads there", []string{"kubernetes/src", "etcd/edge"}, nil, []string{"n/left", "n/ours", "n/via"}},
 		{"a source is not known", []string{"kubernetes/new", "consul/dst"}, map[catalog.Origin]catalog.Identity{"kubernetes/new": ""}, nil},
-		{"a source elsewhere is not known", []string{"kubernetes/new", "etcd/edge"}, map[catalog.Origin]catalog.Identity{"kubernetes/new": ""}, []string{"n/left", "n/ours"}},
+		{"a source elsewhere is not known", []string{"kubernetes/new", "etcd/edge"}, map[catalog.Origin]catalog.Identity{"kubernetes/new": ""}, []string{"n/left", "n/ours", "n/via"}},
 		{"the same target by another name", []string{"kubernetes/src", "consul/again"}, map[catalog.Origin]catalog.Identity{"consul/again": "id:consul/dst"}, []string{"n/left"}},
 		{"a target that may be the same", []string{"kubernetes/src", "consul/again"}, map[catalog.Origin]catalog.Identity{"consul/again": ""}, nil},
-		{"a target that cannot be the same", []string{"kubernetes/src", "etcd/edge"}, map[catalog.Origin]catalog.Identity{"etcd/edge": ""}, []string{"n/left", "n/ours"}},
+		{"a target that cannot be the same", []string{"kubernetes/src", "etcd/edge"}, map[catalog.Origin]catalog.Identity{"etcd/edge": ""}, []string{"n/left", "n/ours", "n/via"}},
 		{"the source by another name", []string{"kubernetes/again", "consul/dst"}, map[catalog.Origin]catalog.Identity{"kubernetes/again": "id:kubernetes/src"}, []string{"n/left"}},
 		{"it is not known itself", []string{"kubernetes/src", "etcd/edge"}, map[catalog.Origin]catalog.Identity{"consul/dst": ""}, nil},
 	} {

@@ -165,7 +165,7 @@ func survey(s *catalog.Snapshot, r *Rule) map[catalog.Key]spot {
 // ours reports whether m is a mirror of this rule, which it may write: its
 // source is where it was read from.
 func (w *Wanted) ours(m *catalog.Service) bool {
-	return m != nil && m.Mark.Owner == w.Rule.Owner && cmp.Or(m.Mark.Via, m.Mark.Of) == w.Of && m.Mark.Format <= catalog.MarkFormat
+	return m != nil && m.Mark.Owner == w.Rule.Owner && ReadFrom(m.Mark) == w.Of && m.Mark.Format <= catalog.MarkFormat
 }
 
 // want settles one wanted service: the upper half of the table.
