@@ -70,6 +70,15 @@ type NamespaceCreator interface {
 	CreateNamespace(ctx context.Context, name string) error
 }
 
+// Reducer is a Writer whose registry has limits that take something away which
+// users of a service would miss.
+type Reducer interface {
+	Writer
+	// Reduced says what of s, which Canon takes, is left out of it because of
+	// such a limit; nil if nothing is. It is pure.
+	Reduced(s *catalog.Service) error
+}
+
 // Fence is one record per owner in each target: which registries the owner's
 // mirrors are copies of. The epoch beside it is the registry's to keep; a new
 // leader bumps it, so that a deposed one's late write is refused by the target.

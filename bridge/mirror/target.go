@@ -32,8 +32,15 @@ func NewTarget(owner string, w registry.Writer) *Target {
 	return &Target{owner: owner, writer: w}
 }
 
-// Canon is the writer's.
-func (t *Target) Canon(s *catalog.Service) (*catalog.Service, error) { return t.writer.Canon(s) }
+// Canon is the writer's, with an error beside the service where the registry's
+// limits take something of it away.
+func (t *Target) Canon(s *catalog.Service) (*catalog.Service, error) {
+	c, err := t.writer.Canon(s)
+	if r, ok := t.writer.(registry.Reducer); ok && c != nil && err == nil {
+		err = r.Reduced(s)
+	}
+	return c, err
+}
 
 // Lost returns why this process may not write there any more; nil if it may.
 func (t *Target) Lost() error {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -26,6 +27,7 @@ import (
 type client struct {
 	base       string
 	datacenter string
+	tenant     tenant
 	token      secret
 	tokenFile  string
 	http       *http.Client
@@ -57,16 +59,39 @@ func newClient(c *config) (*client, error) {
 		// Read again at each handshake, so that a renewed one is taken.
 		conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
 	}
+	transport := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf, ForceAttemptHTTP2: true,
+		MaxConnsPerHost: maxConns, MaxIdleConnsPerHost: maxConns, IdleConnTimeout: 90 * time.Second,
+		TLSHandshakeTimeout: handshakeTimeout,
+	}
+	if c.caFile != "" {
+		transport.DialTLSContext = dialing(conf, c.caFile)
+	}
 	cl := &client{
-		base: strings.TrimSuffix(c.url, "/"), datacenter: c.datacenter, token: c.token, tokenFile: c.tokenFile,
-		http: &http.Client{Transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf, ForceAttemptHTTP2: true,
-			MaxConnsPerHost: maxConns, MaxIdleConnsPerHost: maxConns, IdleConnTimeout: 90 * time.Second,
-			TLSHandshakeTimeout: 10 * time.Second,
-		}},
+		base: strings.TrimSuffix(c.url, "/"), datacenter: c.datacenter, tenant: c.tenant, token: c.token, tokenFile: c.tokenFile,
+		http: &http.Client{Transport: transport},
 	}
 	_, err := cl.secret()
 	return cl, err
+}
+
+// handshakeTimeout bounds a connection's beginning.
+const handshakeTimeout = 10 * time.Second
+
+// dialing returns a way to connect that reads the authorities anew each time,
+// so that a renewed file is taken. What goes through a proxy keeps those of the
+// start.
+func dialing(conf *tls.Config, caFile string) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		fresh := conf.Clone()
+		if err := loadCA(fresh, caFile); err != nil {
+			return nil, err
+		}
+		fresh.NextProtos = []string{"h2", "http/1.1"}
+		ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+		defer cancel()
+		return (&tls.Dialer{Config: fresh}).DialContext(ctx, network, addr)
+	}
 }
 
 func loadCA(conf *tls.Config, file string) error {
@@ -175,6 +200,7 @@ func (c *client) do(ctx context.Context, method, path string, q url.Values, body
 	if c.datacenter != "" {
 		q.Set("dc", c.datacenter)
 	}
+	c.tenant.ask(q)
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path+"?"+q.Encode(), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -198,6 +224,7 @@ func (c *client) do(ctx context.Context, method, path string, q url.Values, body
 // error with a *statusError means that nothing was written; after any other
 // it may have been.
 func (c *client) txn(ctx context.Context, ops api.TxnOps) (ok bool, out api.TxnResponse, err error) {
+	c.tenant.own(ops)
 	body, err := json.Marshal(ops)
 	if err != nil {
 		return false, out, fmt.Errorf("consul: encode transaction: %w", err)

@@ -23,6 +23,8 @@ import (
 //	    allow NAMESPACE...    # more namespaces where they may answer
 //	    trust OWNER...        # whose mirrors answer under their original's key
 //	    datacenter DC         # the agent's own
+//	    partition NAME        # of Consul Enterprise; the token's own
+//	    tenant NAME           # a namespace of Consul Enterprise; the token's own
 //	    nodes N               # synthetic nodes of an owner; 64
 //	    directory             # report what Consul's own DNS has, too
 //	    token_file FILE
@@ -34,7 +36,8 @@ import (
 // Without a URL, CONSUL_HTTP_ADDR names it (with CONSUL_HTTP_SSL), or
 // http://127.0.0.1:8500. Where the stanza has no such file,
 // CONSUL_HTTP_TOKEN_FILE or CONSUL_HTTP_TOKEN, CONSUL_CACERT,
-// CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY count; CONSUL_TLS_SERVER_NAME and
+// CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY count, CONSUL_PARTITION and
+// CONSUL_NAMESPACE likewise; CONSUL_TLS_SERVER_NAME and
 // CONSUL_HTTP_SSL_VERIFY always do.
 func Type() registry.Type { return registry.Type{Name: "consul", Parse: parse} }
 
@@ -48,6 +51,7 @@ type config struct {
 	allow      []string
 	trust      []string
 	datacenter string
+	tenant     tenant
 	nodes      int
 	directory  bool
 	tokenFile  string
@@ -100,8 +104,9 @@ func (c *config) option(o stanza.Stanza) error {
 		return err
 	}
 	one := map[string]*string{
-		"namespace": &c.namespace, "datacenter": &c.datacenter, "token_file": &c.tokenFile,
-		"ca_file": &c.caFile, "cert_file": &c.certFile, "key_file": &c.keyFile, "nodes": new(string),
+		"namespace": &c.namespace, "datacenter": &c.datacenter, "partition": &c.tenant.partition, "tenant": &c.tenant.namespace,
+		"token_file": &c.tokenFile,
+		"ca_file":    &c.caFile, "cert_file": &c.certFile, "key_file": &c.keyFile, "nodes": new(string),
 	}
 	many := map[string]*[]string{"allow": &c.allow, "trust": &c.trust}
 	switch {
@@ -157,6 +162,8 @@ func (c *config) fromEnv(env func(string) string) {
 		c.tokenFile = env("CONSUL_HTTP_TOKEN_FILE")
 		c.token = secret(env("CONSUL_HTTP_TOKEN"))
 	}
+	c.tenant.partition = cmp.Or(c.tenant.partition, env("CONSUL_PARTITION"))
+	c.tenant.namespace = cmp.Or(c.tenant.namespace, env("CONSUL_NAMESPACE"))
 	c.caFile = cmp.Or(c.caFile, env("CONSUL_CACERT"))
 	if c.certFile == "" && c.keyFile == "" {
 		c.certFile, c.keyFile = env("CONSUL_CLIENT_CERT"), env("CONSUL_CLIENT_KEY")
@@ -222,7 +229,7 @@ func (c *config) open(owner string, log *slog.Logger) (*consul, error) {
 // String returns the stanza in one line; files are named, secrets are not.
 func (c *config) String() string {
 	s := fmt.Sprintf("consul %s %s namespace=%s nodes=%d", c.name, c.url, c.namespace, c.nodes)
-	for _, o := range [][2]string{{"datacenter", c.datacenter}, {"token_file", c.tokenFile},
+	for _, o := range [][2]string{{"datacenter", c.datacenter}, {"partition", c.tenant.partition}, {"tenant", c.tenant.namespace}, {"token_file", c.tokenFile},
 		{"ca_file", c.caFile}, {"cert_file", c.certFile}, {"key_file", c.keyFile}} {
 		if o[1] != "" {
 			s += " " + o[0] + "=" + o[1]

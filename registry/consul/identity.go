@@ -42,7 +42,7 @@ func (c *client) identity(ctx context.Context) (catalog.Identity, error) {
 	if c.least != "" && c.leastOf == datacenter { // an authority that is new makes no other registry of this one
 		cluster = c.least
 	}
-	return catalog.Identity(fmt.Sprintf("consul:%s:%s", datacenter, cluster)), nil
+	return catalog.Identity(fmt.Sprintf("consul:%s:%s", datacenter, cluster) + c.tenant.suffix()), nil
 }
 
 // cluster returns the id that the certificate authority gave the cluster, or
