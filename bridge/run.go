@@ -21,7 +21,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 		return err
 	}
 	b.watch(ctx, &wg)
+	tell := b.tell(ctx, &wg)
 	for _, l := range b.loops {
+		l.Announce(tell)
 		wg.Go(func() { l.Run(ctx) })
 	}
 	b.log.Info("bridge running", "owner", b.config.Owner, "registries", len(b.registries), "rules", len(b.loops))

@@ -32,6 +32,7 @@ type Loop struct {
 	target  *Target
 	recheck Recheck // nil: a hold never ends by time
 	log     *slog.Logger
+	tell    Tell // nil: nobody is told
 
 	status   atomic.Pointer[Status]
 	last     atomic.Pointer[Plan]
@@ -50,6 +51,7 @@ type Loop struct {
 	claims   int       // how often in a row
 	err      error     // why the claim failed
 	said     sayings
+	told     announced
 	puts     int
 	deletes  int
 	lag      time.Duration

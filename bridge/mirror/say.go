@@ -31,6 +31,7 @@ func (l *Loop) publish(p *Plan) {
 	l.last.Store(p)
 	l.status.Store(st)
 	l.say(st)
+	l.announce(st)
 }
 
 // blockedBy returns what the target has against this owner writing at all.

@@ -206,6 +206,11 @@ type process struct {
 // start runs a bridge over the stores. All are synced before the loops begin.
 func start(t *testing.T, recheck Recheck, rules []*Rule, stores ...*store) *process {
 	t.Helper()
+	return startWith(t, func(*Loop) {}, recheck, rules, stores...)
+}
+
+func startWith(t *testing.T, before func(*Loop), recheck Recheck, rules []*Rule, stores ...*store) *process {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	p := &process{catalog: catalog.New(catalog.Policy{}), loops: map[string]*Loop{}, log: &strings.Builder{}}
@@ -222,6 +227,7 @@ func start(t *testing.T, recheck Recheck, rules []*Rule, stores ...*store) *proc
 		others := slices.DeleteFunc(slices.Clone(rules), func(o *Rule) bool { return o == r || o.To != r.To })
 		l := NewLoop(r, others, p.catalog, targets[r.To], recheck, log)
 		p.loops[r.String()] = l
+		before(l)
 		wg.Go(func() { l.Run(ctx) })
 	}
 	return p

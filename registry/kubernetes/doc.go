@@ -47,6 +47,8 @@
 // Writing wants get, list, create, update and delete on services and
 // endpointslices where mirrors go, and get, create and update on configmaps in
 // the fence's namespace; making namespaces for mirrors, create on these.
+// Telling the users of Services wants get on services, and create and patch on
+// events of the core group; without these nothing but Events is missing.
 //
 // # What is reported
 //
