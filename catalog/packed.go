@@ -3,6 +3,7 @@ package catalog
 import (
 	"io"
 	"math"
+	"net/netip"
 	"time"
 )
 
@@ -24,6 +25,15 @@ func Pack(s *Service) Packed {
 // Service unpacks p into a new Service, whose texts are parts of p.
 func (p Packed) Service() *Service {
 	u := from(string(p))
+	s := u.Service()
+	u.rest(s)
+	return s
+}
+
+// serviceAt is Service, but for endpoints with another address than a.
+func (p Packed) serviceAt(a netip.Addr) *Service {
+	u := from(string(p))
+	u.only = a
 	s := u.Service()
 	u.rest(s)
 	return s

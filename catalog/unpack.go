@@ -19,6 +19,7 @@ import (
 type Unpacker struct {
 	from  source
 	words []string
+	only  netip.Addr // of endpoints, those at this address; none: all
 	err   error
 }
 
@@ -174,18 +175,27 @@ func (u *Unpacker) endpoints() []Endpoint {
 	if n == 0 {
 		return nil
 	}
-	all := make([]Endpoint, 0, min(n, room))
+	kept := min(n, room)
+	if u.only.IsValid() {
+		kept = 1
+	}
+	all := make([]Endpoint, 0, kept)
 	var ids strings.Builder // of many endpoints in one piece of memory
-	ids.Grow(min(n, room) * len("255.255.255.255"))
+	ids.Grow(kept * len("255.255.255.255"))
 	var before []Port
 	for ; n > 0 && u.err == nil; n-- {
 		all = append(all, Endpoint{})
 		e := &all[len(all)-1]
 		u.endpoint(e, before, &ids)
-		before = e.Ports
+		if before = e.Ports; !u.wants(e.Host) {
+			all = all[:len(all)-1]
+		}
 	}
 	return slices.Clip(all)
 }
+
+// wants reports whether endpoints at h are not left out.
+func (u *Unpacker) wants(h Host) bool { return !u.only.IsValid() || h.Addr == u.only }
 
 // endpoint reads one that comes after another with the ports of before. A
 // name made of an address is put into ids.
@@ -199,7 +209,7 @@ func (u *Unpacker) endpoint(e *Endpoint, before []Port, ids *strings.Builder) {
 	e.Host, e.Zone, e.Node, e.Ports = u.host(), u.Word(), u.Word(), before
 	if is&hasID != 0 {
 		e.ID = u.Text()
-	} else {
+	} else if u.wants(e.Host) {
 		e.ID = e.Host.textIn(ids)
 	}
 	if is&hasPorts != 0 {

@@ -309,7 +309,7 @@ func (v *view) ptr(owner string, addr netip.Addr) []dns.RR {
 	own := v.ownPTR(owner, addr)
 	for _, k := range v.places.keysAt(addr) {
 		e, _ := v.entries.Get(*k)
-		b := v.builder(e, v.conf.zones.primary())
+		b := v.builderOf(v.contentAt(e, addr), v.conf.zones.primary())
 		if len(own) > 0 && v.conf.zones.hasDomain(b.svc.Origin) {
 			continue // it calls its address itself
 		}

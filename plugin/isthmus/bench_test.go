@@ -180,3 +180,29 @@ func cpuTime(b *testing.B) int64 {
 	}
 	return used.Utime.Nano() + used.Stime.Nano()
 }
+
+// BenchmarkPTR asks for the addresses of services in turn, one of each.
+func BenchmarkPTR(b *testing.B) {
+	p := inCluster(b)
+	v := p.views.newest.Load()
+	var names []string
+	for i, svc := range cluster(benchServices) {
+		a := svc.Endpoints[0].Host.Addr
+		if i%2 == 0 && len(svc.Addrs) > 0 {
+			a = svc.Addrs[0]
+		}
+		name, err := dns.ReverseAddr(a.String())
+		if err != nil {
+			b.Fatal(err)
+		}
+		names = append(names, name)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		name := names[i*7919%len(names)]
+		q, _ := p.conf.zones.parse(name)
+		if a := v.answer(&q, name, dns.TypePTR); len(a.answer) == 0 {
+			b.Fatal(name)
+		}
+	}
+}

@@ -121,7 +121,7 @@ func (v *view) frontPTR(owner string, addr netip.Addr) []dns.RR {
 	var all []dns.RR
 	for _, k := range v.outside.keysAt(addr) {
 		e, _ := v.fronts.Get(*k)
-		b := v.builder(e, v.conf.external.primary)
+		b := v.builderOf(v.contentAt(e, addr), v.conf.external.primary)
 		all = append(all, b.ptr(owner, b.name))
 	}
 	return all
