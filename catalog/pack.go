@@ -148,7 +148,7 @@ func (p *Packer) mark(m *Mark) {
 		p.Word(m.Key.Namespace)
 		p.Text(m.Key.Name)
 		p.Word(string(m.Via))
-		p.Number(uint64(max(m.Format, 0)))
+		p.Number(inRange(m.Format))
 	}
 }
 
@@ -213,7 +213,7 @@ func namedByHost(e *Endpoint) bool {
 func (p *Packer) more(e *Endpoint) {
 	p.Word(e.Cluster)
 	p.Number(uint64(e.Priority))
-	p.Number(uint64(max(e.Weight, 0)))
+	p.Number(inRange(e.Weight))
 	p.Number(flags(e.Warning))
 	p.Number(uint64(len(e.Tags)))
 	for _, t := range e.Tags {
@@ -261,6 +261,9 @@ func (p *Packer) meta(m map[string]string) {
 		p.Word(m[k])
 	}
 }
+
+// inRange is n where it is one that is read back, or the nearest.
+func inRange(n int) uint64 { return uint64(min(max(n, 0), math.MaxInt32)) }
 
 // flags are up to eight bits, the first one the lowest.
 func flags(all ...bool) uint64 {

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -205,4 +206,20 @@ func BenchmarkPacked(b *testing.B) {
 			p.Service()
 		}
 	})
+}
+
+// TestPackOutOfRange holds that numbers which nobody means cost a service
+// nothing else.
+func TestPackOutOfRange(t *testing.T) {
+	for in, want := range map[int]int{-1: 0, 0: 0, math.MaxInt32: math.MaxInt32, math.MaxInt: math.MaxInt32} {
+		s := &Service{
+			Key: Key{"a", "b"}, Mark: &Mark{Owner: "x", Format: in}, Version: "7",
+			Endpoints: []Endpoint{{ID: "10.0.0.1", Host: ParseHost("10.0.0.1"), Weight: in}, {ID: "10.0.0.2", Host: ParseHost("10.0.0.2"), Ready: true}},
+		}
+		got := Pack(s).Service()
+		s.Mark.Format, s.Endpoints[0].Weight = want, want
+		if diff := cmp.Diff(s, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+			t.Errorf("%d (-want +got):\n%s", in, diff)
+		}
+	}
 }

@@ -28,22 +28,23 @@ import (
 func Decode(svc *corev1.Service, all []*discoveryv1.EndpointSlice) (*catalog.Service, error) {
 	parts := make([]*Part, len(all))
 	for i, slice := range all {
-		parts[i] = PartOf(slice, nil)
+		parts[i] = PartOf(slice)
 	}
-	return HeadOf(svc, nil).Join(parts)
+	return HeadOf(svc).Join(parts)
 }
 
-// Head is what a Service says by itself, read once. It is immutable.
+// Head is what a Service says by itself, read once and kept small. It is
+// immutable.
 type Head struct {
-	svc    *catalog.Service // without endpoints; its version is the Service's own. nil: unreadable
-	weight int              // of every endpoint that has none of its own
-	err    error            // what was left out, or why it is unreadable
+	svc    catalog.Packed // without endpoints; its version is the Service's own. "": unreadable
+	weight int            // of every endpoint that has none of its own
+	err    error          // what was left out, or why it is unreadable
 }
 
-// HeadOf reads svc, which is neither kept nor modified. Texts may be nil.
-func HeadOf(svc *corev1.Service, texts *Texts) *Head {
-	d := decoder{texts: texts, out: &catalog.Service{
-		Key:     catalog.Key{Namespace: texts.One(strings.ToLower(svc.Namespace)), Name: strings.ToLower(svc.Name)},
+// HeadOf reads svc, which is neither kept nor modified.
+func HeadOf(svc *corev1.Service) *Head {
+	d := decoder{out: &catalog.Service{
+		Key:     catalog.Key{Namespace: strings.ToLower(svc.Namespace), Name: strings.ToLower(svc.Name)},
 		Mark:    MarkOf(svc),
 		Version: svc.ResourceVersion,
 	}}
@@ -59,26 +60,29 @@ func HeadOf(svc *corev1.Service, texts *Texts) *Head {
 	if d.out.Type != catalog.ExternalName {
 		weight = d.weight(svc.Annotations[annotationWeight])
 	}
-	d.out.Sort()
-	return &Head{svc: d.out, weight: weight, err: errors.Join(d.left...)}
+	return d.head(weight)
 }
 
 // Own is what is read of a mirror of one's own: without what the server fills
 // in, so that it is what was written.
 func (h *Head) Own() *Head {
-	if h.svc == nil || len(h.svc.Addrs) == 0 {
+	if h.svc == "" {
 		return h
 	}
-	own, svc := *h, *h.svc
+	own, svc := *h, h.svc.Service()
 	svc.Addrs = nil
-	own.svc = &svc
+	own.svc = catalog.Pack(svc)
 	return &own
 }
 
 type decoder struct {
-	out   *catalog.Service
-	texts *Texts
-	left  []error
+	out  *catalog.Service
+	left []error
+}
+
+func (d *decoder) head(weight int) *Head {
+	d.out.Sort()
+	return &Head{svc: catalog.Pack(d.out), weight: weight, err: errors.Join(d.left...)}
 }
 
 func (d *decoder) leaveOut(format string, args ...any) {
@@ -152,10 +156,10 @@ func (d *decoder) ports(all []corev1.ServicePort) {
 			continue
 		}
 		d.out.Ports = append(d.out.Ports, catalog.Port{
-			Name:   d.texts.One(strings.ToLower(p.Name)),
+			Name:   strings.ToLower(p.Name),
 			Proto:  protoOf(p.Protocol),
 			Number: uint16(p.Port),
-			App:    d.texts.One(deref(p.AppProtocol, "")),
+			App:    deref(p.AppProtocol, ""),
 		})
 	}
 }

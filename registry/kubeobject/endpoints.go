@@ -15,15 +15,16 @@ import (
 	"github.com/isthmus-dns/isthmus/catalog"
 )
 
-// Part is what one slice says of a service, read once. It is immutable.
+// Part is what one slice says of a service, read once and kept small. It is
+// immutable.
 type Part struct {
-	text      string             // its name and version, as they stand in a service's version
-	named     int                // how much of text is the name
-	owner     string             // who wrote it; "" if no bridge did
-	endpoints []catalog.Endpoint // sorted by ID, which is byAddr unless mixed
-	mixed     bool               // an address stands there several times
-	triggered time.Time          // when what it says came about; zero: unknown
-	err       error              // what was left out
+	text      string                  // its name and version, as they stand in a service's version
+	named     int                     // how much of text is the name
+	owner     string                  // who wrote it; "" if no bridge did
+	endpoints catalog.PackedEndpoints // sorted by ID, which is byAddr unless mixed
+	mixed     bool                    // an address stands there several times
+	triggered time.Time               // when what it says came about; zero: unknown
+	err       error                   // what was left out
 }
 
 func newPart(slice *discoveryv1.EndpointSlice) *Part {
@@ -33,9 +34,9 @@ func newPart(slice *discoveryv1.EndpointSlice) *Part {
 // Name is the slice's. Who keeps it beside the Part keeps no text of its own.
 func (p *Part) Name() string { return p.text[:p.named] }
 
-// PartOf reads a slice, which is neither kept nor modified. Texts may be nil.
-func PartOf(slice *discoveryv1.EndpointSlice, texts *Texts) *Part {
-	r := sliceReader{slice: slice, texts: texts}
+// PartOf reads a slice, which is neither kept nor modified.
+func PartOf(slice *discoveryv1.EndpointSlice) *Part {
+	r := sliceReader{slice: slice}
 	return r.part()
 }
 
@@ -46,6 +47,7 @@ func (r *sliceReader) part() *Part {
 	p.owner = ownerOf(slice.Labels, slice.Annotations)
 	extras := r.extras(p.owner)
 	ports := r.ports()
+	all := make([]catalog.Endpoint, 0, r.addresses())
 	for i := range slice.Endpoints {
 		for _, addr := range slice.Endpoints[i].Addresses {
 			e, ok := r.endpoint(&slice.Endpoints[i], addr)
@@ -56,13 +58,11 @@ func (r *sliceReader) part() *Part {
 			if x, ok := extras[addr]; ok {
 				e.Pod, e.Node, e.Weight, e.Priority, e.Tags, e.Meta = x.Pod, x.Node, x.Weight, x.Prio, x.Tags, x.Meta
 			}
-			if p.endpoints == nil {
-				p.endpoints = make([]catalog.Endpoint, 0, r.addresses())
-			}
-			p.endpoints = append(p.endpoints, e)
+			all = append(all, e)
 		}
 	}
-	p.endpoints, p.mixed = apart(p.endpoints)
+	all, p.mixed = apart(all)
+	p.endpoints = catalog.PackEndpoints(all)
 	p.triggered, _ = time.Parse(time.RFC3339Nano, slice.Annotations[corev1.EndpointsLastChangeTriggerTime])
 	p.err = errors.Join(r.left...)
 	return p
@@ -71,7 +71,6 @@ func (r *sliceReader) part() *Part {
 // sliceReader reads one slice.
 type sliceReader struct {
 	slice   *discoveryv1.EndpointSlice
-	texts   *Texts
 	cluster string // that its endpoints run in; "" of a service of one cluster
 	left    []error
 }
@@ -106,8 +105,8 @@ func (r *sliceReader) endpoint(from *discoveryv1.Endpoint, addr string) (catalog
 		Ready:       deref(from.Conditions.Ready, true),
 		Serving:     deref(from.Conditions.Serving, true),
 		Terminating: deref(from.Conditions.Terminating, false),
-		Zone:        r.texts.One(deref(from.Zone, "")),
-		Node:        r.texts.One(deref(from.NodeName, "")),
+		Zone:        deref(from.Zone, ""),
+		Node:        deref(from.NodeName, ""),
 		Cluster:     r.cluster,
 	}
 	if e.Cluster != "" {
@@ -140,10 +139,10 @@ func (r *sliceReader) ports() []catalog.Port {
 			continue
 		}
 		ports = append(ports, catalog.Port{
-			Name:   r.texts.One(strings.ToLower(deref(p.Name, ""))),
+			Name:   strings.ToLower(deref(p.Name, "")),
 			Proto:  protoOf(deref(p.Protocol, "")),
 			Number: uint16(*p.Port),
-			App:    r.texts.One(deref(p.AppProtocol, "")),
+			App:    deref(p.AppProtocol, ""),
 		})
 	}
 	slices.SortFunc(ports, catalog.Port.Compare)

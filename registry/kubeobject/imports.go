@@ -21,15 +21,15 @@ import (
 func DecodeImport(imp *mcs.ServiceImport, all []*discoveryv1.EndpointSlice) (*catalog.Service, error) {
 	parts := make([]*Part, len(all))
 	for i, slice := range all {
-		parts[i] = PartOfImport(slice, nil)
+		parts[i] = PartOfImport(slice)
 	}
-	return HeadOfImport(imp, nil).Join(parts)
+	return HeadOfImport(imp).Join(parts)
 }
 
-// HeadOfImport reads imp, which is neither kept nor modified. Texts may be nil.
-func HeadOfImport(imp *mcs.ServiceImport, texts *Texts) *Head {
-	d := decoder{texts: texts, out: &catalog.Service{
-		Key:     catalog.Key{Namespace: texts.One(strings.ToLower(imp.Namespace)), Name: strings.ToLower(imp.Name)},
+// HeadOfImport reads imp, which is neither kept nor modified.
+func HeadOfImport(imp *mcs.ServiceImport) *Head {
+	d := decoder{out: &catalog.Service{
+		Key:     catalog.Key{Namespace: strings.ToLower(imp.Namespace), Name: strings.ToLower(imp.Name)},
 		Version: imp.ResourceVersion,
 	}}
 	switch imp.Spec.Type {
@@ -42,16 +42,15 @@ func HeadOfImport(imp *mcs.ServiceImport, texts *Texts) *Head {
 		return &Head{err: fmt.Errorf("unknown type %q", imp.Spec.Type)}
 	}
 	d.ports(importPorts(imp.Spec.Ports))
-	d.out.Sort()
-	return &Head{svc: d.out, err: errors.Join(d.left...)}
+	return d.head(0)
 }
 
 // PartOfImport is PartOf for a slice of what another cluster exports. One that
 // does not tell its cluster could have no names for its endpoints, and is left
 // out.
-func PartOfImport(slice *discoveryv1.EndpointSlice, texts *Texts) *Part {
+func PartOfImport(slice *discoveryv1.EndpointSlice) *Part {
 	cluster := strings.ToLower(slice.Labels[mcs.LabelSourceCluster])
-	r := sliceReader{slice: slice, texts: texts, cluster: texts.One(cluster)}
+	r := sliceReader{slice: slice, cluster: cluster}
 	if len(validation.IsDNS1123Label(cluster)) == 0 {
 		return r.part()
 	}

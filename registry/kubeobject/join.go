@@ -12,18 +12,18 @@ import (
 )
 
 // Join returns the service that h and its slices make together; see Decode. It
-// shares memory with both: all of the endpoints, where one slice has them.
+// is new, and its texts are parts of theirs.
 func (h *Head) Join(parts []*Part) (*catalog.Service, error) {
-	if h.svc == nil {
+	if h.svc == "" {
 		return nil, h.err
 	}
-	out := *h.svc
+	out := h.svc.Service()
 	mine, foreign := partsOf(out.Mark, parts)
 	errs := []error{h.err}
 	for _, p := range foreign {
 		errs = append(errs, fmt.Errorf("endpoint slice %q is not of owner %q", p.Name(), out.Mark.Owner))
 	}
-	out.Version = versionOf(h.svc.Version, mine)
+	out.Version = versionOf(out.Version, mine)
 	if out.Type != catalog.ExternalName {
 		out.Endpoints = weighted(joined(mine), h.weight)
 		for _, p := range mine {
@@ -33,7 +33,7 @@ func (h *Head) Join(parts []*Part) (*catalog.Service, error) {
 			}
 		}
 	}
-	return &out, errors.Join(errs...)
+	return out, errors.Join(errs...)
 }
 
 // partsOf parts the slices that count from those that another wrote, each sorted
@@ -72,10 +72,6 @@ func versionOf(head string, parts []*Part) string {
 
 // weighted gives w to the endpoints that have no weight of their own.
 func weighted(all []catalog.Endpoint, w int) []catalog.Endpoint {
-	if w == 0 {
-		return all
-	}
-	all = slices.Clone(all)
 	for i := range all {
 		if all[i].Weight == 0 {
 			all[i].Weight = w
@@ -90,8 +86,8 @@ func joined(parts []*Part) []catalog.Endpoint {
 	var all [][]catalog.Endpoint
 	mixed := false
 	for _, p := range parts {
-		if len(p.endpoints) > 0 {
-			all = append(all, p.endpoints)
+		if p.endpoints != "" {
+			all = append(all, p.endpoints.All())
 			mixed = mixed || p.mixed
 		}
 	}

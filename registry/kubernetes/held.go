@@ -63,7 +63,7 @@ type keeper struct {
 }
 
 func (k keeper) service(svc *corev1.Service) *service {
-	s := &service{id: idOf(svc, k.texts), head: *kubeobject.HeadOf(svc, k.texts), notes: kubeobject.NotesOf(svc, k.details, k.texts)}
+	s := &service{id: idOf(svc, k.texts), head: *kubeobject.HeadOf(svc), notes: kubeobject.NotesOf(svc, k.details, k.texts)}
 	if m := kubeobject.MarkOf(svc); k.owner != "" && m != nil && m.Owner == k.owner {
 		trimService(svc)
 		s.head, s.whole = *s.head.Own(), svc
@@ -73,7 +73,7 @@ func (k keeper) service(svc *corev1.Service) *service {
 
 func (k keeper) slice(o *discoveryv1.EndpointSlice) *slice {
 	k.trimPods(o)
-	s := k.newSlice(o, kubeobject.PartOf(o, k.texts), o.Labels[discoveryv1.LabelServiceName])
+	s := k.newSlice(o, kubeobject.PartOf(o), o.Labels[discoveryv1.LabelServiceName])
 	if k.owner != "" && kubeobject.OwnsSlice(k.owner, o) {
 		trimSlice(o)
 		s.whole = o

@@ -38,13 +38,13 @@ func (c *config) Imports(log *slog.Logger) (registry.Registry, error) {
 
 // serviceImport keeps what stands for a service of several clusters.
 func (k keeper) serviceImport(imp *mcs.ServiceImport) *service {
-	return &service{id: idOf(imp, k.texts), head: *kubeobject.HeadOfImport(imp, k.texts)}
+	return &service{id: idOf(imp, k.texts), head: *kubeobject.HeadOfImport(imp)}
 }
 
 // importedSlice keeps a slice of one.
 func (k keeper) importedSlice(o *discoveryv1.EndpointSlice) *slice {
 	k.trimPods(o)
-	return k.newSlice(o, kubeobject.PartOfImport(o, k.texts), kubeobject.ImportOf(o))
+	return k.newSlice(o, kubeobject.PartOfImport(o), kubeobject.ImportOf(o))
 }
 
 // serviceImports is the source of one namespace's, or of all.

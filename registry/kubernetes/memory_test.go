@@ -86,7 +86,7 @@ func worldSlice(i int) *discoveryv1.EndpointSlice {
 // worldView is a view with a catalog behind it and the stores that reflectors
 // fill.
 func worldView(conf config) (v *view, c *catalog.Catalog, sources []source) {
-	c = catalog.New(catalog.Policy{Origins: []catalog.OriginPolicy{{Origin: origin, Speaks: true}}})
+	c = catalog.New(catalog.Policy{Packed: true, Origins: []catalog.OriginPolicy{{Origin: origin, Speaks: true}}})
 	conf.endpoint = "http://127.0.0.1:1"
 	s, err := conf.open("", slog.New(slog.DiscardHandler))
 	if err != nil {
