@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
 )
 
 // pace is how often what is known is compared with what the server holds.
@@ -61,28 +62,33 @@ func (s *server) compare(ctx context.Context, v *view, sources []source) {
 func (s *server) compareOnce(ctx context.Context, src source) (missed int, err error) {
 	known := src.into.(compared)
 	listed := map[types.NamespacedName]uint64{}
-	version, err := pages(ctx, src.heads, func(o metav1.Object) { listed[nameOf(o)] = versionOf(o) })
+	at, err := pages(ctx, src.heads, func(o metav1.Object) { listed[nameOf(o)] = versionOf(o) })
+	version := versionNumber(at)
 	if err != nil || known.differing(listed, version) == 0 || !pause(ctx, s.pace.grace) {
 		return 0, err
 	}
 	if missed = known.differing(listed, version); missed == 0 {
 		return 0, nil
 	}
-	return missed, known.relist(func(each func(metav1.Object)) (uint64, error) { return pages(ctx, src.list, each) })
+	return missed, known.relist(func(each func(metav1.Object)) (uint64, error) {
+		at, err := pages(ctx, src.list, each)
+		return versionNumber(at), err
+	})
 }
 
-// pages lists all that list has, as it is now, one page at a time.
-func pages(ctx context.Context, list func(context.Context, metav1.ListOptions) (runtime.Object, error), each func(metav1.Object)) (version uint64, err error) {
+// pages lists all that list has, as it is now, one page at a time. Whoever keeps
+// an object keeps nothing of the others of its page.
+func pages(ctx context.Context, list cache.ListWithContextFunc, each func(metav1.Object)) (version string, err error) {
 	for o := (metav1.ListOptions{Limit: pageSize}); ; {
 		page, err := onePage(ctx, list, o)
 		if err != nil {
-			return 0, err
+			return "", err
 		}
 		about, err := meta.ListAccessor(page)
 		if err != nil {
-			return 0, err
+			return "", err
 		}
-		err = meta.EachListItem(page, func(item runtime.Object) error {
+		err = meta.EachListItemWithAlloc(page, func(item runtime.Object) error {
 			o, err := meta.Accessor(item)
 			if err == nil {
 				each(o)
@@ -90,15 +96,15 @@ func pages(ctx context.Context, list func(context.Context, metav1.ListOptions) (
 			return err
 		})
 		if err != nil {
-			return 0, err
+			return "", err
 		}
 		if o.Continue = about.GetContinue(); o.Continue == "" {
-			return versionNumber(about.GetResourceVersion()), nil
+			return about.GetResourceVersion(), nil
 		}
 	}
 }
 
-func onePage(ctx context.Context, list func(context.Context, metav1.ListOptions) (runtime.Object, error), o metav1.ListOptions) (runtime.Object, error) {
+func onePage(ctx context.Context, list cache.ListWithContextFunc, o metav1.ListOptions) (runtime.Object, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	return list(ctx, o)

@@ -103,9 +103,12 @@ func (k keeper) newSlice(o *discoveryv1.EndpointSlice, part *kubeobject.Part, of
 func (k keeper) namespace(ns *corev1.Namespace) *namespace { return &namespace{idOf(ns, k.texts)} }
 
 // keeping adapts one of a keeper's ways to what a reflector hands over: an
-// object as it came, or what was made of it before.
+// object as it came, or what was made of it before, maybe as an item.
 func keeping[O metav1.Object, T object](t *table[T], keep func(O) T) func(any) (T, error) {
 	return func(o any) (T, error) {
+		if i, ok := o.(item); ok {
+			o = i.kept
+		}
 		switch o := o.(type) {
 		case T:
 			return o, nil

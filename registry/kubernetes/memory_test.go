@@ -12,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 )
@@ -99,7 +98,7 @@ func worldView(conf config) (v *view, c *catalog.Catalog, sources []source) {
 // list hands n objects to a store the way a reflector does: each is made into
 // what is kept as it comes.
 func list(into *source, n int, object func(int) any) {
-	store := into.into.(cache.TransformingStore)
+	store := into.into
 	all := make([]any, 0, n)
 	for i := range n {
 		o, err := store.Transformer()(object(i))

@@ -33,7 +33,7 @@ type source struct {
 	list     cache.ListWithContextFunc
 	watch    cache.WatchFuncWithContext
 	heads    cache.ListWithContextFunc // lists names and versions alone; nil: the store has none to compare
-	into     cache.ReflectorStore
+	into     cache.TransformingStore
 	past     *past
 }
 
@@ -175,13 +175,11 @@ func (s *server) follow(ctx context.Context, src source, v *view) {
 	quiet := klog.Logger{}
 	var fresh atomic.Bool // a list came just now
 	lw := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			if o.Continue == "" {
-				if err := s.verify(ctx, src, v); err != nil {
-					return nil, err
-				}
+		ListWithContextFunc: func(ctx context.Context, _ metav1.ListOptions) (runtime.Object, error) {
+			if err := s.verify(ctx, src, v); err != nil {
+				return nil, err
 			}
-			list, err := src.list(ctx, o)
+			list, err := src.everything(ctx)
 			v.health.note(src.name, "list", err)
 			fresh.Store(err == nil)
 			return list, err

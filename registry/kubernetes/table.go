@@ -271,12 +271,17 @@ func (t *table[T]) of(group types.NamespacedName) []T {
 	return t.held[group.Namespace].of(group.Name, t.group)
 }
 
-// names returns the names of all that is held, in no order.
-func (t *table[T]) names() []types.NamespacedName {
+// list returns all that is held, in no order.
+func (t *table[T]) list() []T {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.allLocked()
+}
+
+// names returns the names of all that is held, in no order.
+func (t *table[T]) names() []types.NamespacedName {
 	var names []types.NamespacedName
-	for _, o := range t.allLocked() {
+	for _, o := range t.list() {
 		names = append(names, o.identity().name)
 	}
 	return names

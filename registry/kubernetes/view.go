@@ -153,15 +153,37 @@ func (v *view) first() {
 	if v.keeper.details.Nodes {
 		v.reportNodesLocked()
 	}
-	all, _ := v.buildLocked(v.services.names())
+	v.replaceLocked()
+	v.ready = true
+	v.health.tell()
+}
+
+// replaceLocked reports all services. They are made one at a time, and anew for
+// each catalog that walks them; the feed can be told nothing else meanwhile.
+func (v *view) replaceLocked() {
+	shown := slices.DeleteFunc(v.services.list(), v.hidden)
+	wrong := map[types.NamespacedName]error{}
+	v.feed.ReplaceEach(func(yield func(*catalog.Service) bool) {
+		for _, svc := range shown {
+			out, err := v.join(svc)
+			v.noteMirror(svc.name, out)
+			wrong[svc.name] = err
+			if err == nil {
+				delete(wrong, svc.name)
+			}
+			if out != nil && !yield(out) {
+				return
+			}
+		}
+	})
 	for name := range v.refused {
-		if v.services.get(name) == nil {
+		if wrong[name] == nil {
 			v.refuseLocked(name, nil)
 		}
 	}
-	v.feed.Replace(all)
-	v.ready = true
-	v.health.tell()
+	for name, err := range wrong {
+		v.refuseLocked(name, err)
+	}
 }
 
 // flush reports what changed. Before the first report it does nothing: that
@@ -240,11 +262,23 @@ func (v *view) noteMirror(name types.NamespacedName, svc *catalog.Service) {
 // build returns the service of that name, or nil if there is none to report.
 func (v *view) build(name types.NamespacedName) *catalog.Service {
 	svc := v.services.get(name)
-	if svc == nil || v.filtered && v.namespaces.get(types.NamespacedName{Name: name.Namespace}) == nil {
+	if svc == nil || v.hidden(svc) {
 		v.refuseLocked(name, nil)
 		return nil
 	}
-	of := v.slices.of(name)
+	out, err := v.join(svc)
+	v.refuseLocked(name, err)
+	return out
+}
+
+// hidden reports whether the namespace of svc is none that is held.
+func (v *view) hidden(svc *service) bool {
+	return v.filtered && v.namespaces.get(types.NamespacedName{Name: svc.name.Namespace}) == nil
+}
+
+// join makes the service out of svc and its slices; nil if it cannot be read.
+func (v *view) join(svc *service) (*catalog.Service, error) {
+	of := v.slices.of(svc.name)
 	parts := make([]*kubeobject.Part, len(of))
 	for i, s := range of {
 		parts[i] = &s.part
@@ -253,8 +287,7 @@ func (v *view) build(name types.NamespacedName) *catalog.Service {
 	if out != nil && svc.notes != nil {
 		out.Meta = svc.notes
 	}
-	v.refuseLocked(name, err)
-	return out
+	return out, err
 }
 
 // refuseLocked reports and logs, once, what is wrong with a record.
