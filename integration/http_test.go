@@ -58,7 +58,8 @@ type object struct {
 func kubePath(kind, namespace, name string) (string, error) {
 	group := map[string]string{
 		"namespace": "/api/v1/namespaces", "service": "/api/v1/namespaces/" + namespace + "/services",
-		"pod": "/api/v1/namespaces/" + namespace + "/pods", "node": "/api/v1/nodes",
+		"event": "/api/v1/namespaces/" + namespace + "/events",
+		"pod":   "/api/v1/namespaces/" + namespace + "/pods", "node": "/api/v1/nodes",
 		"endpointslice":            "/apis/discovery.k8s.io/v1/namespaces/" + namespace + "/endpointslices",
 		"serviceimport":            "/apis/multicluster.x-k8s.io/v1alpha1/namespaces/" + namespace + "/serviceimports",
 		"customresourcedefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",

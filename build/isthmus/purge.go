@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isthmus-dns/isthmus/bridge"
+	"github.com/isthmus-dns/isthmus/bridge/mirror"
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry/all"
 )
@@ -155,7 +156,7 @@ func (p *purging) list(owner string, all []bridge.Doomed) error {
 	table := tabwriter.NewWriter(p.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "REGISTRY\tMIRROR\tORIGINAL\tIDENTITY\tINSTANCES")
 	for _, d := range all {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\n", d.Origin, d.Mirror.Key, d.Mirror.Mark.Key, oneLine(string(d.Mirror.Mark.Of)), len(d.Mirror.Endpoints))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\n", d.Origin, d.Mirror.Key, d.Mirror.Mark.Key, oneLine(string(mirror.ReadFrom(d.Mirror.Mark))), len(d.Mirror.Endpoints))
 	}
 	fmt.Fprintf(table, "%d mirrors of owner %q\n", len(all), owner)
 	return table.Flush()
@@ -163,20 +164,20 @@ func (p *purging) list(owner string, all []bridge.Doomed) error {
 
 // printDoomedJSON prints one object; its form is part of the program's contract.
 func printDoomedJSON(w io.Writer, owner string, all []bridge.Doomed) error {
-	type mirror struct {
+	type line struct {
 		Registry  catalog.Origin   `json:"registry"`
 		Mirror    string           `json:"mirror"`
 		Original  string           `json:"original"`
-		Identity  catalog.Identity `json:"identity"` // of the registry that the original is from
+		Identity  catalog.Identity `json:"identity"` // of the registry that it was read from
 		Instances int              `json:"instances"`
 	}
 	out := struct {
 		Owner   string   `json:"owner"`
-		Mirrors []mirror `json:"mirrors"`
-	}{owner, []mirror{}}
+		Mirrors []line   `json:"mirrors"`
+	}{owner, []line{}}
 	for _, d := range all {
 		m := d.Mirror
-		out.Mirrors = append(out.Mirrors, mirror{d.Origin, m.Key.String(), m.Mark.Key.String(), m.Mark.Of, len(m.Endpoints)})
+		out.Mirrors = append(out.Mirrors, line{d.Origin, m.Key.String(), m.Mark.Key.String(), mirror.ReadFrom(m.Mark), len(m.Endpoints)})
 	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")

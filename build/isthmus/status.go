@@ -28,7 +28,7 @@ The first table has the registries, the second the rules. Below it stands what i
 not mirrored as it should be, one a line, the first 100 of each kind:
 
   =  a deletion that waits, with what it waits for
-  !  not mirrored: the name is taken, or the target cannot hold it
+  !  not mirrored: the name is taken, or the target cannot hold it; or not all of it
   ?  a write that failed and is tried again, or the last one that failed
   o  an orphan: a mirror of ours that no rule wants any more, for "isthmus purge"
   x  a record of a registry that is left out
@@ -71,10 +71,10 @@ func printStatus(w io.Writer, r bridge.Report) error {
 		return fmt.Errorf("print the status: %w", err)
 	}
 	fmt.Fprintln(w)
-	fmt.Fprintln(table, "RULE\tSTATE\tSAME\tPENDING\tLAG\tHELD\tTAKEN\tREFUSED\tFAILED\tPUTS\tDELETES")
+	fmt.Fprintln(table, "RULE\tSTATE\tSAME\tPENDING\tLAG\tHELD\tTAKEN\tREFUSED\tREDUCED\tFAILED\tPUTS\tDELETES")
 	for _, u := range r.Rules {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%d\n", u.Rule, ruleState(u), u.Same, u.Pending, seconds(u.Lag),
-			u.Held.Count, u.Taken.Count, u.Refused.Count, u.Failed.Count, u.Puts, u.Deletes)
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", u.Rule, ruleState(u), u.Same, u.Pending, seconds(u.Lag),
+			u.Held.Count, u.Taken.Count, u.Refused.Count, u.Reduced.Count, u.Failed.Count, u.Puts, u.Deletes)
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("print the status: %w", err)
@@ -165,6 +165,7 @@ func printRule(w io.Writer, u bridge.RuleReport) {
 	printFindings(w, u.Rule, "=", "held", u.Held)
 	printFindings(w, u.Rule, "!", "taken", u.Taken)
 	printFindings(w, u.Rule, "!", "refused", u.Refused)
+	printFindings(w, u.Rule, "!", "reduced", u.Reduced)
 	printFindings(w, u.Rule, "?", "failed", u.Failed)
 	if e := u.Error; e != nil {
 		fmt.Fprintf(w, "%s: ? %s\t\tlast error, at %s: %s\n", u.Rule, e.Target, e.Time.UTC().Format(time.RFC3339), oneLine(e.Why))

@@ -41,9 +41,9 @@ kubernetes/prod  connected for 1m30s  2s ago      12        10      2        1  
 etcd/edge        lost for 1h0m0s      1h0m0s ago  0         0       0        0        3
 consul/dc1       never reached        -           0         0       0        0        0
 
-RULE                        STATE    SAME  PENDING  LAG    HELD  TAKEN  REFUSED  FAILED  PUTS  DELETES
-kubernetes/prod:etcd/edge   writing  7     1        250ms  2     1      1        0       9     1
-kubernetes/prod:consul/dc1  blocked  0     0        0s     0     0      0        0       0     0
+RULE                        STATE    SAME  PENDING  LAG    HELD  TAKEN  REFUSED  REDUCED  FAILED  PUTS  DELETES
+kubernetes/prod:etcd/edge   writing  7     1        250ms  2     1      1        0        0       9     1
+kubernetes/prod:consul/dc1  blocked  0     0        0s     0     0      0        0        0       0     0
 
 kubernetes/prod: o in/old  shop/old  orphan: no rule
 etcd/edge: no answer at all
