@@ -52,10 +52,12 @@
 //
 // # What is reported
 //
-// Of each object that a reflector brings, what it means is kept, and the rest
-// forgotten at once, except for mirrors that this process writes. An object that
-// is listed again in the version that is held costs nothing, so that listing
-// everything again takes little more memory than what changed. What a change
+// Of each object that a reflector brings, what it means is kept, packed, and the
+// rest forgotten at once, except for mirrors that this process writes. An object
+// that is listed again in the version that is held costs nothing, so that listing
+// everything again takes little more memory than what changed. A server that
+// cannot stream a list is asked for pages of it, at its newest version. Services
+// are made of what is kept when they are reported, one at a time. What a change
 // touches is built anew and reported; changes that come together are one
 // report. The first report waits until everything was listed. While the API
 // server cannot be reached, that is reported by Feed.Connected, and the last
