@@ -31,6 +31,7 @@ type view struct {
 	refused      map[string]bool   // records that the feed was told to refuse; outlives a Watch
 	refusedNodes map[string]bool   // of the directory; those are in refused, too
 	kick         chan struct{}     // has room for one: names became dirty
+	echos        int               // services that were written since takeEchos
 }
 
 // seen is one name as it was last read or written.
@@ -247,6 +248,7 @@ func (v *view) wrote(all map[string]found) {
 	if v.mine == nil {
 		v.mine = map[string]string{}
 	}
+	v.echos += len(all)
 	var set []*catalog.Service
 	var gone []catalog.Ref
 	for name, f := range all {
@@ -261,6 +263,15 @@ func (v *view) wrote(all map[string]found) {
 	if len(set)+len(gone) > 0 {
 		v.feed.Update(set, gone)
 	}
+}
+
+// takeEchos returns how many services were written since it was last asked.
+func (v *view) takeEchos() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n := v.echos
+	v.echos = 0
+	return n
 }
 
 // with returns s with owner's part replaced by f.

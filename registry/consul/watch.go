@@ -33,6 +33,8 @@ const (
 	waitTime  = 5 * time.Minute        // of a blocking query; then all is compared anyway
 	minPause  = 100 * time.Millisecond // between rounds
 	maxPause  = 5 * time.Second        // where Consul is slow
+	maxEchoed = 30 * time.Second       // where this process is what keeps it busy
+	manyEchos = 100                    // services that it wrote between two rounds
 	namePause = time.Millisecond       // for each name that is asked
 	parallel  = 32                     // reads at a time
 )
@@ -153,14 +155,6 @@ func offer(to chan<- struct{}) {
 	}
 }
 
-// ended says why a watch ends: its context, if that is over.
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
-}
-
 // run reads everything, then what changes.
 func (w *watch) run(ctx context.Context) error {
 	if err := w.load(ctx); err != nil {
@@ -177,8 +171,8 @@ func (w *watch) run(ctx context.Context) error {
 		case <-w.wake:
 		case <-w.kick:
 		}
-		if idle := time.Since(start); idle < w.pause() {
-			if err := sleep(ctx, w.pause()-idle); err != nil {
+		if idle, pause := time.Since(start), w.pause(w.view.takeEchos()); idle < pause {
+			if err := sleep(ctx, pause-idle); err != nil {
 				return err
 			}
 		}
@@ -191,20 +185,15 @@ func (w *watch) run(ctx context.Context) error {
 }
 
 // pause is how long rounds are apart: the longer, the more there is to ask and
-// the slower Consul answers.
-func (w *watch) pause() time.Duration {
-	return max(minPause, time.Duration(len(w.last.natives))*namePause, min(2*w.took, maxPause))
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
+// the slower Consul answers. While most of what changes are writes of this
+// process, which showed at once, reading must not take the server's time from
+// them.
+func (w *watch) pause(echos int) time.Duration {
+	slow := min(2*w.took, maxPause)
+	if echos >= manyEchos {
+		slow = min(10*w.took, maxEchoed)
 	}
+	return max(minPause, time.Duration(len(w.last.natives))*namePause, slow)
 }
 
 // load reads everything and reports it as the whole truth.

@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -347,6 +348,32 @@ func TestWatchEnds(t *testing.T) {
 		if sleep(ctx, 5*time.Millisecond) != nil {
 			buf := make([]byte, 1<<16)
 			t.Fatalf("%d goroutines, %d before\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
+		}
+	}
+}
+
+// TestPause holds that rounds are as far apart as they are dear.
+func TestPause(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		natives int
+		took    time.Duration
+		echos   int
+		want    time.Duration
+	}{
+		{"small", 10, 20 * time.Millisecond, 0, minPause},
+		{"many names to ask", 1000, 20 * time.Millisecond, 0, time.Second},
+		{"a slow server", 10, time.Second, manyEchos - 1, 2 * time.Second},
+		{"a very slow server", 10, time.Minute, 0, maxPause},
+		{"this process fills it", 10, time.Second, manyEchos, 10 * time.Second},
+		{"this process fills a slow one", 10, time.Minute, manyEchos, maxEchoed},
+	} {
+		w := &watch{took: tt.took, last: listing{natives: map[string]bool{}}}
+		for i := range tt.natives {
+			w.last.natives[strconv.Itoa(i)] = true
+		}
+		if got := w.pause(tt.echos); got != tt.want {
+			t.Errorf("%s: pause %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }
