@@ -12,7 +12,7 @@ type Past struct {
 	At         time.Time // when it was last known to be so
 	Namespaces []string
 	Pods       []*Pod
-	Services   []*Service
+	Services   []Packed // so that they are never all there whole
 }
 
 // Known reports whether the origin's content is known: from itself, or from
@@ -37,7 +37,7 @@ func (f *Feed) Recall(p Past) (done bool) {
 			s.putPod(o, pod)
 		}
 		for _, svc := range p.Services {
-			s.put(o, svc)
+			s.put(o, svc.Service())
 		}
 		o.state.Identity, o.state.Stale, o.state.News = p.Identity, p.At, p.At
 		s.newRegime(o)

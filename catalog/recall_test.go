@@ -9,11 +9,15 @@ import (
 
 func past(t *testing.T, text string) Past {
 	t.Helper()
+	var packed []Packed
+	for _, svc := range services(t, text) {
+		packed = append(packed, Pack(svc))
+	}
 	return Past{
 		Origin: "kubernetes/a", Identity: "42", At: time.Unix(1_700_000_000, 0),
 		Namespaces: []string{"shop"},
 		Pods:       []*Pod{{Key: Key{"shop", "p"}, Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.1")}}},
-		Services:   services(t, text),
+		Services:   packed,
 	}
 }
 

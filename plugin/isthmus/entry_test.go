@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unsafe"
@@ -84,4 +85,35 @@ func inUse() float64 {
 	runtime.GC()
 	runtime.ReadMemStats(&m)
 	return float64(m.HeapAlloc)
+}
+
+// TestContentConcurrently asks from several sides for what is kept for a while.
+func TestContentConcurrently(t *testing.T) {
+	const n = recentEntries + 50
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintf(&text, "service shop/s%d Headless\n\tendpoint 10.1.%d.%d id=a ready hostname=one\n\t\tport sql TCP 1\n", i, i/250, i%250)
+	}
+	conf := block(t, "kubernetes")
+	c := catalog.New(conf.policy())
+	c.Feed("kubernetes/cluster").Replace(services(t, text.String()))
+	p := handler(conf, c)
+	var asking sync.WaitGroup
+	for side := range 4 {
+		asking.Go(func() {
+			for i := range n {
+				at := (i + side*n/4) % n
+				for _, name := range []string{"one.s%d.shop.svc.cluster.local.", "s%d.shop.svc.cluster.local."} {
+					r, w := new(dns.Msg).SetQuestion(fmt.Sprintf(name, at), dns.TypeA), &keep{}
+					if _, err := p.ServeDNS(t.Context(), w, r); err != nil || len(w.msg.Answer) != 1 {
+						t.Errorf("%s: %v, %v", r.Question[0].Name, w.msg, err)
+					}
+				}
+			}
+		})
+	}
+	asking.Wait()
+	if got := wholes(p.views.newest.Load()); got > recentEntries {
+		t.Errorf("%d services are held whole", got)
+	}
 }

@@ -173,7 +173,7 @@ func unpackOrigin(u *catalog.Unpacker) past {
 		x.Pods = append(x.Pods, u.Pod())
 	}
 	for u.Number() == more {
-		x.Services = append(x.Services, u.Service())
+		x.Services = append(x.Services, catalog.Pack(u.Service()))
 	}
 	return x
 }

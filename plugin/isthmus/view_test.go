@@ -88,7 +88,7 @@ func TestNextView(t *testing.T) {
 			}
 			o.Replace(append(append(some("shop"), some("consul")...), some("spare")...))
 			step("the first news of an origin that does not speak")
-			k.Recall(catalog.Past{Origin: k.Origin(), Identity: "a", At: start, Namespaces: []string{"shop"}, Services: some("shop")})
+			k.Recall(catalog.Past{Origin: k.Origin(), Identity: "a", At: start, Namespaces: []string{"shop"}, Services: []catalog.Packed{catalog.Pack(some("shop")[0])}})
 			step("a recall of one that does")
 			k.ReplaceNamespaces([]string{"shop"})
 			k.Replace(some("shop"))
