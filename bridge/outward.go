@@ -76,6 +76,19 @@ func annotatedNames(r *mirror.Rule, o stanza.Stanza) error {
 	return nil
 }
 
+// ports says how many mirrors an original has.
+func ports(r *mirror.Rule, o stanza.Stanza) error {
+	const usage = "ports split"
+	if err := o.WantArgs(1, 1, usage); err != nil {
+		return err
+	}
+	if o.Args()[0] != "split" || r.To.Type() != "consul" {
+		return o.Errorf("unexpected %q: want %s, for mirrors in Consul", "ports "+o.Args()[0], usage)
+	}
+	r.Split = true
+	return nil
+}
+
 // detailed asks a registry for what the rules want to know of it.
 func (c *Config) detailed(rc registry.Config) registry.Config {
 	with, ok := rc.(registry.Detailer)

@@ -35,6 +35,7 @@ func TestOutward(t *testing.T) {
 		{"default on\naddress endpoints", mirror.Rule{Address: mirror.Endpoints}, "", registry.Details{Notes: true}},
 		{"default off\naddress nodeport internal", mirror.Rule{Address: mirror.NodePort, OptIn: true, Internal: true}, "", registry.Details{Notes: true, Nodes: true}},
 		{"labels app in (web, db), tier != test\naddress clusterip", mirror.Rule{Address: mirror.Virtual}, "app in (db,web),tier!=test", registry.Details{Notes: true, Labels: true}},
+		{"ports split", mirror.Rule{Address: mirror.Auto, Split: true}, "", registry.Details{Notes: true, Nodes: true}},
 		{"annotated_names off", mirror.Rule{Address: mirror.Auto}, "", registry.Details{Notes: true, Nodes: true}},
 		{"annotated_names on", mirror.Rule{Address: mirror.Auto, Named: []string{""}}, "", registry.Details{Notes: true, Nodes: true}},
 		{"annotated_names shop- team-", mirror.Rule{Address: mirror.Auto, Named: []string{"shop-", "team-"}}, "", registry.Details{Notes: true, Nodes: true}},
@@ -49,7 +50,7 @@ func TestOutward(t *testing.T) {
 		if r.Labels != nil {
 			labels = r.Labels.String()
 		}
-		got := mirror.Rule{Address: r.Address, OptIn: r.OptIn, Internal: r.Internal, Named: r.Named}
+		got := mirror.Rule{Address: r.Address, OptIn: r.OptIn, Internal: r.Internal, Named: r.Named, Split: r.Split}
 		if diff := cmp.Diff(tt.want, got); diff != "" || labels != tt.labels {
 			t.Errorf("%q: labels %q, want %q; -want +got\n%s", tt.block, labels, tt.labels, diff)
 		}

@@ -91,6 +91,8 @@ func (p *parser) ruleOption(r *mirror.Rule, o stanza.Stanza) error {
 		return template(&r.Naming.Name, o)
 	case "address":
 		return addressPolicy(r, o)
+	case "ports":
+		return ports(r, o)
 	case "labels", "default", "annotated_names":
 		return p.outwardOption(r, o)
 	case "delete_limit":
@@ -103,13 +105,13 @@ func (p *parser) ruleOption(r *mirror.Rule, o stanza.Stanza) error {
 	if later(o.Name()) {
 		return o.Errorf("%q: %w in this version", o.Name(), errors.ErrUnsupported)
 	}
-	return o.Errorf("unknown word %q in a rule: want from, namespaces, names, labels, default, tags, only_passing, namespace, create_namespace, name, annotated_names, service, address, delete_limit or delete_hold", o.Name())
+	return o.Errorf("unknown word %q in a rule: want from, namespaces, names, labels, default, tags, only_passing, namespace, create_namespace, name, annotated_names, service, ports, address, delete_limit or delete_hold", o.Name())
 }
 
 // later reports whether word is one that the grammar has and this version does
 // not know yet.
 func later(word string) bool {
-	return slices.Contains([]string{"for", "share", "ports"}, word)
+	return slices.Contains([]string{"for", "share"}, word)
 }
 
 // bridges reads the owners whose mirrors are a source, too.

@@ -23,13 +23,25 @@ type Wanted struct {
 	Missing  map[string]bool                  // namespaces that are to be made first
 }
 
-// Original tells an original from all others.
+// Original tells an original from all others, and one that has several mirrors
+// for which of its ports each is.
 type Original struct {
 	Of catalog.Identity
 	catalog.Key
+	Port string
 }
 
-func originalOf(m *catalog.Mark) Original { return Original{m.Of, m.Key} }
+// whole is the original that a mirror is of, be it for one port.
+func whole(m *catalog.Service) Original { return Original{Of: m.Mark.Of, Key: m.Mark.Key} }
+
+// originalOf tells what m, of this rule, is a mirror of.
+func (r *Rule) originalOf(m *catalog.Service) Original {
+	o := whole(m)
+	if r.Split && len(m.Ports) == 1 {
+		o.Port = m.Ports[0].Name
+	}
+	return o
+}
 
 // Finding is one original that is not mirrored, or a namespace that is missing
 // at the target (then Original is the zero key), and why.
@@ -49,14 +61,18 @@ func (f Finding) compare(o Finding) int {
 // returns the same for the same src, so that its results may be kept.
 type MirrorOf func(src *catalog.Service) (*catalog.Service, error)
 
-// MirrorsOf returns the MirrorOf of a rule whose source is as s shows it, and
+// Mirrors says what the mirrors of one original are, as MirrorOf says of one: no
+// mirror and no error if there rightly are none.
+type Mirrors func(src *catalog.Service) ([]*catalog.Service, error)
+
+// MirrorsOf returns the Mirrors of a rule whose source is as s shows it, and
 // whose target's Canon is canon.
-func MirrorsOf(s *catalog.Snapshot, r *Rule, canon MirrorOf) MirrorOf {
+func MirrorsOf(s *catalog.Snapshot, r *Rule, canon MirrorOf) Mirrors {
 	return sourceOf(s, r).mirrors(r, canon)
 }
 
-func (from source) mirrors(r *Rule, canon MirrorOf) MirrorOf {
-	return func(src *catalog.Service) (*catalog.Service, error) {
+func (from source) mirrors(r *Rule, canon MirrorOf) Mirrors {
+	return func(src *catalog.Service) ([]*catalog.Service, error) {
 		c, err := r.choices(src)
 		if err != nil || !c.export {
 			return nil, err
@@ -92,12 +108,24 @@ func (from source) mirrors(r *Rule, canon MirrorOf) MirrorOf {
 		case r.Virtual:
 			m.Type = catalog.ClusterIP
 		}
-		m, refused := canon(m)
-		if m == nil {
+		all, refused := r.held(m, canon)
+		if len(all) == 0 {
 			return nil, refused
 		}
-		return m, errors.Join(append(c.wrong, err, lacks, refused)...)
+		return all, errors.Join(append(c.wrong, err, lacks, refused)...)
 	}
+}
+
+// held returns what the target makes of a mirror, or of its parts.
+func (r *Rule) held(m *catalog.Service, canon MirrorOf) (all []*catalog.Service, refused error) {
+	for _, part := range r.split(m) {
+		c, err := canon(part)
+		if c != nil {
+			all = append(all, c)
+		}
+		refused = errors.Join(refused, err)
+	}
+	return all, refused
 }
 
 // source is what mirrors depend on beside the original. Two are equal if what
@@ -120,7 +148,7 @@ func sourceOf(s *catalog.Snapshot, r *Rule) source {
 // source count, and mirrors by the bridges that the rule names. Of several
 // originals that want one name the one whose mirror is there keeps it, else the
 // least key gets it; the others are reported.
-func Desired(s *catalog.Snapshot, r *Rule, mirrorOf MirrorOf) *Wanted {
+func Desired(s *catalog.Snapshot, r *Rule, mirrors Mirrors) *Wanted {
 	w := &Wanted{
 		Rule:     r,
 		Of:       s.State(r.From).Identity,
@@ -135,7 +163,7 @@ func Desired(s *catalog.Snapshot, r *Rule, mirrorOf MirrorOf) *Wanted {
 		}
 		w.Natives++
 		if r.selects(keyOf(src)) {
-			w.claim(s, src, mirrorOf, &c)
+			w.claim(s, src, mirrors, &c)
 		}
 	}
 	w.settle(s, c)
@@ -151,21 +179,26 @@ type claims struct {
 	rest    map[catalog.Key][]*catalog.Service // those who came second to a name
 }
 
-func (w *Wanted) claim(s *catalog.Snapshot, src *catalog.Service, mirrorOf MirrorOf, c *claims) {
-	r := w.Rule
-	m, err := mirrorOf(src)
-	if m != nil && err != nil {
-		w.Reduced = append(w.Reduced, Finding{m.Mark.Key, m.Key, oneLine(err)})
-		err = nil
-	}
+func (w *Wanted) claim(s *catalog.Snapshot, src *catalog.Service, mirrors Mirrors, c *claims) {
+	all, err := mirrors(src)
 	switch {
+	case err != nil && len(all) > 0:
+		w.Reduced = append(w.Reduced, Finding{all[0].Mark.Key, all[0].Key, oneLine(err)})
 	case err != nil:
-		w.refuse(src, r.target(src), err)
-	case m == nil:
+		w.refuse(src, w.Rule.target(src), err)
+	}
+	for _, m := range all {
+		w.claimOne(s, src, m, c)
+	}
+}
+
+func (w *Wanted) claimOne(s *catalog.Snapshot, src, m *catalog.Service, c *claims) {
+	r := w.Rule
+	switch {
 	case r.Writable(m.Namespace) != nil:
 		w.refuse(src, m.Key, r.Writable(m.Namespace))
 	case r.Inward && s.Synced(r.To) && !s.HoldsNamespace(r.To, m.Namespace):
-		w.Names[originalOf(m.Mark)] = m.Key
+		w.Names[w.Rule.originalOf(m)] = m.Key
 		c.missing[m.Namespace] = true
 		if r.Make {
 			w.name(m, c)
@@ -177,7 +210,7 @@ func (w *Wanted) claim(s *catalog.Snapshot, src *catalog.Service, mirrorOf Mirro
 
 // name gives m the name that it wants, unless somebody has it.
 func (w *Wanted) name(m *catalog.Service, c *claims) {
-	w.Names[originalOf(m.Mark)] = m.Key
+	w.Names[w.Rule.originalOf(m)] = m.Key
 	if w.Services[m.Key] != nil {
 		c.rest[m.Key] = append(c.rest[m.Key], m)
 		return
@@ -187,7 +220,7 @@ func (w *Wanted) name(m *catalog.Service, c *claims) {
 
 func (w *Wanted) refuse(src *catalog.Service, target catalog.Key, err error) {
 	m := w.Rule.mark(src, w.Of)
-	w.Names[originalOf(m)] = target
+	w.Names[Original{Of: m.Of, Key: m.Key}] = target
 	w.Refused = append(w.Refused, Finding{m.Key, target, oneLine(err)})
 }
 
@@ -222,13 +255,13 @@ func (w *Wanted) settle(s *catalog.Snapshot, c claims) {
 // precedence is 0 for a mirror whose like is there already, else 1.
 func (w *Wanted) precedence(s *catalog.Snapshot, m *catalog.Service) int {
 	there := s.Get(w.Rule.To, m.Ref())
-	if there != nil && originalOf(there.Mark) == originalOf(m.Mark) {
+	if there != nil && whole(there) == whole(m) {
 		return 0
 	}
 	return 1
 }
 
-// memo keeps what a MirrorOf returned for as long as the original stays the same
+// memo keeps what a Mirrors returned for as long as the original stays the same
 // value, so that a change of one service costs one mirror.
 type memo struct {
 	from    source
@@ -236,23 +269,23 @@ type memo struct {
 }
 
 type made struct {
-	mirror *catalog.Service
-	err    error
+	mirrors []*catalog.Service
+	err     error
 }
 
-// round returns mirrorOf by way of the memo, for one walk: what that does not ask
+// round returns mirrors by way of the memo, for one walk: what that does not ask
 // for is forgotten by the next.
-func (m *memo) round(from source, mirrorOf MirrorOf) MirrorOf {
+func (m *memo) round(from source, mirrors Mirrors) Mirrors {
 	m.was, m.is = m.is, make(map[*catalog.Service]made, len(m.is))
 	if m.from != from {
 		m.from, m.was = from, nil
 	}
-	return func(src *catalog.Service) (*catalog.Service, error) {
+	return func(src *catalog.Service) ([]*catalog.Service, error) {
 		d, known := m.was[src]
 		if !known {
-			d.mirror, d.err = mirrorOf(src)
+			d.mirrors, d.err = mirrors(src)
 		}
 		m.is[src] = d
-		return d.mirror, d.err
+		return d.mirrors, d.err
 	}
 }

@@ -26,6 +26,7 @@ type Rule struct {
 	Named      []string        // prefixes of names that originals may choose for their mirrors; none: they may not
 	Naming     registry.Naming
 	Address    AddressPolicy
+	Split      bool // a mirror for each port
 	Internal   bool // nodes are reached at their internal addresses, also where they have others
 	Inward     bool // To speaks for namespaces: they must exist there, and protected ones are never written to
 	Make       bool // inward: namespaces that are missing are made
