@@ -15,6 +15,9 @@
 // its "owner", a text of its heritage, or a name beside which its registry
 // keeps such a text.
 //
+// It deletes all that begins with the bytes of a name of its own, so nothing is
+// written there: "webapp" is refused beside its "web".
+//
 // What a bridge writes carries in each value one more field, which SkyDNS's
 // readers pass over: "isthmus", the mark and what SkyDNS has no word for. So
 // each record says for itself whose it is. Nothing but such records is ever

@@ -45,7 +45,20 @@ func (t *table) planPut(s *catalog.Service) ([]op, error) {
 			return nil, fmt.Errorf("record %q: %w", r.key, registry.ErrNotOwned)
 		}
 	}
-	return diff(want, there), nil
+	return diff(want, there), t.apart(want)
+}
+
+// apart returns an error if a record that is to be written would stand within
+// reach of external-dns, which would delete it with a name of its own.
+func (t *table) apart(want []*record) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range want {
+		if name := t.reachLocked(r.key); name != "" {
+			return fmt.Errorf("record %q begins as %q of external-dns, which deletes by that: %w", r.key, name, registry.ErrInvalid)
+		}
+	}
+	return nil
 }
 
 // planDelete returns what it takes to remove s.

@@ -217,6 +217,24 @@ svc/shop/web/_tcp/_http/i0 {"host":"10.0.0.3","port":1,"owner":"default"}
 	w.until(t, "become native", func(s *catalog.Snapshot) bool { return w.hosts(s, "etcd/web") == "10.0.0.1" })
 }
 
+// TestOutOfReach holds that nothing is written where external-dns would delete
+// it with a name of its own, and that other names that look alike are free.
+func TestOutOfReach(t *testing.T) {
+	z := newZone(t)
+	z.put(t, `svc/shop/a-web/1b2c3d4e {"text":"\"heritage=external-dns,external-dns/owner=default\""}
+svc/shop/web/0a1b2c3d {"host":"10.0.0.2"}
+svc/shop/old-db/1b2c3d4e {"text":"heritage=external-dns,external-dns/owner=default"}`)
+	w := watch(t, z.writer(t, "prod"))
+	w.synced(t)
+	claimed(t, w.etcd)
+	for name, ok := range map[string]bool{"webapp": false, "web-x": false, "we": true, "b-web": true, "a-web2": false, "old-db2": false, "db2": true} {
+		s := mirror("prod", name, 1)
+		if r := w.Put(t.Context(), []*catalog.Service{s})[0]; (r.Err == nil) != ok || !ok && !errors.Is(r.Err, registry.ErrInvalid) {
+			t.Errorf("put %q: %v, want ok %v", name, r.Err, ok)
+		}
+	}
+}
+
 // TestMalformedNeighbours holds that refused records are named, are left where
 // they are, keep no other from being read and written, and are taken back.
 func TestMalformedNeighbours(t *testing.T) {

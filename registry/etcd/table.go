@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -347,6 +348,20 @@ func leafOfExternalDNS(label string) bool {
 	return len(label) == 8 && strings.Trim(label, "0123456789abcdef") == ""
 }
 
+// recordTypes are those that external-dns puts before names it keeps account of.
+var recordTypes = []string{"a", "aaaa", "cname", "mx", "naptr", "ns", "ptr", "srv", "txt"}
+
+// reachLocked returns the name of external-dns's whose deletion may take key
+// along, "" if none: it deletes all that begins with the bytes of a name.
+func (t *table) reachLocked(key string) string {
+	for name := range t.heritage {
+		if strings.HasPrefix(key, name) {
+			return name
+		}
+	}
+	return ""
+}
+
 // countLocked counts the names that external-dns keeps account of: its text of
 // the name n stands at n, or at n with the type before its first label.
 func (t *table) countLocked(r *record, n int) {
@@ -354,9 +369,12 @@ func (t *table) countLocked(r *record, n int) {
 		return
 	}
 	name := path.Dir(r.key)
+	names := []string{name}
 	dir, label := path.Split(name)
-	_, stem, _ := strings.Cut(label, "-")
-	for _, name := range []string{name, dir + stem} {
+	if kind, stem, _ := strings.Cut(label, "-"); stem != "" && slices.Contains(recordTypes, kind) {
+		names = append(names, dir+stem)
+	}
+	for _, name := range names {
 		t.heritage[name] += n
 		if t.heritage[name] == 0 {
 			delete(t.heritage, name)
