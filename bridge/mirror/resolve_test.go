@@ -163,7 +163,7 @@ func TestLoopResolves(t *testing.T) {
 		b.AddNamespace("shop")
 		z := &zone{of: map[string]answer{"one.example": known("10.0.0.1")}}
 		run := func() (l *Loop, stop func()) { return startNaming(t, z.lookup, a, b) }
-		l, stop := run()
+		_, stop := run()
 		time.Sleep(time.Second)
 		hosts(t, b, "10.0.0.1 10.0.0.9")
 		z.set("one.example", known("10.0.0.1", "10.0.0.2"))
@@ -173,7 +173,7 @@ func TestLoopResolves(t *testing.T) {
 
 		z.set("one.example", answer{err: errors.New("time-out")})
 		before := b.written()
-		l, stop = run()
+		l, stop := run()
 		time.Sleep(time.Minute)
 		if st := l.Status(); len(st.Refused) != 1 || !strings.Contains(st.Refused[0].Why, "time-out") {
 			t.Errorf("refused: %v", st.Refused)

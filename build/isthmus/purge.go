@@ -172,8 +172,8 @@ func printDoomedJSON(w io.Writer, owner string, all []bridge.Doomed) error {
 		Instances int              `json:"instances"`
 	}
 	out := struct {
-		Owner   string   `json:"owner"`
-		Mirrors []line   `json:"mirrors"`
+		Owner   string `json:"owner"`
+		Mirrors []line `json:"mirrors"`
 	}{owner, []line{}}
 	for _, d := range all {
 		m := d.Mirror
