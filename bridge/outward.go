@@ -95,8 +95,9 @@ func (c *Config) detailed(rc registry.Config) registry.Config {
 	if !ok {
 		return rc
 	}
-	var d registry.Details
+	d := registry.Details{Joins: true}
 	for _, r := range c.Rules {
+		d.Notes = d.Notes || r.To == rc.Origin() // natives may ask to be joined
 		if r.From == rc.Origin() {
 			d.Notes = true
 			d.Labels = d.Labels || r.Labels != nil

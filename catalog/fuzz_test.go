@@ -17,7 +17,7 @@ func FuzzParseText(f *testing.F) {
 		"# words\n\nservice shop/web ClusterIP ttl=30s version=7\n\taddr 10.0.0.1\n\taddr fd00::1\n\tport http TCP 80 app=http\n\tport \"\" UDP 53\n",
 		"service shop/db Headless\n\tendpoint 10.1.1.1 id=a ready serving hostname=web-0 pod=web-0 zone=z node=n weight=1\n\t\tport http TCP 8080\n\t\ttag v1\n\t\tmeta rack=7\n",
 		"service shop/x ExternalName\n\talias db.example.org\n\texternal lb.example.org\n\tmeta team=blue\n",
-		"service a/b Headless\n\tmark owner=prod of=kubernetes:42 key=shop/web via=consul:dc1 format=1\n\tendpoint db.example.org id=\"a b\" terminating warning\n",
+		"service a/b Headless\n\tmark owner=prod of=kubernetes:42 key=shop/web via=consul:dc1 joins format=1\n\tendpoint db.example.org id=\"a b\" terminating warning\n",
 		"service \"a b/c\" Headless\n\tmeta \"k=\\\"\"=\"\\n\" \n\tmeta =\n",
 		"service a/b Headless\n\tendpoint fe80::1%eth0 id=a\n\tendpoint ::ffff:10.0.0.1\n\tendpoint 010.0.0.1\n",
 		"\tport", "service", "service a/b None", "service a/b Headless ttl=-1s", "service a/b Headless\n\tport a b 65536", "service a/b Headless\n\t\ttag",

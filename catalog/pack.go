@@ -141,7 +141,7 @@ func (p *Packer) Pod(x *Pod) {
 }
 
 func (p *Packer) mark(m *Mark) {
-	p.Number(flags(m != nil))
+	p.Number(flags(m != nil, m != nil && m.Joins))
 	if m != nil {
 		p.Word(m.Owner)
 		p.Word(string(m.Of))

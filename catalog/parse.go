@@ -134,6 +134,8 @@ func parseMark(words []string) (*Mark, error) {
 			m.Of = Identity(v)
 		case "key":
 			m.Key, err = ParseKey(v)
+		case "joins":
+			m.Joins = true
 		case "via":
 			m.Via = Identity(v)
 		case "format":

@@ -131,6 +131,7 @@ type Mark struct {
 	Of     Identity // the registry that holds the original; "" if unknown
 	Key    Key      // the original's key there
 	Via    Identity // the registry whose copy of it was copied; "" where it was the original itself
+	Joins  bool     // it adds to the native of its key, where alone it is no service
 	Format int      // version of the mark's form; a bridge never overwrites a newer one
 }
 

@@ -48,7 +48,7 @@ func (s *Service) Text() string {
 	var b textWriter
 	b.line(0, "service", quote(s.Key.String()), s.Type.String(), pair("ttl", dur(s)), pair("version", s.Version))
 	if m := s.Mark; m != nil {
-		b.line(1, "mark", pair("owner", m.Owner), pair("of", string(m.Of)), pair("key", markKey(m)), pair("via", string(m.Via)), pair("format", strconv.Itoa(m.Format)))
+		b.line(1, "mark", pair("owner", m.Owner), pair("of", string(m.Of)), pair("key", markKey(m)), pair("via", string(m.Via)), flag("joins", m.Joins), pair("format", strconv.Itoa(m.Format)))
 	}
 	for _, a := range s.Addrs {
 		b.line(1, "addr", a.String())

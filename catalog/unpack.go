@@ -154,10 +154,12 @@ func (u *Unpacker) Pod() *Pod {
 }
 
 func (u *Unpacker) mark() *Mark {
-	if u.small(1) == 0 {
+	is := u.small(3)
+	if is == 0 {
 		return nil
 	}
 	return &Mark{
+		Joins:  is&2 != 0,
 		Owner:  u.Word(),
 		Of:     Identity(u.Word()),
 		Key:    Key{u.Word(), u.Text()},

@@ -58,6 +58,7 @@ type Detailer interface {
 type Details struct {
 	Notes  bool // what users tell a bridge, in Meta: annotations, and how a service is exposed
 	Labels bool // with Notes: the labels of services
+	Joins  bool // what bridges joined to native services, as mirrors beside them and not as a part of them
 	Nodes  bool // nodes with their addresses, by Feed.ReplaceNodes before the first Replace
 }
 

@@ -21,6 +21,8 @@ type Wanted struct {
 	Reduced  []Finding                        // originals whose mirrors lack something
 	Natives  int                              // how many the source has, selected or not
 	Missing  map[string]bool                  // namespaces that are to be made first
+
+	joins joins
 }
 
 // Original tells an original from all others, and one that has several mirrors
@@ -266,6 +268,16 @@ func (w *Wanted) precedence(s *catalog.Snapshot, m *catalog.Service) int {
 type memo struct {
 	from    source
 	was, is map[*catalog.Service]made
+
+	wasJoined, isJoined map[pair]madeJoin
+}
+
+// pair is a native at the target and what it asks for.
+type pair struct{ native, src *catalog.Service }
+
+type madeJoin struct {
+	mirror *catalog.Service
+	err    error
 }
 
 type made struct {
@@ -277,8 +289,9 @@ type made struct {
 // for is forgotten by the next.
 func (m *memo) round(from source, mirrors Mirrors) Mirrors {
 	m.was, m.is = m.is, make(map[*catalog.Service]made, len(m.is))
+	m.wasJoined, m.isJoined = m.isJoined, map[pair]madeJoin{}
 	if m.from != from {
-		m.from, m.was = from, nil
+		m.from, m.was, m.wasJoined = from, nil, nil
 	}
 	return func(src *catalog.Service) ([]*catalog.Service, error) {
 		d, known := m.was[src]
@@ -287,5 +300,17 @@ func (m *memo) round(from source, mirrors Mirrors) Mirrors {
 		}
 		m.is[src] = d
 		return d.mirrors, d.err
+	}
+}
+
+// joined returns joinOf by way of the memo, for the walk that round began.
+func (m *memo) joined(joinOf JoinOf) JoinOf {
+	return func(native, src *catalog.Service) (*catalog.Service, error) {
+		d, known := m.wasJoined[pair{native, src}]
+		if !known {
+			d.mirror, d.err = joinOf(native, src)
+		}
+		m.isJoined[pair{native, src}] = d
+		return d.mirror, d.err
 	}
 }

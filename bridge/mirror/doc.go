@@ -14,6 +14,10 @@
 // Instances whose address is a name have no place in a cluster's slices. A
 // Resolver keeps the names' addresses, and they are a part of what is wanted.
 //
+// Natives at a target that speaks for namespaces may ask for what a rule's source
+// has: that is a mirror under the native's own key, whose mark says that it
+// joins (see Wanted.join).
+//
 // What it holds to, whatever a rule or a registry says:
 //
 //   - Only natives of the source are copied, never a mirror, but those by other

@@ -58,7 +58,7 @@ func (p *Plan) holdBlind(why string) {
 	if why == "" {
 		return
 	}
-	p.hold(func(c Change) bool { return c.Want == nil }, why, false)
+	p.hold(func(c Change) bool { return c.Want == nil && !c.meant }, why, false)
 }
 
 // holdBudget holds back the losses that nobody released if together with what

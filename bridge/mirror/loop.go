@@ -205,7 +205,9 @@ func (l *Loop) plan(s *catalog.Snapshot, now time.Time) *Plan {
 func (l *Loop) desired(s *catalog.Snapshot, r *Rule) *Wanted {
 	from := sourceOf(s, r)
 	from.names = l.answers
-	return Desired(s, r, l.memos[r].round(from, from.mirrors(r, l.target.Canon)))
+	w := Desired(s, r, l.memos[r].round(from, from.mirrors(r, l.target.Canon)))
+	w.join(s, l.memos[r].joined(from.joins(r, l.target.Canon)))
+	return w
 }
 
 // age keeps since when something is to be written, and how long it took.

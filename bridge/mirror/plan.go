@@ -35,6 +35,7 @@ type Change struct {
 	Why   string // what differs or why it goes; for a held one, what it waits for
 	over  bool   // held by the budget
 	make  bool   // the namespace of Want is to be made first
+	meant bool   // a deletion that the users of what it is part of asked for
 }
 
 // Ref is the name at the target of the service that the change is about.
@@ -57,7 +58,7 @@ func (c Change) Original() catalog.Key {
 // left without any.
 func (c Change) loss() Loss {
 	switch {
-	case c.Found == nil, c.Want != nil && instances(c.Want) > 0:
+	case c.meant, c.Found == nil, c.Want != nil && instances(c.Want) > 0:
 		return Loss{}
 	case c.Want == nil:
 		return Loss{1, max(1, instances(c.Found))}
@@ -129,7 +130,11 @@ func Diff(s *catalog.Snapshot, w *Wanted, others []Other, b Budget) *Plan {
 			continue
 		}
 		total += instances(m)
-		if w.Services[m.Key] == nil {
+		switch {
+		case w.Services[m.Key] != nil:
+		case m.Mark.Joins:
+			p.unjoined(w, m)
+		default:
 			p.unwanted(w, m, found)
 		}
 	}
@@ -170,6 +175,9 @@ func (w *Wanted) ours(m *catalog.Service) bool {
 
 // want settles one wanted service: the upper half of the table.
 func (p *Plan) want(w *Wanted, want *catalog.Service, there spot) {
+	if want.Mark.Joins {
+		there.stranger = nil // it is what is joined
+	}
 	switch m := there.ours; {
 	case m == nil && there.stranger != nil:
 		p.taken(want, there.stranger)
@@ -269,6 +277,7 @@ func Plans(s *catalog.Snapshot, rules []*Rule, canon func(to catalog.Origin) Mir
 		from := sourceOf(s, r)
 		from.names = names
 		all[i] = Desired(s, r, from.mirrors(r, canon(r.To)))
+		all[i].join(s, from.joins(r, canon(r.To)))
 	}
 	plans := make([]*Plan, len(rules))
 	for i, w := range all {

@@ -113,9 +113,11 @@ func isAbsent(err error) bool {
 // namesOf returns the names that the instances of r's sources have.
 func namesOf(s *catalog.Snapshot, r *Rule) map[string]bool {
 	names := map[string]bool{}
-	to := s.State(r.To).Identity
+	to, joins := s.State(r.To).Identity, false
+	r.asking(s, func(asked) { joins = true })
 	for src := range s.From(r.From) {
-		if !r.copies(src, to) || !r.selects(keyOf(src)) || len(src.Endpoints) == 1 && !r.Virtual {
+		alone := len(src.Endpoints) == 1 && !r.Virtual
+		if !joins && (!r.copies(src, to) || !r.selects(keyOf(src)) || alone) {
 			continue
 		}
 		for i := range src.Endpoints {

@@ -150,6 +150,9 @@ func (l *Loop) secondLook(ctx context.Context, s *catalog.Snapshot) []catalog.Re
 	}
 	var gone []catalog.Ref
 	for _, ref := range l.budget.held {
+		if m := s.Get(l.rule.To, ref); m != nil && m.Mark.Joins && again.Get(l.rule.From, catalog.Ref{Key: m.Mark.Key}) != nil {
+			continue
+		}
 		if m := w.Services[ref.Key]; m != nil && instances(m) == 0 || !wanted[ref.Key] {
 			gone = append(gone, ref)
 		}

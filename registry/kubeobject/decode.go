@@ -24,7 +24,7 @@ import (
 //
 // Of a mirror, only what its owner wrote counts: foreign slices are left out,
 // and Own leaves out what the server fills in. Of a native one, slices that a bridge
-// wrote are left out: a mirror is never a source.
+// wrote are left out, but for those that join it; see Head.Apart.
 func Decode(svc *corev1.Service, all []*discoveryv1.EndpointSlice) (*catalog.Service, error) {
 	parts := make([]*Part, len(all))
 	for i, slice := range all {

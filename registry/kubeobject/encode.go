@@ -43,15 +43,33 @@ type Objects struct {
 //	endpoints of one address and one set    one endpoint, the best said of it
 //	    of ports
 //	port names that Kubernetes refuses      names that it takes
+//	what joins a native Service             its endpoints and their ports; absence without any
 func Canon(s *catalog.Service) (*catalog.Service, error) {
 	objects, err := Encode(s)
 	if err != nil {
 		return nil, err
 	}
+	if s.Mark.Joins {
+		return canonOfJoin(s.Key, objects.Slices)
+	}
 	return Decode(objects.Service, objects.Slices)
 }
 
-// Encode returns the objects that hold s, which has a mark. They depend on s
+func canonOfJoin(key catalog.Key, all []*discoveryv1.EndpointSlice) (*catalog.Service, error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	parts := make([]*Part, len(all))
+	for i, slice := range all {
+		parts[i] = PartOf(slice)
+	}
+	s, err := joining(key, parts)
+	s.Version = ""
+	return s, err
+}
+
+// Encode returns the objects that hold s, which has a mark; the Service is nil if
+// s joins a native one. They depend on s
 // alone, and equal services have equal objects. An error wraps
 // registry.ErrInvalid and says why s cannot be held. s is neither kept nor
 // modified.
@@ -63,11 +81,11 @@ func Encode(s *catalog.Service) (*Objects, error) {
 	if err != nil {
 		return nil, err
 	}
-	svc, err := encodeService(s, f)
-	if err != nil {
-		return nil, err
-	}
 	all, err := encodeSlices(s, f.endpoints)
+	if err != nil || s.Mark.Joins {
+		return &Objects{Slices: all}, err
+	}
+	svc, err := encodeService(s, f)
 	if err != nil {
 		return nil, err
 	}

@@ -377,3 +377,42 @@ func TestMergeKeepsClusterIP(t *testing.T) {
 		}
 	}
 }
+
+// TestApart holds that what a bridge joined to a native Service is a part of it
+// for those who answer, and apart for a bridge, and reads back as Canon.
+func TestApart(t *testing.T) {
+	m := mirror(t, "service a/b Headless\n\tmark owner=prod of=consul:dc1 key=consul/db joins format=1\n\tendpoint 10.2.0.1 id=vm ready serving weight=3\n\t\tport pg TCP 5432")
+	objects, err := Encode(m)
+	if err != nil || objects.Service != nil || len(objects.Slices) != 1 {
+		t.Fatalf("Encode = %+v, %v", objects, err)
+	}
+	svc, all := nativeObjects(t)
+	parts := []*Part{PartOf(objects.Slices[0])}
+	for _, slice := range all {
+		parts = append(parts, PartOf(slice))
+	}
+	whole, err := HeadOf(svc).Join(parts)
+	if err != nil || len(whole.Endpoints) != 2 {
+		t.Errorf("Join = %v, %v; want both endpoints", whole.Text(), err)
+	}
+	native, joined, err := HeadOf(svc).Apart(parts)
+	if err != nil || len(native.Endpoints) != 1 || len(joined) != 1 {
+		t.Fatalf("Apart = %v, %v, %v", native.Text(), joined, err)
+	}
+	canon, err := Canon(m)
+	if err != nil || !canon.Same(joined[0]) {
+		t.Errorf("joined =\n%s\nCanon =\n%s\n%v", joined[0].Text(), canon.Text(), err)
+	}
+	if again, err := Canon(canon); err != nil || !again.Same(canon) {
+		t.Errorf("Canon of Canon = %v, %v", again, err)
+	}
+	m.Endpoints = nil
+	if canon, err := Canon(m); canon != nil || err != nil {
+		t.Errorf("Canon of nothing = %v, %v; want absence", canon, err)
+	}
+}
+
+func nativeObjects(t *testing.T) (*corev1.Service, []*discoveryv1.EndpointSlice) {
+	t.Helper()
+	return objects(t, "metadata: {namespace: a, name: b}\nspec: {clusterIP: 10.0.0.1}\n---\nmetadata: {name: s}\naddressType: IPv4\nendpoints: [{addresses: [10.1.1.1]}]")
+}

@@ -21,6 +21,7 @@ type Part struct {
 	text      string                  // its name and version, as they stand in a service's version
 	named     int                     // how much of text is the name
 	owner     string                  // who wrote it; "" if no bridge did
+	joins     *catalog.Mark           // nil: it adds nothing to a native Service
 	endpoints catalog.PackedEndpoints // sorted by ID, which is byAddr unless mixed
 	mixed     bool                    // an address stands there several times
 	triggered time.Time               // when what it says came about; zero: unknown
@@ -45,6 +46,7 @@ func (r *sliceReader) part() *Part {
 	slice := r.slice
 	p := newPart(slice)
 	p.owner = ownerOf(slice.Labels, slice.Annotations)
+	p.joins = JoinOf(slice)
 	extras := r.extras(p.owner)
 	ports := r.ports()
 	all := make([]catalog.Endpoint, 0, r.addresses())

@@ -42,8 +42,11 @@ func fit(s *catalog.Service) (fitted, error) {
 
 // fitAlias returns the target of what becomes an ExternalName Service.
 func fitAlias(s *catalog.Service) (string, error) {
-	if s.Type == catalog.ExternalName {
+	if s.Type == catalog.ExternalName && !s.Mark.Joins {
 		return nameAlias(s.Alias)
+	}
+	if s.Mark.Joins {
+		return "", nil
 	}
 	named := slices.DeleteFunc(slices.Clone(s.Endpoints), func(e catalog.Endpoint) bool { return e.Host.Addr.IsValid() })
 	switch {

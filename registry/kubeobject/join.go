@@ -17,7 +17,11 @@ func (h *Head) Join(parts []*Part) (*catalog.Service, error) {
 	if h.svc == "" {
 		return nil, h.err
 	}
-	out := h.svc.Service()
+	return h.join(h.svc.Service(), parts)
+}
+
+// join completes out, which is h's, by its slices.
+func (h *Head) join(out *catalog.Service, parts []*Part) (*catalog.Service, error) {
 	mine, foreign := partsOf(out.Mark, parts)
 	errs := []error{h.err}
 	for _, p := range foreign {
@@ -42,7 +46,7 @@ func partsOf(m *catalog.Mark, all []*Part) (mine, foreign []*Part) {
 	for _, p := range all {
 		switch {
 		case m == nil || m.Owner == catalog.UnknownOwner:
-			if p.owner == "" {
+			if p.owner == "" || m == nil && p.joins != nil {
 				mine = append(mine, p)
 			}
 		case p.owner == m.Owner:

@@ -52,12 +52,28 @@ func MarkOf(svc *corev1.Service) *catalog.Mark {
 		}
 		return nil
 	}
-	m := &catalog.Mark{Owner: owner, Of: catalog.Identity(svc.Annotations[annotationOf]), Format: newerFormat}
-	m.Key, _ = catalog.ParseKey(svc.Annotations[annotationKey])
-	m.Via = catalog.Identity(svc.Annotations[annotationVia])
-	if n, err := strconv.Atoi(svc.Annotations[annotationFormat]); err == nil {
+	return markFrom(owner, svc.Annotations)
+}
+
+func markFrom(owner string, annotations map[string]string) *catalog.Mark {
+	m := &catalog.Mark{Owner: owner, Of: catalog.Identity(annotations[annotationOf]), Format: newerFormat}
+	m.Key, _ = catalog.ParseKey(annotations[annotationKey])
+	m.Via = catalog.Identity(annotations[annotationVia])
+	if n, err := strconv.Atoi(annotations[annotationFormat]); err == nil {
 		m.Format = n
 	}
+	return m
+}
+
+// JoinOf returns the mark of a slice that a bridge put below a native Service,
+// or nil: the slices of mirrors carry no key.
+func JoinOf(slice *discoveryv1.EndpointSlice) *catalog.Mark {
+	owner := ownerOf(slice.Labels, slice.Annotations)
+	if owner == "" || slice.Annotations[annotationKey] == "" {
+		return nil
+	}
+	m := markFrom(owner, slice.Annotations)
+	m.Joins = true
 	return m
 }
 

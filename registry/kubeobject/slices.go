@@ -37,7 +37,7 @@ func encodeSlices(s *catalog.Service, endpoints []catalog.Endpoint) ([]*discover
 		}
 		for i, part := range parts {
 			if len(part) > 0 {
-				all = append(all, encodeSlice(s, sliceName(s.Name, id, i), part))
+				all = append(all, encodeSlice(s, sliceName(s.Name, salt(s.Mark)+id, i), part))
 			}
 		}
 	}
@@ -60,6 +60,14 @@ func family(e catalog.Endpoint) discoveryv1.AddressType {
 func sliceName(service, group string, part int) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s|%d", group, part))
 	return service + "-" + hex.EncodeToString(sum[:5])
+}
+
+// salt lets several bridges join one Service.
+func salt(m *catalog.Mark) string {
+	if m.Joins {
+		return "joins by " + m.Owner + "|"
+	}
+	return ""
 }
 
 // split parts a group by its addresses' hashes into the least power of two of
@@ -107,6 +115,9 @@ func extrasText(part []catalog.Endpoint) string {
 
 func encodeSlice(s *catalog.Service, name string, part []catalog.Endpoint) *discoveryv1.EndpointSlice {
 	labels, annotations := markObject(s.Mark)
+	if s.Mark.Joins {
+		labels, annotations = markService(s.Mark)
+	}
 	labels[discoveryv1.LabelServiceName] = s.Name
 	labels[discoveryv1.LabelManagedBy] = SliceManagedBy
 	if text := extrasText(part); text != "" {

@@ -82,6 +82,13 @@
 // for an import only are no part of the cluster's own services; one that names a
 // Service, too, belongs to both, as for kube-proxy.
 //
+// # What is joined
+//
+// A mirror whose mark says that it joins stands below a native Service of its key:
+// EndpointSlices with the whole mark, which the Service owns. The Service is never
+// written. Who answers gets these endpoints as a part of the Service; a bridge asks
+// to get them apart (registry.Details), since they are no source.
+//
 // # What writing cannot hold
 //
 // Every write names the resource version that it is based on, so what changed

@@ -67,18 +67,19 @@ type view struct {
 	nodesDirty bool       // nodes did
 	wake       chan struct{}
 
-	report  sync.Mutex                      // held while reporting; guards what follows
-	ready   bool                            // the first Replace was made
-	mirrors map[types.NamespacedName]string // the owners of the mirrors that were reported
-	atNodes []*catalog.Node                 // the nodes that were reported
-	refused groups                          // records that are refused now; outlives the view
+	report  sync.Mutex                        // held while reporting; guards what follows
+	ready   bool                              // the first Replace was made
+	mirrors map[types.NamespacedName]string   // the owners of the mirrors that were reported
+	joined  map[types.NamespacedName][]string // the owners of what was reported beside natives
+	atNodes []*catalog.Node                   // the nodes that were reported
+	refused groups                            // records that are refused now; outlives the view
 }
 
 func newView(s *server, feed *catalog.Feed, lost func(error)) *view {
 	v := &view{
 		feed: feed, lost: lost, log: s.log, filtered: s.conf.namespaceLabels != "", busy: &s.busy,
 		dirty: groups{}, moved: groups{}, wake: make(chan struct{}, 1),
-		mirrors: map[types.NamespacedName]string{}, refused: s.refused,
+		mirrors: map[types.NamespacedName]string{}, joined: map[types.NamespacedName][]string{}, refused: s.refused,
 	}
 	v.keeper = keeper{owner: s.owner, details: s.conf.details, noPodNames: s.conf.noPodNames, texts: new(kubeobject.Texts)}
 	v.services = newTable[*service](nil, v.noteService)
@@ -165,14 +166,20 @@ func (v *view) replaceLocked() {
 	wrong := map[types.NamespacedName]error{}
 	v.feed.ReplaceEach(func(yield func(*catalog.Service) bool) {
 		for _, svc := range shown {
-			out, err := v.join(svc)
+			out, joined, err := v.join(svc)
 			v.noteMirror(svc.name, out)
+			v.noteJoined(svc.name, joined)
 			wrong[svc.name] = err
 			if err == nil {
 				delete(wrong, svc.name)
 			}
 			if out != nil && !yield(out) {
 				return
+			}
+			for _, more := range joined {
+				if !yield(more) {
+					return
+				}
 			}
 		}
 	})
@@ -236,7 +243,7 @@ func (v *view) moveLocked(namespaces []types.NamespacedName) []types.NamespacedN
 // were reported.
 func (v *view) buildLocked(names []types.NamespacedName) (set []*catalog.Service, gone []catalog.Ref) {
 	for _, name := range names {
-		svc := v.build(name)
+		svc, joined := v.build(name)
 		was := catalog.Ref{Key: keyOf(name), Owner: v.mirrors[name]}
 		if (svc == nil || svc.Ref() != was) && v.feed.Get(was) != nil {
 			gone = append(gone, was)
@@ -245,8 +252,26 @@ func (v *view) buildLocked(names []types.NamespacedName) (set []*catalog.Service
 		if svc != nil {
 			set = append(set, svc)
 		}
+		gone = append(gone, v.noteJoined(name, joined)...)
+		set = append(set, joined...)
 	}
 	return set, gone
+}
+
+// noteJoined notes who joined the service of a name, and returns what was reported
+// of those who no longer do.
+func (v *view) noteJoined(name types.NamespacedName, now []*catalog.Service) (gone []catalog.Ref) {
+	was := v.joined[name]
+	delete(v.joined, name)
+	for _, svc := range now {
+		v.joined[name] = append(v.joined[name], svc.Mark.Owner)
+	}
+	for _, owner := range was {
+		if !slices.Contains(v.joined[name], owner) {
+			gone = append(gone, catalog.Ref{Key: keyOf(name), Owner: owner})
+		}
+	}
+	return gone
 }
 
 // noteMirror notes whose mirror is reported under a name, which is nobody's if
@@ -259,16 +284,17 @@ func (v *view) noteMirror(name types.NamespacedName, svc *catalog.Service) {
 	}
 }
 
-// build returns the service of that name, or nil if there is none to report.
-func (v *view) build(name types.NamespacedName) *catalog.Service {
+// build returns the service of that name, or nil if there is none to report, and
+// what bridges joined to it, if that is to be told apart.
+func (v *view) build(name types.NamespacedName) (out *catalog.Service, joined []*catalog.Service) {
 	svc := v.services.get(name)
 	if svc == nil || v.hidden(svc) {
 		v.refuseLocked(name, nil)
-		return nil
+		return nil, nil
 	}
-	out, err := v.join(svc)
+	out, joined, err := v.join(svc)
 	v.refuseLocked(name, err)
-	return out
+	return out, joined
 }
 
 // hidden reports whether the namespace of svc is none that is held.
@@ -277,17 +303,21 @@ func (v *view) hidden(svc *service) bool {
 }
 
 // join makes the service out of svc and its slices; nil if it cannot be read.
-func (v *view) join(svc *service) (*catalog.Service, error) {
+func (v *view) join(svc *service) (out *catalog.Service, joined []*catalog.Service, err error) {
 	of := v.slices.of(svc.name)
 	parts := make([]*kubeobject.Part, len(of))
 	for i, s := range of {
 		parts[i] = &s.part
 	}
-	out, err := svc.head.Join(parts)
+	if v.keeper.details.Joins {
+		out, joined, err = svc.head.Apart(parts)
+	} else {
+		out, err = svc.head.Join(parts)
+	}
 	if out != nil && svc.notes != nil {
 		out.Meta = svc.notes
 	}
-	return out, err
+	return out, joined, err
 }
 
 // refuseLocked reports and logs, once, what is wrong with a record.

@@ -121,6 +121,9 @@ func (s *server) put(ctx context.Context, svc *catalog.Service) (string, error) 
 	if err != nil {
 		return "", err
 	}
+	if svc.Mark.Joins {
+		return s.putJoin(ctx, svc, want.Slices)
+	}
 	have, err := s.putService(ctx, svc, want.Service)
 	if err != nil {
 		return "", err
@@ -276,6 +279,9 @@ func (s *server) updateService(ctx context.Context, have *stored, want *corev1.S
 // half of its endpoints, then its slices. If we die in between, the garbage
 // collector deletes the slices, which name the Service as their owner.
 func (s *server) remove(ctx context.Context, svc *catalog.Service) (string, error) {
+	if svc.Mark.Joins {
+		return s.putJoin(ctx, svc, nil)
+	}
 	have, err := s.read(ctx, svc)
 	if err != nil {
 		return "", err

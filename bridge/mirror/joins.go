@@ -1,0 +1,183 @@
+package mirror
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
+)
+
+// Annotations by which the users of a native service at a rule's target have the
+// instances of a source added to it.
+const (
+	noteJoin     = "isthmus.dev/join"      // TYPE/NAME/SERVICE or TYPE/NAME/NAMESPACE/SERVICE
+	noteJoinMode = "isthmus.dev/join-mode" // union, or failover: only while none of its own is ready
+)
+
+// asked is a native at the target that asks a rule for what its source has.
+type asked struct {
+	native   *catalog.Service
+	name     string // of what is asked for, in the words of the annotation
+	key      catalog.Key
+	failover bool
+	err      error // why it cannot be done
+}
+
+// joins tells what became of those that ask, by their keys at the target.
+type joins struct {
+	asked map[catalog.Key]bool // those that ask
+	rest  map[catalog.Key]bool // failover: their own instances are ready
+	stand map[catalog.Key]bool // what is there stands: it cannot be told what should be
+}
+
+// asking visits the natives at r's target that ask for something of its source.
+func (r *Rule) asking(s *catalog.Snapshot, visit func(asked)) {
+	if !r.Inward {
+		return
+	}
+	for native := range s.From(r.To) {
+		text := native.Meta[noteJoin]
+		if native.Mark != nil || text == "" {
+			continue
+		}
+		a := asked{native: native}
+		rest, ok := strings.CutPrefix(strings.TrimSpace(text), string(r.From)+"/")
+		if !ok {
+			continue // another rule's
+		}
+		a.name = rest
+		a.key.Namespace, a.key.Name, ok = strings.Cut(strings.ToLower(rest), "/")
+		if !ok {
+			a.key = catalog.Key{Name: a.key.Namespace}
+		}
+		switch mode := strings.TrimSpace(native.Meta[noteJoinMode]); mode {
+		case "", "union":
+		case "failover":
+			a.failover = true
+		default:
+			a.err = fmt.Errorf("annotation %s: %q is neither union nor failover: %w", noteJoinMode, mode, registry.ErrInvalid)
+		}
+		visit(a)
+	}
+}
+
+// find returns the native of the source that is asked for, or nil. Where no
+// namespace is said, the least key of the name counts.
+func (r *Rule) find(s *catalog.Snapshot, key catalog.Key) *catalog.Service {
+	if key.Namespace != "" {
+		return s.Get(r.From, catalog.Ref{Key: key})
+	}
+	var least *catalog.Service
+	for src := range s.From(r.From) {
+		if src.Mark == nil && src.Name == key.Name && (least == nil || src.Key.Compare(least.Key) < 0) {
+			least = src
+		}
+	}
+	return least
+}
+
+// JoinOf says what src adds to native: nil if nothing. As MirrorOf, it returns the
+// same for the same.
+type JoinOf func(native, src *catalog.Service) (*catalog.Service, error)
+
+// join adds to w what natives at the target ask for.
+func (w *Wanted) join(s *catalog.Snapshot, joinOf JoinOf) {
+	w.joins = joins{asked: map[catalog.Key]bool{}, rest: map[catalog.Key]bool{}, stand: map[catalog.Key]bool{}}
+	w.Rule.asking(s, func(a asked) {
+		key := a.native.Key
+		w.joins.asked[key] = true
+		switch src := w.Rule.find(s, a.key); {
+		case a.err != nil:
+			w.cannotJoin(a, a.err)
+		case w.Rule.Writable(key.Namespace) != nil:
+			w.cannotJoin(a, w.Rule.Writable(key.Namespace))
+		case src == nil:
+			w.Refused = append(w.Refused, Finding{Target: key, Why: fmt.Sprintf("annotation %s: there is no %q at %s", noteJoin, a.name, w.Rule.From)})
+		case a.failover && a.native.ReadyEndpoints() > 0:
+			w.joins.rest[key] = true
+		default:
+			m, err := joinOf(a.native, src)
+			if err != nil {
+				w.cannotJoin(a, err)
+			} else if m != nil {
+				w.addJoin(m)
+			}
+		}
+	})
+	slices.SortFunc(w.Taken, Finding.compare)
+	slices.SortFunc(w.Refused, Finding.compare)
+}
+
+// addJoin wants m beside the native. A mirror that wants its name does not get it.
+func (w *Wanted) addJoin(m *catalog.Service) {
+	if other := w.Services[m.Key]; other != nil {
+		w.Taken = append(w.Taken, Finding{other.Mark.Key, m.Key, "a native service has the name"})
+	}
+	w.Services[m.Key] = m
+}
+
+func (w *Wanted) cannotJoin(a asked, err error) {
+	w.joins.stand[a.native.Key] = true
+	w.Refused = append(w.Refused, Finding{Original: a.key, Target: a.native.Key, Why: oneLine(err)})
+}
+
+// unjoined settles what joins a native that is not wanted there, or no more.
+func (p *Plan) unjoined(w *Wanted, m *catalog.Service) {
+	switch {
+	case w.joins.stand[m.Key]:
+	case w.joins.rest[m.Key]:
+		p.Deletes = append(p.Deletes, Change{Found: m, Why: "its own instances are ready", meant: true})
+	case !w.joins.asked[m.Key]:
+		p.Deletes = append(p.Deletes, Change{Found: m, Why: "nobody asks to join it", meant: true})
+	default:
+		p.Deletes = append(p.Deletes, Change{Found: m, Why: "no longer wanted"})
+	}
+}
+
+// joins returns the JoinOf of a rule, whose target's Canon is canon.
+func (from source) joins(r *Rule, canon MirrorOf) JoinOf {
+	placing := *r
+	placing.Virtual = true // addresses are wanted, whatever the mirrors are
+	return func(native, src *catalog.Service) (*catalog.Service, error) {
+		if src.Alias != "" {
+			return nil, fmt.Errorf("%q is an alias, which has no addresses: %w", src.Key, registry.ErrInvalid)
+		}
+		endpoints, ok := r.pick(src.Endpoints)
+		if !ok {
+			return nil, nil
+		}
+		endpoints, lacks, err := from.names.places(&placing, endpoints)
+		if err = cmp.Or(err, lacks); err != nil && len(endpoints) == 0 {
+			return nil, err
+		}
+		mark := r.mark(src, from.of)
+		mark.Joins = true
+		m := &catalog.Service{Key: native.Key, Mark: mark, Type: catalog.Headless, Endpoints: fitPorts(native, endpoints)}
+		m, refused := canon(m)
+		if refused != nil {
+			return nil, errors.Join(refused, lacks)
+		}
+		return m, nil
+	}
+}
+
+// fitPorts gives instances' ports the names by which a Service finds them: where
+// both have one port, that of the Service.
+func fitPorts(native *catalog.Service, all []catalog.Endpoint) []catalog.Endpoint {
+	if len(native.Ports) != 1 {
+		return all
+	}
+	all = slices.Clone(all)
+	for i := range all {
+		if e := &all[i]; len(e.Ports) == 1 {
+			is := native.Ports[0]
+			is.Number = e.Ports[0].Number
+			e.Ports = []catalog.Port{is}
+		}
+	}
+	return all
+}
