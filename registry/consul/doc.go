@@ -44,7 +44,9 @@
 // client. A watch holds two connections and at most 32 more while it reads.
 // Each name that is not a mirror alone costs one small question a round, and
 // rounds are kept apart by a millisecond for each such name: at most a
-// thousand questions a second, whatever happens in Consul.
+// thousand questions a second, whatever happens in Consul. While a bridge
+// writes, the nodes that it writes are read at most a tenth of the time, and
+// each half minute at least: its own writes showed already.
 //
 // # Directory
 //

@@ -12,9 +12,9 @@ import (
 
 // listing is what is asked first in each round.
 type listing struct {
-	names   map[string]bool // all, in lower case
-	natives map[string]bool // those with instances that no bridge wrote
-	nodes   map[string]bool // of owners
+	names   map[string]bool   // all, in lower case
+	natives map[string]bool   // those with instances that no bridge wrote
+	nodes   map[string]string // of owners, and whose they are
 	failing map[check]string
 }
 
@@ -22,7 +22,7 @@ type listing struct {
 type check struct{ node, id, service string }
 
 func (w *watch) list(ctx context.Context) (listing, error) {
-	l := listing{nodes: map[string]bool{}, failing: map[check]string{}}
+	l := listing{nodes: map[string]string{}, failing: map[check]string{}}
 	var all, natives map[string][]string
 	var nodes []*api.Node
 	var checks api.HealthChecks
@@ -54,7 +54,7 @@ func (w *watch) list(ctx context.Context) (listing, error) {
 		l.names[self], l.natives[self] = true, true
 	}
 	for _, n := range nodes {
-		l.nodes[n.Node] = true
+		l.nodes[n.Node] = n.Meta[metaOwner]
 	}
 	for _, c := range checks {
 		l.failing[check{c.Node, c.CheckID, c.ServiceID}] = c.Status
@@ -86,7 +86,19 @@ func keyNames(list map[string][]string) map[string]bool {
 	return names
 }
 
-func keys(set map[string]bool) []string {
+// parted returns the nodes of others, and those of owner.
+func (l listing) parted(owner string) (others, own []string) {
+	for _, node := range keys(l.nodes) {
+		if l.nodes[node] == owner {
+			own = append(own, node)
+		} else {
+			others = append(others, node)
+		}
+	}
+	return others, own
+}
+
+func keys[V any](set map[string]V) []string {
 	all := make([]string, 0, len(set))
 	for k := range set {
 		all = append(all, k)

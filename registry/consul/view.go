@@ -31,7 +31,7 @@ type view struct {
 	refused      map[string]bool   // records that the feed was told to refuse; outlives a Watch
 	refusedNodes map[string]bool   // of the directory; those are in refused, too
 	kick         chan struct{}     // has room for one: names became dirty
-	echos        int               // services that were written since takeEchos
+	echos        int               // services written since takeEchos
 }
 
 // seen is one name as it was last read or written.

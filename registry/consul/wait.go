@@ -5,6 +5,35 @@ import (
 	"time"
 )
 
+// spare keeps the reading of nodes that this process writes below a tenth of
+// the time while it writes: they hold all that it mirrors, and what it writes
+// showed at once, so that reading them after every few writes would only take
+// the server's time from the next ones. The zero value spares nothing.
+type spare struct {
+	until time.Time // reading waits, if this process wrote since
+	owed  bool      // something was not read
+}
+
+// due reports whether they are read now, with echos services written since
+// this was last asked.
+func (s *spare) due(now time.Time, echos int) bool {
+	s.owed = (s.owed || echos > 0) && now.Before(s.until)
+	return !s.owed
+}
+
+// read takes note that they were read.
+func (s *spare) read(begun, ended time.Time) {
+	s.until = ended.Add(min(10*ended.Sub(begun), maxSpare))
+}
+
+// end returns what sends when what is owed is due; nil if nothing is.
+func (s *spare) end(now time.Time) <-chan time.Time {
+	if !s.owed {
+		return nil
+	}
+	return time.After(s.until.Sub(now))
+}
+
 // ended says why a watch ends: its context, if that is over.
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {

@@ -33,8 +33,7 @@ const (
 	waitTime  = 5 * time.Minute        // of a blocking query; then all is compared anyway
 	minPause  = 100 * time.Millisecond // between rounds
 	maxPause  = 5 * time.Second        // where Consul is slow
-	maxEchoed = 30 * time.Second       // where this process is what keeps it busy
-	manyEchos = 100                    // services that it wrote between two rounds
+	maxSpare  = 30 * time.Second       // between readings of the nodes that this process writes
 	namePause = time.Millisecond       // for each name that is asked
 	parallel  = 32                     // reads at a time
 )
@@ -116,6 +115,7 @@ type watch struct {
 	nodes      map[string]uint64 // indexes of owners' nodes
 	nodesIndex uint64            // of all nodes, for the directory
 	took       time.Duration     // by the last round
+	spare      spare
 }
 
 // listen blocks on one query and wakes the rounds when it returns. Before it
@@ -170,8 +170,9 @@ func (w *watch) run(ctx context.Context) error {
 			return context.Cause(ctx)
 		case <-w.wake:
 		case <-w.kick:
+		case <-w.spare.end(start):
 		}
-		if idle, pause := time.Since(start), w.pause(w.view.takeEchos()); idle < pause {
+		if idle, pause := time.Since(start), w.pause(); idle < pause {
 			if err := sleep(ctx, pause-idle); err != nil {
 				return err
 			}
@@ -185,15 +186,9 @@ func (w *watch) run(ctx context.Context) error {
 }
 
 // pause is how long rounds are apart: the longer, the more there is to ask and
-// the slower Consul answers. While most of what changes are writes of this
-// process, which showed at once, reading must not take the server's time from
-// them.
-func (w *watch) pause(echos int) time.Duration {
-	slow := min(2*w.took, maxPause)
-	if echos >= manyEchos {
-		slow = min(10*w.took, maxEchoed)
-	}
-	return max(minPause, time.Duration(len(w.last.natives))*namePause, slow)
+// the slower Consul answers.
+func (w *watch) pause() time.Duration {
+	return max(minPause, time.Duration(len(w.last.natives))*namePause, min(2*w.took, maxPause))
 }
 
 // load reads everything and reports it as the whole truth.
@@ -269,7 +264,7 @@ func (w *watch) differ(l listing, dirty map[string]bool) {
 	changed(w.last.natives, l.natives, func(name string) { dirty[name] = true })
 	changed(w.last.failing, l.failing, func(c check) { w.view.on(c.node, c.service, dirty) })
 	for node := range w.last.nodes {
-		if !l.nodes[node] {
+		if _, there := l.nodes[node]; !there {
 			w.view.on(node, "", dirty)
 			delete(w.nodes, node)
 		}
@@ -311,8 +306,26 @@ func (w *watch) askNames(ctx context.Context, l listing, dirty map[string]bool) 
 }
 
 // askNodes adds to dirty the names whose records on nodes of owners changed.
+// Nodes that this process writes wait while it does, as spare says.
 func (w *watch) askNodes(ctx context.Context, l listing, dirty map[string]bool) error {
-	indexes, err := w.indexes(ctx, keys(l.nodes), "/v1/catalog/node-services/", noneOfNode)
+	others, own := l.parted(w.layout.owner)
+	if err := w.readSome(ctx, others, dirty); err != nil {
+		return err
+	}
+	begun := time.Now()
+	if !w.spare.due(begun, w.view.takeEchos()) {
+		return nil
+	}
+	if err := w.readSome(ctx, own, dirty); err != nil {
+		return err
+	}
+	w.spare.read(begun, time.Now())
+	return nil
+}
+
+// readSome adds to dirty the names whose records on some nodes changed.
+func (w *watch) readSome(ctx context.Context, nodes []string, dirty map[string]bool) error {
+	indexes, err := w.indexes(ctx, nodes, "/v1/catalog/node-services/", noneOfNode)
 	if err != nil {
 		return err
 	}

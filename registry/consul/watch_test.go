@@ -358,22 +358,47 @@ func TestPause(t *testing.T) {
 		name    string
 		natives int
 		took    time.Duration
-		echos   int
 		want    time.Duration
 	}{
-		{"small", 10, 20 * time.Millisecond, 0, minPause},
-		{"many names to ask", 1000, 20 * time.Millisecond, 0, time.Second},
-		{"a slow server", 10, time.Second, manyEchos - 1, 2 * time.Second},
-		{"a very slow server", 10, time.Minute, 0, maxPause},
-		{"this process fills it", 10, time.Second, manyEchos, 10 * time.Second},
-		{"this process fills a slow one", 10, time.Minute, manyEchos, maxEchoed},
+		{"small", 10, 20 * time.Millisecond, minPause},
+		{"many names to ask", 1000, 20 * time.Millisecond, time.Second},
+		{"a slow server", 10, time.Second, 2 * time.Second},
+		{"a very slow server", 10, time.Minute, maxPause},
 	} {
 		w := &watch{took: tt.took, last: listing{natives: map[string]bool{}}}
 		for i := range tt.natives {
 			w.last.natives[strconv.Itoa(i)] = true
 		}
-		if got := w.pause(tt.echos); got != tt.want {
+		if got := w.pause(); got != tt.want {
 			t.Errorf("%s: pause %v, want %v", tt.name, got, tt.want)
 		}
+	}
+}
+
+// TestSpare holds that nodes which this process writes are read at once when
+// others changed them, and in time when it writes all the while.
+func TestSpare(t *testing.T) {
+	var s spare
+	now := time.Now()
+	if !s.due(now, 5) {
+		t.Error("nothing was read yet, and is not due")
+	}
+	s.read(now, now.Add(time.Second))
+	now = now.Add(2 * time.Second)
+	if !s.due(now, 0) || s.end(now) != nil {
+		t.Error("another's change is not due")
+	}
+	if s.due(now, 1) || s.end(now) == nil {
+		t.Error("own writes are due, or forgotten")
+	}
+	if s.due(now, 0) {
+		t.Error("what is owed is due too early")
+	}
+	if now = now.Add(9 * time.Second); !s.due(now, 1) || s.end(now) != nil {
+		t.Error("what was owed ten times as long as it took is not due")
+	}
+	s.read(now, now.Add(time.Hour))
+	if !s.due(now.Add(time.Hour+maxSpare), 1) {
+		t.Error("not due after the longest time")
 	}
 }
