@@ -22,7 +22,8 @@ type Wanted struct {
 	Natives  int                              // how many the source has, selected or not
 	Missing  map[string]bool                  // namespaces that are to be made first
 
-	joins joins
+	refused map[Original]bool // of those that cannot be mirrored, be it for none of their ports
+	joins   joins
 }
 
 // Original tells an original from all others, and one that has several mirrors
@@ -156,6 +157,7 @@ func Desired(s *catalog.Snapshot, r *Rule, mirrors Mirrors) *Wanted {
 		Of:       s.State(r.From).Identity,
 		Services: map[catalog.Key]*catalog.Service{},
 		Names:    map[Original]catalog.Key{},
+		refused:  map[Original]bool{},
 	}
 	c := claims{missing: map[string]bool{}, rest: map[catalog.Key][]*catalog.Service{}}
 	to := s.State(r.To).Identity
@@ -222,7 +224,8 @@ func (w *Wanted) name(m *catalog.Service, c *claims) {
 
 func (w *Wanted) refuse(src *catalog.Service, target catalog.Key, err error) {
 	m := w.Rule.mark(src, w.Of)
-	w.Names[Original{Of: m.Of, Key: m.Key}] = target
+	is := Original{Of: m.Of, Key: m.Key}
+	w.Names[is], w.refused[is] = target, true
 	w.Refused = append(w.Refused, Finding{m.Key, target, oneLine(err)})
 }
 

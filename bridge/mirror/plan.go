@@ -214,10 +214,9 @@ func (p *Plan) taken(want, by *catalog.Service) {
 // unwanted settles a mirror of this rule under a name that is not wanted.
 func (p *Plan) unwanted(w *Wanted, m *catalog.Service, found map[catalog.Key]spot) {
 	name, known := w.Names[w.Rule.originalOf(m)]
-	_, refused := w.Names[whole(m)]
 	next := found[name].ours
 	switch {
-	case !known && refused: // with all its ports
+	case !known && w.refused[whole(m)]: // with all its ports
 	case !known:
 		p.Deletes = append(p.Deletes, Change{Found: m, Why: "no longer wanted"})
 	case name == m.Key: // refused: what was there stands

@@ -137,9 +137,9 @@ func (l *Loop) secondLook(ctx context.Context, s *catalog.Snapshot) []catalog.Re
 		return nil
 	}
 	of := s.State(l.rule.From).Identity
-	r := *l.rule
-	r.Inward = false // the second read knows nothing of the target's namespaces
-	w := Desired(again, &r, MirrorsOf(again, &r, l.target.Canon))
+	from := sourceOf(again, l.rule)
+	from.names = l.answers
+	w := Desired(again, l.rule, from.mirrors(l.rule, l.target.Canon))
 	if w.Of != of || w.Natives == 0 {
 		l.log.Warn("held deletions stay: the second read found another registry, or nothing")
 		return nil

@@ -58,6 +58,7 @@ func TestSplitPlans(t *testing.T) {
 	}
 	split := rule()
 	splitting(split)
+	const unnamed = "service shop/web ClusterIP\n\tport \"\" TCP 81\n\tendpoint 10.1.0.1 id=a ready serving\n\t\tport \"\" TCP 2000\n"
 	const rpcOnly = "service shop/web ClusterIP\n\tport rpc TCP 81\n\tendpoint 10.1.0.1 id=a ready serving\n\t\tport rpc TCP 2000\n"
 	for _, tt := range []struct {
 		name        string
@@ -68,6 +69,7 @@ func TestSplitPlans(t *testing.T) {
 	}{
 		{"nothing changes", split, split, twoPorts, 0, 0, 0, 2},
 		{"a port goes", split, split, rpcOnly, 0, 1, 0, 1},
+		{"the ports become one without a name", split, split, unnamed, 1, 2, 0, 0},
 		{"the original goes", split, split, "", 0, 2, 0, 0},
 		{"the original is refused", split, split, twoPorts + "\tmeta isthmus.dev/export=perhaps\n", 0, 0, 0, 0},
 		{"it is split from now on", rule(), split, twoPorts, 2, 1, 0, 0},
