@@ -75,7 +75,7 @@ func parse(s stanza.Stanza, env func(string) string) (registry.Config, error) {
 	if err := s.WantArgs(1, 2, usage); err != nil {
 		return nil, err
 	}
-	c := &config{name: s.Args()[0], namespace: "consul", nodes: 64}
+	c := &config{name: s.Args()[0], namespace: "consul", nodes: 256}
 	if strings.Contains(c.name, "/") {
 		return nil, s.Errorf("name %q holds a %q", c.name, "/")
 	}

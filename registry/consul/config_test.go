@@ -33,11 +33,11 @@ func TestParse(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		{"consul dc1", nil, "consul dc1 http://127.0.0.1:8500 namespace=consul nodes=64"},
-		{"consul dc1 {\n}", nil, "consul dc1 http://127.0.0.1:8500 namespace=consul nodes=64"},
-		{"consul dc1 {\ndirectory\n}", nil, "consul dc1 http://127.0.0.1:8500 namespace=consul nodes=64 directory"},
-		{"consul dc1 127.0.0.1:1", nil, "consul dc1 http://127.0.0.1:1 namespace=consul nodes=64"},
-		{"consul dc1", env, "consul dc1 https://10.0.0.1:8501 namespace=consul nodes=64 ca_file=/env/ca cert_file=/env/cert key_file=/env/key"},
+		{"consul dc1", nil, "consul dc1 http://127.0.0.1:8500 namespace=consul nodes=256"},
+		{"consul dc1 {\n}", nil, "consul dc1 http://127.0.0.1:8500 namespace=consul nodes=256"},
+		{"consul dc1 {\ndirectory\n}", nil, "consul dc1 http://127.0.0.1:8500 namespace=consul nodes=256 directory"},
+		{"consul dc1 127.0.0.1:1", nil, "consul dc1 http://127.0.0.1:1 namespace=consul nodes=256"},
+		{"consul dc1", env, "consul dc1 https://10.0.0.1:8501 namespace=consul nodes=256 ca_file=/env/ca cert_file=/env/cert key_file=/env/key"},
 		{"consul dc1 http://h:1 {\ntrust prod\nnodes 8\nnamespace vms\nallow shop\ndatacenter d2\ntoken_file /t\nca_file /c\n}", env,
 			"consul dc1 http://h:1 namespace=vms nodes=8 datacenter=d2 token_file=/t ca_file=/c cert_file=/env/cert key_file=/env/key allow=shop trust=prod"},
 	} {

@@ -6,8 +6,9 @@
 // A Consul service is the service of its name, in lower case, in the one
 // namespace that the stanza gives. Its native instances are one service; the
 // instances that a bridge wrote are one more for each owner. Mirrors stand on
-// nodes of the owner's own, "<owner>-00" and so on, chosen by a hash of the
-// name: one node for all would make writing quadratic. Their address is
+// nodes of the owner's own, "<owner>-00" and so on, 256 unless told otherwise,
+// chosen by a hash of the name: with each instance that is written Consul walks
+// all checks of its node. Their address is
 // 192.0.2.1, of a block that is kept for documentation, so nothing is ever
 // sent to it; every instance has its own address.
 //
@@ -39,7 +40,7 @@
 //	                                           the list is compared, and names that differ are read
 //	a check that began or ceased to fail       makes its name be read
 //
-// So 10,000 mirrors cost 64 small questions and no connection of their own,
+// So 10,000 mirrors cost 256 small questions and no connection of their own,
 // where a blocking query each would meet Consul's limit of 200 connections a
 // client. A watch holds two connections and at most 32 more while it reads.
 // Each name that is not a mirror alone costs one small question a round, and

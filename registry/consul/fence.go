@@ -45,7 +45,8 @@ func (c *consul) Claim(ctx context.Context, f registry.Fence, bump bool) error {
 	if err != nil {
 		return err
 	}
-	c.pen.fence, c.pen.lost, c.pen.epoch, c.pen.nodes, c.pen.limit = next, nil, epochOf(next), nodes, maxOps
+	c.pen.fence, c.pen.lost, c.pen.epoch = next, nil, epochOf(next)
+	c.pen.nodes, c.pen.making, c.pen.limit = nodes, map[string]bool{}, maxOps
 	return nil
 }
 

@@ -50,15 +50,16 @@ func (b *batch) jobs() []*job {
 	return all
 }
 
-// batch takes as many steps as fit, in order. A job whose steps do not fit
-// into what is left waits for the next batch, unless it is larger than any.
+// batch takes as many steps as fit, in order, of jobs that are in no batch
+// under way. A job whose steps do not fit into what is left waits for the next
+// batch, unless it is larger than any.
 func (c *consul) batch(jobs []*job) *batch {
 	b := &batch{nodes: map[int]string{}}
 	if c.pen.fence != nil {
 		b.ops = api.TxnOps{{Node: &api.NodeTxnOp{Verb: api.NodeCAS, Node: *c.pen.fence}}}
 	}
 	for _, j := range jobs {
-		if j.err != nil || len(j.steps) == 0 {
+		if j.busy || j.err != nil || len(j.steps) == 0 || c.awaits(j) {
 			continue
 		}
 		if !c.add(b, j) {
@@ -116,28 +117,6 @@ func (c *consul) missing(b *batch, j *job) []string {
 func sizeOf(ops api.TxnOps) int {
 	text, _ := json.Marshal(ops) // of plain values: it cannot fail
 	return len(text)
-}
-
-// send writes a batch and tells each of its jobs what became of it. One that
-// is bad is refused alone; the rest stays to be done. A fatal error is one that
-// the next batch would meet as well.
-func (c *consul) send(ctx context.Context, b *batch) (fatal error) {
-	if err := c.mayWrite(ctx); err != nil {
-		b.fail(err)
-		return err
-	}
-	ok, out, err := c.client.txn(ctx, b.ops)
-	switch {
-	case err != nil:
-		return c.sendFailed(b, err)
-	case !ok:
-		return c.refused(ctx, b, out.Errors)
-	}
-	b.done(out.Results)
-	for _, node := range b.nodes {
-		c.pen.nodes[node] = true
-	}
-	return nil
 }
 
 func (c *consul) mayWrite(ctx context.Context) error {
@@ -273,7 +252,10 @@ func refusal(what string) error {
 // is not what was claimed: gone, or moved by somebody else.
 func (c *consul) fenced(ctx context.Context, b *batch, what string) error {
 	err := refusal(what)
-	if errors.Is(err, registry.ErrConflict) {
+	switch {
+	case c.pen.fence == nil: // another batch, sent at the same time, found out
+		err = cmp.Or(c.pen.lost, err)
+	case errors.Is(err, registry.ErrConflict):
 		err = fmt.Errorf("%s: %w", what, c.lostFence(ctx))
 		if !errors.Is(err, registry.ErrConflict) {
 			c.pen.fence, c.pen.lost = nil, err

@@ -186,9 +186,14 @@ func (w *watch) run(ctx context.Context) error {
 }
 
 // pause is how long rounds are apart: the longer, the more there is to ask and
-// the slower Consul answers.
+// the slower Consul answers, and longer still while this process is what keeps
+// it busy.
 func (w *watch) pause() time.Duration {
-	return max(minPause, time.Duration(len(w.last.natives))*namePause, min(2*w.took, maxPause))
+	times := time.Duration(2)
+	if w.spare.owed {
+		times = 9
+	}
+	return max(minPause, time.Duration(len(w.last.natives))*namePause, min(times*w.took, maxPause))
 }
 
 // load reads everything and reports it as the whole truth.

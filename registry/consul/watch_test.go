@@ -358,14 +358,17 @@ func TestPause(t *testing.T) {
 		name    string
 		natives int
 		took    time.Duration
+		writing bool
 		want    time.Duration
 	}{
-		{"small", 10, 20 * time.Millisecond, minPause},
-		{"many names to ask", 1000, 20 * time.Millisecond, time.Second},
-		{"a slow server", 10, time.Second, 2 * time.Second},
-		{"a very slow server", 10, time.Minute, maxPause},
+		{"small", 10, 20 * time.Millisecond, false, minPause},
+		{"many names to ask", 1000, 20 * time.Millisecond, false, time.Second},
+		{"a slow server", 10, time.Second, false, 2 * time.Second},
+		{"a very slow server", 10, time.Minute, false, maxPause},
+		{"one kept busy", 10, 500 * time.Millisecond, true, 4500 * time.Millisecond},
+		{"a slow one kept busy", 10, time.Second, true, maxPause},
 	} {
-		w := &watch{took: tt.took, last: listing{natives: map[string]bool{}}}
+		w := &watch{took: tt.took, last: listing{natives: map[string]bool{}}, spare: spare{owed: tt.writing}}
 		for i := range tt.natives {
 			w.last.natives[strconv.Itoa(i)] = true
 		}

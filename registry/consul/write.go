@@ -15,12 +15,13 @@ import (
 
 // pen is what a Writer needs to write: its fence, and which nodes stand.
 type pen struct {
-	mu    sync.Mutex      // held while something is written; guards what follows
-	fence *api.Node       // nil: not claimed, or lost
-	lost  error           // why it is not claimed any more
-	epoch uint64          // of the fence as last claimed; 0: never
-	nodes map[string]bool // of the owner, that stand
-	limit int             // of operations in a transaction
+	mu     sync.Mutex      // held while something is written; guards what follows
+	fence  *api.Node       // nil: not claimed, or lost
+	lost   error           // why it is not claimed any more
+	epoch  uint64          // of the fence as last claimed; 0: never
+	nodes  map[string]bool // of the owner, that stand
+	making map[string]bool // nodes that a batch under way makes
+	limit  int             // of operations in a transaction
 }
 
 // Canon returns s as it reads back after Put.
@@ -86,6 +87,7 @@ type job struct {
 	entries map[string]*api.ServiceEntry // what will stand, by record id
 	steps   []step                       // not written yet
 	started bool
+	busy    bool // in a batch under way
 	err     error
 	version string // when done
 }
@@ -198,28 +200,6 @@ func removals(name string, have map[where]held) []step {
 		steps = append(steps, step{ops: api.TxnOps{{Service: op}}})
 	}
 	return steps
-}
-
-// run writes all jobs, batch by batch, and reports what came of them.
-func (c *consul) run(ctx context.Context, jobs []*job) {
-	fatal := c.mayWrite(ctx)
-	for fatal == nil {
-		b := c.batch(jobs)
-		if len(b.parts) == 0 {
-			break
-		}
-		fatal = c.send(ctx, b)
-		c.report(b.jobs())
-	}
-	for _, j := range jobs {
-		switch {
-		case j.err != nil || j.started && len(j.steps) == 0:
-		case fatal != nil:
-			j.err = fmt.Errorf("write %q: %w", j.service.Key, fatal)
-		default: // nothing to write
-			j.version = j.service.Version
-		}
-	}
 }
 
 // report shows the jobs that are done, and has names read again of which it
