@@ -28,6 +28,7 @@ type record struct {
 	// What external-dns wrote or keeps account of.
 	external, heritage bool
 	noHost             bool // a text, no endpoint
+	reverse            bool // of an address; of the service at place if that is ours
 }
 
 // noPort keeps the stock plugin from answering SRV out of a record.
@@ -61,12 +62,16 @@ type mark struct {
 	Hostname string           `json:"hostname,omitempty"`
 	Zone     string           `json:"zone,omitempty"`
 	App      string           `json:"app,omitempty"`
-	TTL      int              `json:"ttl,omitempty"` // 0: not said
+	TTL      int              `json:"ttl,omitempty"`     // 0: not said
+	Reverse  string           `json:"reverse,omitempty"` // of a reverse record: the service's name
 }
 
 // parseRecord reads one key and its value. What is wrong with them is in the
 // record's err. It returns nil for what is no service's record.
 func parseRecord(l layout, key string, text []byte) *record {
+	if l.isReverse(key) {
+		return parseReverse(l, key, text)
+	}
 	r := &record{key: key, port: noPort}
 	r.place, r.err = l.parse(key)
 	if errors.Is(r.err, errNotRead) {
@@ -77,8 +82,7 @@ func parseRecord(l layout, key string, text []byte) *record {
 		r.err = errors.Join(r.err, fmt.Errorf("value: %w", err))
 		return r
 	}
-	r.heritage = strings.Contains(v.Text, "heritage=external-dns")
-	r.external = r.heritage || len(v.Owner) > 0 && string(v.Owner) != `""` && string(v.Owner) != "null"
+	r.setExternal(v)
 	var err error
 	if r.mark, err = parseMark(v.Isthmus); err == nil {
 		err = r.setValue(v)
@@ -87,6 +91,12 @@ func parseRecord(l layout, key string, text []byte) *record {
 		r.err = err
 	}
 	return r
+}
+
+// setExternal sets what a value shows of external-dns.
+func (r *record) setExternal(v value) {
+	r.heritage = strings.Contains(v.Text, "heritage=external-dns")
+	r.external = r.heritage || len(v.Owner) > 0 && string(v.Owner) != `""` && string(v.Owner) != "null"
 }
 
 func parseMark(text json.RawMessage) (*mark, error) {

@@ -178,7 +178,7 @@ func decodeText(t testing.TB, lines string) string {
 	var all []*catalog.Service
 	var out []string
 	for _, g := range groups {
-		services, refused := decode(cluster, g, "")
+		services, refused := decode(cluster, g, "", nil)
 		all = append(all, services...)
 		for key, err := range refused {
 			out = append(out, "refused "+strings.TrimPrefix(key, cluster.base)+": "+err.Error()+"\n")
@@ -301,7 +301,7 @@ func TestDrift(t *testing.T) {
 			recs[i] = parseRecord(cluster, r.key, []byte(r.value))
 			recs[i].value = r.value
 		}
-		got, _ := decode(cluster, recs, "prod")
+		got, _ := decode(cluster, recs, "prod", nil)
 		if len(got) != 1 || got[0].Meta[metaDrift] != tt.want {
 			t.Errorf("%s: drift %q, want %q", tt.name, got[0].Meta[metaDrift], tt.want)
 		}

@@ -35,7 +35,7 @@ func (e *etcd) compare(ctx context.Context, client *clientv3.Client, feed *catal
 // tell of what differs in time, lists everything again. It returns how many
 // keys were missed.
 func (e *etcd) compareOnce(ctx context.Context, client *clientv3.Client, feed *catalog.Feed) (missed int, err error) {
-	keys, revision, err := list(ctx, client, e.layout.base, clientv3.WithKeysOnly())
+	keys, revision, err := list(ctx, client, e.layout.watched(), clientv3.WithKeysOnly())
 	if err != nil || e.table.differing(keys, revision) == 0 {
 		return 0, err
 	}
@@ -47,7 +47,7 @@ func (e *etcd) compareOnce(ctx context.Context, client *clientv3.Client, feed *c
 	}
 	e.table.keepGone(true)
 	defer e.table.keepGone(false)
-	items, revision, err := list(ctx, client, e.layout.base)
+	items, revision, err := list(ctx, client, e.layout.watched())
 	if err != nil {
 		return 0, err
 	}
@@ -77,7 +77,7 @@ func (t *table) differing(listed []item, revision int64) (n int) {
 		if r := t.keys[it.key]; r != nil && r.mod >= it.mod || t.gone[it.key] > it.mod {
 			continue
 		}
-		if _, err := t.layout.parse(it.key); !errors.Is(err, errNotRead) {
+		if _, err := t.layout.parse(it.key); !errors.Is(err, errNotRead) || t.layout.isReverse(it.key) {
 			n++
 		}
 	}

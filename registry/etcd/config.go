@@ -21,6 +21,7 @@ import (
 //	    namespace NAMESPACE   # of records at ZONE/name; etcd
 //	    allow NAMESPACE...    # more namespaces where its services may answer
 //	    trust OWNER...        # whose mirrors answer under their original's key
+//	    reverse [off]         # the addresses of mirrors are written, too; off: no more
 //	    user_file FILE        # user:password
 //	    ca_file FILE
 //	    cert_file FILE
@@ -43,6 +44,7 @@ type config struct {
 	namespace string
 	allow     []string
 	trust     []string
+	reverse   string // "", "on" or "off"
 	userFile  string
 	user      func() string // user:password from the environment; a function is not printed
 	caFile    string
@@ -92,10 +94,26 @@ func (c *config) option(o stanza.Stanza) error {
 			return err
 		}
 		*many[o.Name()] = o.Args()
+	case o.Name() == "reverse":
+		return c.setReverse(o)
 	default:
 		return o.Errorf("unknown word %q in %q", o.Name(), "etcd")
 	}
 	return c.checkOption(o)
+}
+
+func (c *config) setReverse(o stanza.Stanza) error {
+	if err := o.WantArgs(0, 1, "reverse [off]"); err != nil {
+		return err
+	}
+	c.reverse = "on"
+	if len(o.Args()) > 0 {
+		c.reverse = o.Args()[0]
+	}
+	if c.reverse != "on" && c.reverse != "off" {
+		return o.Errorf("reverse %q: want nothing or %q", c.reverse, "off")
+	}
+	return nil
 }
 
 func (c *config) checkOption(o stanza.Stanza) error {
@@ -202,6 +220,9 @@ func (c *config) open(owner string, log *slog.Logger) (*etcd, error) {
 		return nil, err
 	}
 	l := newLayout(c.path, c.zone, c.namespace)
+	if c.reverse != "" && owner != "" {
+		l = l.reversed(c.path, c.reverse == "on")
+	}
 	return &etcd{config: c, layout: l, owner: owner, table: newTable(l, owner, log)}, nil
 }
 
@@ -210,7 +231,7 @@ func (c *config) String() string {
 	words := append([]string{"etcd", c.name}, c.endpoints...)
 	words = append(words, "{", "zone", c.zone, "path", c.path, "namespace", c.namespace)
 	for _, o := range []struct{ name, value string }{
-		{"allow", strings.Join(c.allow, " ")}, {"trust", strings.Join(c.trust, " ")},
+		{"allow", strings.Join(c.allow, " ")}, {"trust", strings.Join(c.trust, " ")}, {"reverse", c.reverse},
 		{"user_file", c.userFile}, {"ca_file", c.caFile}, {"cert_file", c.certFile}, {"key_file", c.keyFile},
 	} {
 		if o.value != "" {

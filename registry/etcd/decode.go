@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,8 +22,9 @@ const metaDrift = "isthmus.dev/drift"
 var errHidden = errors.New("hidden by the records below it")
 
 // decode makes services of all records of one key, one per owner, and says
-// which records are refused. Mirrors of the owner own are checked for drift.
-func decode(l layout, all []*record, own string) ([]*catalog.Service, map[string]error) {
+// which records are refused. Mirrors of the owner own are checked for drift,
+// where taken are the reverse keys that they cannot have.
+func decode(l layout, all []*record, own string, taken map[string]bool) ([]*catalog.Service, map[string]error) {
 	slices.SortFunc(all, func(a, b *record) int { return cmp.Compare(a.key, b.key) })
 	owners := map[string][]*record{}
 	refused := map[string]error{}
@@ -42,7 +44,7 @@ func decode(l layout, all []*record, own string) ([]*catalog.Service, map[string
 	for owner, recs := range owners {
 		s := decodeService(recs)
 		if owner == own && own != "" {
-			if n := drift(l, s, recs, others(all, own)); n > 0 {
+			if n := drift(l, s, recs, others(all, own, taken)); n > 0 {
 				s.Meta = map[string]string{metaDrift: strconv.Itoa(n)}
 			}
 		}
@@ -66,9 +68,12 @@ func decodeService(recs []*record) *catalog.Service {
 		Key:     recs[0].place.Key,
 		Mark:    serviceMark(recs),
 		Type:    catalog.Headless,
-		TTL:     serviceTTL(recs),
 		Version: versionOf(recs),
 	}
+	if recs = forward(recs); len(recs) == 0 {
+		return s
+	}
+	s.TTL = serviceTTL(recs)
 	if alias := aliasOf(recs); alias != "" {
 		s.Type, s.Alias = catalog.ExternalName, alias
 		return s
@@ -213,9 +218,10 @@ func versionOf(recs []*record) string {
 	return fmt.Sprintf("%d-%d-%s", newest, len(recs), hex.EncodeToString(h.Sum(nil)[:8]))
 }
 
-// others returns the keys of all records that are not of owner.
-func others(all []*record, owner string) map[string]bool {
+// others returns the keys of all records that are not of owner, and taken.
+func others(all []*record, owner string, taken map[string]bool) map[string]bool {
 	keys := map[string]bool{}
+	maps.Copy(keys, taken)
 	for _, r := range all {
 		if r.mark == nil || r.mark.Owner != owner {
 			keys[r.key] = true

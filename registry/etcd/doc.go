@@ -29,6 +29,16 @@
 // of the service and of each host name, and SRV of the service and each port,
 // as a cluster's DNS does for a headless service; each SRV target resolves.
 //
+// Where the stanza says reverse, a mirror also has a record at
+//
+//	/<path>/arpa/in-addr/10/0/0/1    or below ip6, of each ready address
+//
+// with a name that has the address. The stock plugin reads that key alone, so an
+// address has one name: what stands there, a mirror of ours or another's record,
+// keeps it, and the mirrors that would have it are looked at again once it is
+// gone. Ours is part of its mirror's version, and written and deleted with it in
+// the same transactions. What others wrote there is neither read nor refused.
+//
 // Every write is one transaction of at most 100 operations that compares the
 // owner's fence and the revision of each record that it touches; a service of
 // more records is compared transaction by transaction.

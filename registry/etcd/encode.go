@@ -34,6 +34,7 @@ func canon(l layout, s *catalog.Service) (*catalog.Service, error) {
 //	no port                       a, with port -1
 //	host name a, as well          a, with port -1, unless something stands there
 //	host name h, others have, too h/a, with port -1
+//	address, if asked for         its reverse key, unless another's stands there
 //
 // An endpoint's id there is its host name, if no other has the same, or its
 // own id, if that is a label, or a digest of it. Where another's record stands
@@ -60,6 +61,7 @@ func encode(l layout, s *catalog.Service, others map[string]bool) ([]*record, er
 	for i, ep := range ready {
 		e.endpoint(ep, labels[i], shared[ep.Hostname])
 	}
+	e.reverse(ready)
 	slices.SortFunc(e.records, func(a, b *record) int { return cmp.Compare(a.key, b.key) })
 	return e.records, nil
 }
@@ -214,9 +216,8 @@ func (e *encoder) add(p place, ep catalog.Endpoint, port int, m mark) {
 		p.ID = label(fmt.Sprintf("%s:%d", id, port), n)
 	}
 	e.taken[p] = true
-	s := e.service
-	m.Owner, m.Of, m.Key, m.Via, m.Format = s.Mark.Owner, s.Mark.Of, s.Mark.Key.String(), s.Mark.Via, s.Mark.Format
-	m.Hostname, m.Zone, m.TTL = ep.Hostname, ep.Zone, seconds(s.TTL)
+	m = e.mark(m)
+	m.Hostname, m.Zone = ep.Hostname, ep.Zone
 	if m.ID == p.ID {
 		m.ID = ""
 	}
@@ -224,4 +225,12 @@ func (e *encoder) add(p place, ep catalog.Endpoint, port int, m mark) {
 		key: e.layout.key(p), place: p, host: ep.Host, port: port,
 		weight: min(max(ep.Weight, 0), maxWeight), priority: int(ep.Priority), ttl: m.TTL, mark: &m,
 	})
+}
+
+// mark returns m with what all records of the service say.
+func (e *encoder) mark(m mark) mark {
+	s := e.service
+	m.Owner, m.Of, m.Key, m.Via, m.Format = s.Mark.Owner, s.Mark.Of, s.Mark.Key.String(), s.Mark.Via, s.Mark.Format
+	m.TTL = seconds(s.TTL)
+	return m
 }

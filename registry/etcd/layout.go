@@ -13,12 +13,15 @@ import (
 type layout struct {
 	base      string // "/skydns/local/cluster/"
 	namespace string // of flat names
+	zone      string
+	root      string // "/skydns/" where reverse records are read, too, "" where not
+	reverse   bool   // they are written, too
 }
 
 func newLayout(path, zone, namespace string) layout {
 	labels := strings.Split(zone, ".")
 	slices.Reverse(labels)
-	return layout{"/" + path + "/" + strings.Join(labels, "/") + "/", namespace}
+	return layout{base: "/" + path + "/" + strings.Join(labels, "/") + "/", namespace: namespace, zone: zone}
 }
 
 // place is where a record stands.
@@ -34,8 +37,9 @@ var errNotRead = errors.New("no service's record")
 
 // parse reads an etcd key below the base.
 func (l layout) parse(key string) (place, error) {
-	labels := strings.Split(strings.TrimPrefix(key, l.base), "/")
-	if labels[0] == "dns" {
+	below, ok := strings.CutPrefix(key, l.base)
+	labels := strings.Split(below, "/")
+	if !ok || labels[0] == "dns" {
 		return place{}, errNotRead
 	}
 	p := place{Key: catalog.Key{Namespace: l.namespace}}

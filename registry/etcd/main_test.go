@@ -57,6 +57,7 @@ type tester interface {
 type zone struct {
 	layout layout
 	name   string
+	words  string           // of the stanza's block
 	raw    *clientv3.Client // past the link
 	link   *proxy.Proxy
 }
@@ -80,12 +81,22 @@ func newZoneOn(t testing.TB, endpoint string) *zone {
 	}
 	t.Cleanup(func() { _ = raw.Close() })
 	name := fmt.Sprintf("z%d.test", zones.Add(1))
-	return &zone{layout: newLayout("skydns", name, "etcd"), name: name, raw: raw, link: link}
+	return &zone{layout: newLayout("skydns", name, "etcd"), name: name, words: "zone " + name, raw: raw, link: link}
+}
+
+// newReverseZone is a zone with a path of its own, which also has the addresses.
+func newReverseZone(t testing.TB) *zone {
+	t.Helper()
+	z := newZone(t)
+	path := "p-" + z.name
+	z.layout = newLayout(path, z.name, "etcd").reversed(path, true)
+	z.words += "\npath " + path + "\nreverse"
+	return z
 }
 
 func (z *zone) config(t tester) registry.Config {
 	t.Helper()
-	return parseConfig(t, "etcd x http://"+z.link.Addr()+" {\nzone "+z.name+"\n}", nil)
+	return parseConfig(t, "etcd x http://"+z.link.Addr()+" {\n"+z.words+"\n}", nil)
 }
 
 func parseConfig(t tester, text string, env map[string]string) registry.Config {
@@ -138,13 +149,14 @@ func (z *zone) put(t tester, lines string) {
 func (z *zone) all(t tester) []item {
 	t.Helper()
 	var all []item
-	for _, prefix := range []string{z.layout.base, "/" + stateRoot + "/"} {
+	watched := z.layout.watched()
+	for _, prefix := range []string{watched, "/" + stateRoot + "/"} {
 		items, _, err := list(t.Context(), z.raw, prefix)
 		if err != nil {
 			t.Fatalf("list %q: %v", prefix, err)
 		}
 		for _, it := range items {
-			if prefix == z.layout.base || strings.HasSuffix(it.key, strings.TrimSuffix(z.layout.base, "/")) {
+			if prefix == watched || strings.HasSuffix(it.key, strings.TrimSuffix(z.layout.base, "/")) {
 				all = append(all, it)
 			}
 		}

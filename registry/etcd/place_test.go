@@ -18,6 +18,10 @@ func TestConformance(t *testing.T) {
 	registrytest.Run(t, func(t *testing.T) registrytest.Place { return &etcdPlace{newZone(t)} }, registrytest.Namespaces)
 }
 
+func TestConformanceReverse(t *testing.T) {
+	registrytest.Run(t, func(t *testing.T) registrytest.Place { return &etcdPlace{newReverseZone(t)} }, registrytest.Namespaces)
+}
+
 // etcdPlace is a zone as the conformance suite sees it.
 type etcdPlace struct{ *zone }
 
@@ -69,18 +73,18 @@ func (p *etcdPlace) do(t registrytest.T, ops []clientv3.Op) {
 	}
 }
 
-// records returns the values below a service's name that are of owner.
+// records returns the values of a service's records that are of owner.
 func (p *etcdPlace) records(t registrytest.T, k catalog.Key, owner string) map[string]string {
 	t.Helper()
-	resp, err := p.raw.Get(t.Context(), p.layout.key(place{Key: k}), clientv3.WithPrefix())
+	all, _, err := list(t.Context(), p.raw, p.layout.watched())
 	if err != nil {
 		t.Fatalf("list: %v", err)
 	}
 	found := map[string]string{}
-	for _, kv := range resp.Kvs {
-		r := parseRecord(p.layout, string(kv.Key), kv.Value)
+	for _, it := range all {
+		r := parseRecord(p.layout, it.key, it.value)
 		if r != nil && r.place.Key == k && r.owner() == owner {
-			found[r.key] = string(kv.Value)
+			found[r.key] = string(it.value)
 		}
 	}
 	return found

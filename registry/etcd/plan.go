@@ -3,6 +3,7 @@ package etcd
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/isthmus-dns/isthmus/catalog"
@@ -30,11 +31,15 @@ const (
 )
 
 // planPut returns what it takes to make s stand, in order: puts, removals,
-// then what only is compared. No ops: it stands already.
-func (t *table) planPut(s *catalog.Service) ([]op, error) {
+// then what only is compared. No ops: it stands already. What is reserved for
+// another service is as if that stood.
+func (t *table) planPut(s *catalog.Service, reserved map[string]catalog.Ref) ([]op, error) {
 	there, others, err := t.standing(s)
 	if err != nil {
 		return nil, err
+	}
+	for key, ref := range reserved {
+		others[key] = others[key] || ref != s.Ref()
 	}
 	want, err := encode(t.layout, s, others)
 	if err != nil {
@@ -62,13 +67,14 @@ func (t *table) apart(want []*record) error {
 }
 
 // planDelete returns what it takes to remove s.
-func (t *table) planDelete(s *catalog.Service) ([]op, error) {
+func (t *table) planDelete(s *catalog.Service, _ map[string]catalog.Ref) ([]op, error) {
 	there, _, err := t.standing(s)
 	return diff(nil, there), err
 }
 
 // standing returns the records of s, if they are ours and at the version of s,
-// and the keys of all others under its key.
+// and the keys that it cannot have: of all others under its key, and of
+// addresses.
 func (t *table) standing(s *catalog.Service) (map[string]*record, map[string]bool, error) {
 	if s.Mark == nil || s.Mark.Owner != t.owner {
 		return nil, nil, fmt.Errorf("service %q of owner %q: %w", s.Key, s.Ref().Owner, registry.ErrNotOwned)
@@ -76,6 +82,7 @@ func (t *table) standing(s *catalog.Service) (map[string]*record, map[string]boo
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	there, foreign := map[string]*record{}, map[string]bool{}
+	maps.Copy(foreign, t.takenLocked(s.Key, hostsOf(s)))
 	var recs []*record
 	if g := t.groups[s.Key]; g != nil {
 		for key, r := range g.records {

@@ -49,10 +49,15 @@ func drawService(t *rapid.T) *catalog.Service {
 // TestRoundTrip holds what Canon promises: it is what reads back, twice the
 // same, without drift, and keeps every ready address and its ports.
 func TestRoundTrip(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { testRoundTrip(t, cluster) })
+	t.Run("reverse", func(t *testing.T) { testRoundTrip(t, cluster.reversed("skydns", true)) })
+}
+
+func testRoundTrip(t *testing.T, l layout) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawService(t)
 		before := s.Text()
-		c, err := canon(cluster, s)
+		c, err := canon(l, s)
 		if err != nil {
 			t.Fatalf("Canon: %v", err)
 		}
@@ -65,15 +70,15 @@ func TestRoundTrip(t *testing.T) {
 			}
 			return
 		}
-		again, err := canon(cluster, c)
+		again, err := canon(l, c)
 		if err != nil || !again.Same(c) {
 			t.Fatalf("Canon of Canon: %v\n%s", err, cmp.Diff(c.Text(), again.Text()))
 		}
-		read := readBack(t, s, nil)
+		read := readBack(t, l, s, nil)
 		if !read.Same(c) {
 			t.Fatalf("what reads back is not Canon:\n%s", cmp.Diff(c.Text(), read.Text()))
 		}
-		if read := readBack(t, s, drawOthers(t, s)); !read.Same(c) {
+		if read := readBack(t, l, s, drawOthers(t, l, s)); !read.Same(c) {
 			t.Fatalf("what reads back beside others is not Canon:\n%s", cmp.Diff(c.Text(), read.Text()))
 		}
 		if diff := cmp.Diff(reach(s), reach(c)); diff != "" {
@@ -83,8 +88,8 @@ func TestRoundTrip(t *testing.T) {
 }
 
 // drawOthers picks some of the keys that s would stand at.
-func drawOthers(t *rapid.T, s *catalog.Service) map[string]bool {
-	recs, _ := encode(cluster, s, nil)
+func drawOthers(t *rapid.T, l layout, s *catalog.Service) map[string]bool {
+	recs, _ := encode(l, s, nil)
 	keys := map[string]bool{}
 	for _, r := range recs {
 		if rapid.Bool().Draw(t, "taken") {
@@ -95,8 +100,8 @@ func drawOthers(t *rapid.T, s *catalog.Service) map[string]bool {
 }
 
 // readBack writes s as text beside others' records and decodes all.
-func readBack(t *rapid.T, s *catalog.Service, others map[string]bool) *catalog.Service {
-	recs, err := encode(cluster, s, others)
+func readBack(t *rapid.T, l layout, s *catalog.Service, others map[string]bool) *catalog.Service {
+	recs, err := encode(l, s, others)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,13 +115,13 @@ func readBack(t *rapid.T, s *catalog.Service, others map[string]bool) *catalog.S
 		}
 		seen[r.key] = true
 		value := r.marshal()
-		recs[i] = parseRecord(cluster, r.key, []byte(value))
+		recs[i] = parseRecord(l, r.key, []byte(value))
 		recs[i].value = value
 	}
 	for key := range others {
-		recs = append(recs, parseRecord(cluster, key, []byte(`{"text":"native"}`)))
+		recs = append(recs, parseRecord(l, key, []byte(`{"text":"native"}`)))
 	}
-	all, refused := decode(cluster, recs, "prod")
+	all, refused := decode(l, recs, "prod", nil)
 	if len(all) != 1 || len(refused) > 0 {
 		t.Fatalf("%d services, refused %v", len(all), refused)
 	}
@@ -164,7 +169,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		there := false
 		for key, g := range groups {
-			services, refused := decode(cluster, g, "p")
+			services, refused := decode(cluster, g, "p", nil)
 			checkRefused(t, g, refused)
 			n := 0
 			for _, s := range services {

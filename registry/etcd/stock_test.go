@@ -49,14 +49,14 @@ service shop/other ExternalName ttl=60s
 // TestStockPlugin holds that CoreDNS's own etcd plugin answers out of what we
 // write as a cluster's DNS does for headless services.
 func TestStockPlugin(t *testing.T) {
-	z := newZone(t)
+	z := newReverseZone(t)
 	w := watch(t, z.writer(t, "prod"))
 	w.synced(t)
 	claimed(t, w.etcd)
 	for _, part := range strings.SplitAfter(strings.ReplaceAll(stockServices, "ZONE", z.name), "service ")[1:] {
 		mustPut(t, w.etcd, service(t, strings.TrimSuffix("service "+part, "service ")))
 	}
-	plugin := &stock.Etcd{Zones: []string{z.name + "."}, PathPrefix: "skydns", Client: z.raw, Upstream: upstream.New()}
+	plugin := &stock.Etcd{Zones: []string{z.name + ".", "in-addr.arpa.", "ip6.arpa."}, PathPrefix: strings.Trim(z.layout.root, "/"), Client: z.raw, Upstream: upstream.New()}
 	for _, tt := range []struct {
 		name string
 		typ  uint16
@@ -84,6 +84,25 @@ func TestStockPlugin(t *testing.T) {
 			t.Errorf("%s %s (-want +got):\n%s", tt.name, dns.TypeToString[tt.typ], diff)
 		}
 	}
+	for addr, want := range map[string]string{
+		"10.0.0.1": "web-0.web", "10.0.0.2": "web", "fd00::1": "web", "10.0.1.1": "dual-0.dual", "fd00::2": "dual-0.dual",
+		"10.0.0.3": "NXDOMAIN", "10.0.0.9": "NXDOMAIN",
+	} {
+		name, err := dns.ReverseAddr(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want != "NXDOMAIN" {
+			want += ".shop.svc." + z.name + "."
+		}
+		got := ask(t, plugin, name, dns.TypePTR)
+		if got != want {
+			t.Errorf("PTR of %s = %q, want %q", addr, got, want)
+		}
+		if got != "NXDOMAIN" && !strings.Contains(ask(t, plugin, got, dns.TypeA)+" "+ask(t, plugin, got, dns.TypeAAAA), addr) {
+			t.Errorf("PTR of %s = %q, which does not have the address", addr, got)
+		}
+	}
 }
 
 // ask returns the answer's addresses and names, sorted; of SRV each port with
@@ -101,6 +120,8 @@ func ask(t *testing.T, plugin *stock.Etcd, name string, typ uint16) string {
 			all = append(all, rr.A.String())
 		case *dns.AAAA:
 			all = append(all, rr.AAAA.String())
+		case *dns.PTR:
+			all = append(all, rr.Ptr)
 		case *dns.CNAME:
 			all = append(all, rr.Target)
 		case *dns.SRV:

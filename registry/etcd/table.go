@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/isthmus-dns/isthmus/catalog"
@@ -33,7 +30,8 @@ type table struct {
 	gone     map[string]int64 // keys that we deleted, until the watch tells so
 	keeping  bool             // gone is kept beyond that
 	groups   map[catalog.Key]*group
-	heritage map[string]int // names beside which external-dns keeps account
+	heritage map[string]int                  // names beside which external-dns keeps account
+	waiting  map[string]map[catalog.Key]bool // reverse keys that others hold, by who would have them
 	refused  map[string]bool
 	revision int64         // the newest that any answer told
 	self     self          // of whom all this is; the zero one before the first Watch
@@ -61,6 +59,7 @@ func newTable(l layout, owner string, log *slog.Logger) *table {
 func (t *table) resetLocked() {
 	t.keys, t.gone, t.groups = map[string]*record{}, map[string]int64{}, map[catalog.Key]*group{}
 	t.heritage, t.dirty = map[string]int{}, map[catalog.Key]bool{}
+	t.waiting = map[string]map[catalog.Key]bool{}
 	t.revision, t.listed, t.watched, t.moved = 0, 0, 0, make(chan struct{})
 	t.history++
 }
@@ -242,8 +241,10 @@ func (t *table) setLocked(it item) {
 	}
 	delete(t.gone, it.key)
 	t.keys[it.key] = r
-	t.groupLocked(r.place.Key).records[it.key] = r
-	t.dirty[r.place.Key] = true
+	if t.joins(r) {
+		t.groupLocked(r.place.Key).records[it.key] = r
+		t.dirty[r.place.Key] = true
+	}
 	t.countLocked(r, +1)
 }
 
@@ -253,8 +254,13 @@ func (t *table) dropLocked(key string) {
 		return
 	}
 	delete(t.keys, key)
-	delete(t.groups[r.place.Key].records, key)
-	t.dirty[r.place.Key] = true
+	if t.joins(r) {
+		delete(t.groups[r.place.Key].records, key)
+		t.dirty[r.place.Key] = true
+	}
+	if r.reverse {
+		t.releaseLocked(key)
+	}
 	t.countLocked(r, -1)
 }
 
@@ -294,7 +300,7 @@ func (t *table) decodeLocked(k catalog.Key) (set []*catalog.Service, gone []cata
 	for _, r := range g.records {
 		recs = append(recs, t.claimedLocked(r))
 	}
-	services, refused := decode(t.layout, recs, t.owner)
+	services, refused := decode(t.layout, recs, t.owner, t.takenLocked(k, hosts(recs, t.owner)))
 	told := make(map[catalog.Ref]string, len(services))
 	for _, s := range services {
 		told[s.Ref()] = s.Version + " " + s.Meta[metaDrift]
@@ -340,61 +346,4 @@ func (t *table) sweepLocked() {
 			delete(t.refused, key)
 		}
 	}
-}
-
-// leafOfExternalDNS reports whether a key ends as external-dns's do: in eight
-// hexadecimal digits.
-func leafOfExternalDNS(label string) bool {
-	return len(label) == 8 && strings.Trim(label, "0123456789abcdef") == ""
-}
-
-// recordTypes are those that external-dns puts before names it keeps account of.
-var recordTypes = []string{"a", "aaaa", "cname", "mx", "naptr", "ns", "ptr", "srv", "txt"}
-
-// reachLocked returns the name of external-dns's whose deletion may take key
-// along, "" if none: it deletes all that begins with the bytes of a name.
-func (t *table) reachLocked(key string) string {
-	for name := range t.heritage {
-		if strings.HasPrefix(key, name) {
-			return name
-		}
-	}
-	return ""
-}
-
-// countLocked counts the names that external-dns keeps account of: its text of
-// the name n stands at n, or at n with the type before its first label.
-func (t *table) countLocked(r *record, n int) {
-	if !r.heritage {
-		return
-	}
-	name := path.Dir(r.key)
-	names := []string{name}
-	dir, label := path.Split(name)
-	if kind, stem, _ := strings.Cut(label, "-"); stem != "" && slices.Contains(recordTypes, kind) {
-		names = append(names, dir+stem)
-	}
-	for _, name := range names {
-		t.heritage[name] += n
-		if t.heritage[name] == 0 {
-			delete(t.heritage, name)
-		}
-		if p, err := t.layout.parse(name); err == nil {
-			t.dirty[p.Key] = true
-		}
-	}
-}
-
-// claimedLocked returns r, as external-dns's if that keeps account of its name.
-func (t *table) claimedLocked(r *record) *record {
-	if r.external || r.mark != nil || len(t.heritage) == 0 {
-		return r
-	}
-	name, leaf := path.Split(r.key)
-	if t.heritage[strings.TrimSuffix(name, "/")] == 0 || !leafOfExternalDNS(leaf) {
-		return r
-	}
-	c := *r
-	c.external = true
-	return &c
 }

@@ -43,7 +43,7 @@ func (e *etcd) watch(ctx context.Context, client *clientv3.Client, feed *catalog
 	}
 	e.table.begin(since, p)
 	feed.Identify(p.identity(e.layout))
-	items, revision, err := list(ctx, client, e.layout.base)
+	items, revision, err := list(ctx, client, e.layout.watched())
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ var errEnded = errors.New("the server ended the watch")
 
 // follow reports events from a revision on until the watch ends.
 func (e *etcd) follow(ctx context.Context, client *clientv3.Client, feed *catalog.Feed, from int64) error {
-	events := client.Watch(clientv3.WithRequireLeader(ctx), e.layout.base,
+	events := client.Watch(clientv3.WithRequireLeader(ctx), e.layout.watched(),
 		clientv3.WithPrefix(), clientv3.WithRev(from), clientv3.WithProgressNotify(), clientv3.WithFragment())
 	for resp := range events {
 		if err := resp.Err(); err != nil {

@@ -32,15 +32,19 @@ func (e *etcd) Delete(ctx context.Context, all []*catalog.Service) []registry.Re
 
 // writing is one Put or Delete on its way.
 type writing struct {
-	etcd    *etcd
-	all     []*catalog.Service
-	plans   func(*catalog.Service) ([]op, error)
-	client  *clientv3.Client
-	fence   *fence
-	history int
-	results []registry.Result
-	stop    error // why nothing more is tried
+	etcd     *etcd
+	all      []*catalog.Service
+	plans    planner
+	reserved map[string]catalog.Ref // reverse keys that a service of this write creates
+	client   *clientv3.Client
+	fence    *fence
+	history  int
+	results  []registry.Result
+	stop     error // why nothing more is tried
 }
+
+// planner is planPut or planDelete.
+type planner func(s *catalog.Service, reserved map[string]catalog.Ref) ([]op, error)
 
 // part is what one transaction is to do for one service: all of it or, where
 // that does not fit, one of several parts.
@@ -51,8 +55,11 @@ type part struct {
 	again bool      // it was planned anew already
 }
 
-func (e *etcd) write(ctx context.Context, all []*catalog.Service, plan func(*catalog.Service) ([]op, error)) []registry.Result {
-	w := &writing{etcd: e, all: all, plans: plan, fence: e.claimedFence(), history: e.table.age(), results: make([]registry.Result, len(all))}
+func (e *etcd) write(ctx context.Context, all []*catalog.Service, plan planner) []registry.Result {
+	w := &writing{
+		etcd: e, all: all, plans: plan, reserved: map[string]catalog.Ref{},
+		fence: e.claimedFence(), history: e.table.age(), results: make([]registry.Result, len(all)),
+	}
 	if w.fence == nil {
 		w.stop = fmt.Errorf("etcd %q: nothing claimed: %w", e.config.name, registry.ErrFenced)
 	} else if w.client, w.stop = e.client(); w.stop == nil {
@@ -91,7 +98,13 @@ func (w *writing) plan(s *catalog.Service, seen map[catalog.Ref]bool) ([]op, err
 		return nil, fmt.Errorf("service %q stands twice in one write: %w", s.Key, registry.ErrConflict)
 	}
 	seen[s.Ref()] = true
-	return w.plans(s)
+	ops, err := w.plans(s, w.reserved)
+	for _, o := range ops {
+		if o.do == put && o.mod == 0 && w.etcd.layout.isReverse(o.key) {
+			w.reserved[o.key] = s.Ref()
+		}
+	}
+	return ops, err
 }
 
 // large does for one service what no single transaction can hold: it adds,
@@ -245,7 +258,7 @@ func (w *writing) around(ctx context.Context, p part, found []item, why error) (
 	if w.etcd.table.learn(ctx, found) != nil {
 		return p, why
 	}
-	ops, err := w.plans(w.all[p.index])
+	ops, err := w.plans(w.all[p.index], w.reserved)
 	if err != nil || len(ops) == 0 || len(ops) > maxOps {
 		return p, cmp.Or(err, why)
 	}
