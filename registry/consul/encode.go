@@ -19,6 +19,9 @@ import (
 	"github.com/isthmus-dns/isthmus/registry"
 )
 
+// maxName is what consul-k8s lets a name have. Consul itself has no limit.
+const maxName = 255
+
 // Limits that Consul's servers hold for metadata.
 const (
 	maxMetaPairs = 64
@@ -99,7 +102,7 @@ func (l layout) checkService(s *catalog.Service) error {
 		return fmt.Errorf("owner %q: %w", m.Owner, registry.ErrInvalid)
 	case s.Namespace != l.namespace:
 		return fmt.Errorf("services stand in namespace %q only: %w", l.namespace, registry.ErrInvalid)
-	case s.Name == "consul" || s.Name != strings.ToLower(s.Name) || len(s.Name) > maxMetaName:
+	case s.Name == "consul" || s.Name != strings.ToLower(s.Name) || len(s.Name) > maxName:
 		return fmt.Errorf("name %q cannot be used: %w", s.Name, registry.ErrInvalid)
 	case max(len(m.Of), len(m.Via)) > maxMetaValue || len(m.Key.String()) > maxMetaValue || !utf8.ValidString(string(m.Of+m.Via)+m.Key.String()):
 		return fmt.Errorf("mark of %q: %w", m.Key, registry.ErrInvalid)

@@ -8,11 +8,13 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/consul/api"
 
 	"github.com/isthmus-dns/isthmus/catalog"
@@ -62,6 +64,42 @@ func TestWrittenForm(t *testing.T) {
 	if !strings.HasPrefix(got.Node.Node, "form-") || got.Node.Meta["external-source"] != "kubernetes" {
 		t.Errorf("node %+v", got.Node)
 	}
+}
+
+// TestInstances holds what tells instances apart, and what each one's check says.
+func TestInstances(t *testing.T) {
+	empty(t)
+	c := open(t, "apart")
+	claim(t, c)
+	cat := watching(t, c)
+	s := mirror("apart", strings.Repeat("x", maxName), 3)
+	s.Endpoints[1].Host, s.Endpoints[1].Ports = s.Endpoints[0].Host, []catalog.Port{{Name: "http", Proto: catalog.TCP, Number: 8081}}
+	s.Endpoints[2].Ready = false
+	mustPut(t, c, s)
+	ids := map[string]bool{}
+	var got []string
+	for _, e := range entries(t, s.Name) {
+		ids[e.Service.ID] = true
+		for _, check := range e.Checks {
+			got = append(got, fmt.Sprintf("%s:%d %q %s %s %q", e.Service.Address, e.Service.Port, check.Name, check.Type, check.Status, check.Output))
+		}
+	}
+	slices.Sort(got)
+	want := []string{
+		`10.1.0.0:8080 "Readiness at the origin" isthmus-readiness passing "ready"`,
+		`10.1.0.0:8081 "Readiness at the origin" isthmus-readiness passing "ready"`,
+		`10.1.0.2:8080 "Readiness at the origin" isthmus-readiness critical "not ready"`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(ids) != 3 {
+		t.Errorf("%d instances: -want +got\n%s", len(ids), diff)
+	}
+	wait(t, cat, "the name in the feed", func(snap *catalog.Snapshot) bool { return get(snap, s.Name, "apart") != nil })
+	reader, err := configure(t, server.URL()).Reader(quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := watching(t, reader)
+	wait(t, other, "the name for others", func(snap *catalog.Snapshot) bool { return get(snap, s.Name, "apart") != nil })
 }
 
 // Readiness is a matter of the check alone, and what stays is not written.
