@@ -8,6 +8,7 @@ const (
 	NoteLabel    = "label:"    // and a label's name: its value
 	NoteType     = "type:"     // how a Kubernetes Service is exposed, if at all: "NodePort" or "LoadBalancer"
 	NoteNodePort = "nodeport:" // and a port's name: the port's number on each node
+	NoteFirst    = "first:"    // the name of a Service's first port, where its ports are sorted otherwise
 	NoteBalancer = "balancer:" // the load balancer's addresses and names, with a space between two
 )
 

@@ -39,6 +39,7 @@ type choices struct {
 	address AddressPolicy
 	name    string // "": as the rule says
 	port    string
+	first   string // the port to take if there is one of that name and none is chosen
 	tags    []string
 	weight  int
 	meta    map[string]string
@@ -137,7 +138,7 @@ func (r *Rule) chosen(src *catalog.Service) (string, error) {
 
 // consul reads the other annotations of consul-k8s.
 func (c *choices) consul(meta map[string]string) {
-	c.port = strings.ToLower(strings.TrimSpace(meta[notePort]))
+	c.port, c.first = strings.ToLower(strings.TrimSpace(meta[notePort])), meta[catalog.NoteFirst]
 	c.tags = splitTags(meta[noteTags])
 	if text, ok := meta[noteHeavy]; ok {
 		w, err := parseWeight(text)
@@ -200,7 +201,7 @@ func splitTags(text string) []string {
 // were chosen for them, and the name of that port. all is kept as it is.
 func (c *choices) marked(all []catalog.Endpoint) ([]catalog.Endpoint, string) {
 	if c.weight == 0 && len(c.tags) == 0 && c.port == "" {
-		return all, ""
+		return all, c.firstPort(all)
 	}
 	all = slices.Clone(all)
 	main, extra := c.mainPort(all)
@@ -218,11 +219,21 @@ func (c *choices) marked(all []catalog.Endpoint) ([]catalog.Endpoint, string) {
 	return all, main
 }
 
-// mainPort returns the name of the port that was chosen, and that port where it
-// has to be added: a number that no instance has.
+// firstPort returns the name of the original's first port if that says something
+// of its instances.
+func (c *choices) firstPort(all []catalog.Endpoint) string {
+	first := func(p catalog.Port) bool { return p.Name == c.first }
+	if c.first != "" && slices.ContainsFunc(all, func(e catalog.Endpoint) bool { return slices.ContainsFunc(e.Ports, first) }) {
+		return c.first
+	}
+	return ""
+}
+
+// mainPort returns the name of the port that was chosen, or else of the first, and
+// that port where it has to be added: a number that no instance has.
 func (c *choices) mainPort(all []catalog.Endpoint) (name string, extra catalog.Port) {
 	if c.port == "" || len(all) == 0 {
-		return "", extra
+		return c.firstPort(all), extra
 	}
 	number, err := strconv.ParseUint(c.port, 10, 16)
 	names := map[string]bool{}
@@ -271,7 +282,7 @@ func (c *choices) metaOf(src *catalog.Service, mainPort string) map[string]strin
 
 // isNote reports whether an entry of metadata is meant for the bridge.
 func isNote(name string) bool {
-	for _, prefix := range []string{"isthmus.dev/", "consul.hashicorp.com/", catalog.NoteLabel, catalog.NoteType, catalog.NoteNodePort, catalog.NoteBalancer} {
+	for _, prefix := range []string{"isthmus.dev/", "consul.hashicorp.com/", catalog.NoteLabel, catalog.NoteType, catalog.NoteNodePort, catalog.NoteBalancer, catalog.NoteFirst} {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}

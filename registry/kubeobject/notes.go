@@ -28,6 +28,7 @@ func NotesOf(svc *corev1.Service, d registry.Details, texts *Texts) map[string]s
 			n.set(catalog.NoteLabel+k, texts.One(v))
 		}
 	}
+	n.first(svc.Spec.Ports)
 	if t := svc.Spec.Type; t == corev1.ServiceTypeNodePort || t == corev1.ServiceTypeLoadBalancer {
 		n.set(catalog.NoteType, texts.One(string(t)))
 		n.nodePorts(svc.Spec.Ports)
@@ -45,6 +46,17 @@ type notes struct {
 }
 
 func (n notes) set(k, v string) { n.all[n.texts.One(k)] = v }
+
+// first tells which port its users put before the others, whose names sort before
+// its own.
+func (n notes) first(all []corev1.ServicePort) {
+	for _, p := range all {
+		if first := strings.ToLower(all[0].Name); strings.ToLower(p.Name) < first {
+			n.set(catalog.NoteFirst, n.texts.One(first))
+			return
+		}
+	}
+}
 
 func (n notes) nodePorts(all []corev1.ServicePort) {
 	for _, p := range all {

@@ -28,6 +28,8 @@ metadata:
 		{"labels", noted, all, map[string]string{"isthmus.dev/export": "true", "consul.hashicorp.com/service-name": "w", "label:app": "web", "label:app.kubernetes.io/part-of": "shop"}},
 		{"a mirror", "metadata: {labels: {app.kubernetes.io/managed-by: isthmus, isthmus.dev/owner: x}}", all, nil},
 		{"node ports", "spec: {type: NodePort, ports: [{name: HTTP, port: 80, nodePort: 30080}, {name: rpc, port: 81}]}", all, map[string]string{"type:": "NodePort", "nodeport:http": "30080"}},
+		{"a first port whose name comes later", "spec: {ports: [{name: Web, port: 80}, {name: admin, port: 81}]}", all, map[string]string{"first:": "web"}},
+		{"a first port whose name comes first", "spec: {ports: [{name: admin, port: 81}, {name: web, port: 80}]}", all, nil},
 		{"an unnamed node port", "spec: {type: NodePort, ports: [{port: 80, nodePort: 30080}]}", all, map[string]string{"type:": "NodePort", "nodeport:": "30080"}},
 		{"a load balancer without address", "spec: {type: LoadBalancer}", all, map[string]string{"type:": "LoadBalancer"}},
 		{"a load balancer", "{spec: {type: LoadBalancer, externalIPs: [192.0.2.9]}, status: {loadBalancer: {ingress: [{ip: 192.0.2.1}, {hostname: LB.example.org.}]}}}", all,
