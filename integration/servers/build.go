@@ -78,7 +78,9 @@ func (t target) compile(ctx context.Context, out string, progress func(string)) 
 
 	runtime.LockOSThread() // see processAttributes
 	defer runtime.UnlockOSThread()
-	stop := t.report(log, progress)
+	stop := report(progress, func(seconds int) string {
+		return fmt.Sprintf("building %s %s: %d s%s", t.program, t.version, seconds, log.counts())
+	})
 	err := cmd.Run()
 	stop()
 	if ctx.Err() != nil {
@@ -90,8 +92,8 @@ func (t target) compile(ctx context.Context, out string, progress func(string)) 
 	return nil
 }
 
-// report calls progress every ten seconds until the returned function is called, which waits for the last call.
-func (t target) report(log *buildLog, progress func(string)) (stop func()) {
+// report calls progress with a line every ten seconds until the returned function is called, which waits for the last call.
+func report(progress func(string), line func(seconds int) string) (stop func()) {
 	start := time.Now()
 	end := make(chan struct{})
 	var done sync.WaitGroup
@@ -103,7 +105,7 @@ func (t target) report(log *buildLog, progress func(string)) (stop func()) {
 			case <-end:
 				return
 			case <-tick.C:
-				progress(fmt.Sprintf("building %s %s: %d s%s", t.program, t.version, int(time.Since(start).Seconds()), log.counts()))
+				progress(line(int(time.Since(start).Seconds())))
 			}
 		}
 	})

@@ -13,6 +13,8 @@
 //	kube-apiserver           modules/kubernetes/go.mod   etcd, which is started with it
 //	kube-controller-manager  modules/kubernetes/go.mod   kube-apiserver
 //
+// The browser that looks at Consul's pages is the machine's own, see Chromium.
+//
 // Consul is under the Business Source License: it is built and run here, and neither linked nor shipped.
 //
 // # Ordering and ownership

@@ -1,6 +1,7 @@
 // Command servers builds the servers that tests and demo use, and runs one for people to try things on.
 //
 //	servers build [PROGRAM...]                 build those named, or all: etcd etcdctl coredns consul kube-apiserver kube-controller-manager
+//	servers browser                            find Chromium, or install Debian's as root
 //	servers start etcd|consul|kubernetes       run one until interrupted, and say how to reach it
 //	servers clean                              remove what was built
 //
@@ -20,6 +21,7 @@ import (
 )
 
 const usage = `usage: servers build [PROGRAM...]
+       servers browser
        servers start [-dir DIR] [-port PORT] etcd|consul|kubernetes
        servers clean`
 
@@ -38,6 +40,8 @@ func run(ctx context.Context, args []string) error {
 		return build(ctx, args[1:])
 	case len(args) > 0 && args[0] == "start":
 		return start(ctx, args[1:])
+	case len(args) == 1 && args[0] == "browser":
+		return browser(ctx)
 	case len(args) == 1 && args[0] == "clean":
 		return clean()
 	}
@@ -61,6 +65,15 @@ func build(ctx context.Context, names []string) error {
 		}
 		fmt.Println(path)
 	}
+	return nil
+}
+
+func browser(ctx context.Context) error {
+	path, err := servers.Chromium(ctx, progress)
+	if err != nil {
+		return err
+	}
+	fmt.Println(path)
 	return nil
 }
 
