@@ -11,7 +11,7 @@ LDFLAGS = -s -w -X main.version=$(shell git describe --tags --always --dirty 2>/
 
 FUZZTIME ?= 1m
 
-.PHONY: demo test bench unit fuzz build servers clean distclean
+.PHONY: demo test bench unit fuzz build servers browser clean distclean
 
 build: bin/coredns bin/isthmus
 
@@ -30,10 +30,15 @@ demo: bin/demo $(if $(shell command -v dig),,bin/isthmus) $(if $(shell command -
 servers:
 	$(GO) run ./integration/servers/cmd/servers build
 
+# Tests look at Consul's pages in it; root gets Debian's installed.
+browser:
+	$(GO) run ./integration/servers/cmd/servers browser
+
 # Nothing is taken from the test cache, which does not see the programs that tests build and run. What is compared with the
-# stock plugin runs in other processes: the race detector would only slow the asking.
-test: servers
-	$(GO) test -race -count=1 -timeout 40m $$($(GO) list ./... | grep -v "/integration/differential$$")
+# stock plugin runs in other processes: the race detector would only slow the asking. Pictures of Consul's pages are kept in bin/artifacts.
+test: servers browser
+	@rm -rf bin/artifacts && mkdir -p bin/artifacts
+	$(GO) test -race -count=1 -timeout 40m -artifacts -outputdir $(CURDIR)/bin/artifacts $$($(GO) list ./... | grep -v "/integration/differential$$")
 	$(GO) test -count=1 ./integration/differential
 
 # ARGS="-quick" for a first look, ARGS="-only clusterip/bare" for one row; ARGS=-h tells the others.

@@ -32,6 +32,7 @@ func commands() map[string]command {
 		"sameanswers": sameanswers,
 		"both":        both,
 		"readiness":   readiness,
+		"browse":      browse,
 	}
 }
 

@@ -27,6 +27,7 @@ type world struct {
 	bin  string // folder of the programs
 	mcs  string // folder of the Multi-Cluster Services API's resource definitions
 	kube *servers.Kubernetes
+	kept string // folder of what people may look at afterwards
 }
 
 // newWorld builds the programs and starts the API server.
@@ -34,7 +35,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
 	defer cancel()
-	w := &world{bin: t.TempDir()}
+	w := &world{bin: t.TempDir(), kept: t.ArtifactDir()}
 	w.build(ctx, t, "isthmus", raceFlags()...)
 	w.build(ctx, t, "coredns") // with every stock plugin; ours runs under the race detector in its own tests
 	mcs, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/mcs-api").Output()
@@ -110,6 +111,7 @@ func (w *world) setup(env *testscript.Env) error {
 	env.Setenv("BIN", w.bin)
 	env.Setenv("PATH", w.bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	env.Setenv("HOME", env.WorkDir)
+	env.Setenv("ARTIFACTS", w.kept)
 	env.Setenv("MCS", w.mcs)
 	env.Setenv("KUBE", w.kube.URL())
 	env.Setenv("KUBE_TOKEN", w.kube.Token())
