@@ -15,9 +15,12 @@ type writer struct {
 	owner string
 }
 
-// open returns a Writer of the owner that is synced and claimed nothing yet.
+// open returns a Writer of the owner that is synced and claimed nothing yet. The
+// namespace that most mirrors are put in is in its first report: a feed may show
+// nothing of one in a namespace that it has not heard of.
 func open(t T, p Writable, of string) *writer {
 	t.Helper()
+	p.Key(t, "shop", "web")
 	w := p.Writer(t, of)
 	x := &writer{watch(t, w), w, of}
 	x.sync()
