@@ -43,6 +43,7 @@ type Objects struct {
 //	endpoints of one address and one set    one endpoint, the best said of it
 //	    of ports
 //	port names that Kubernetes refuses      names that it takes
+//	ports of one protocol and number        one of the Service; all of its endpoints
 //	what joins a native Service             its endpoints and their ports; absence without any
 func Canon(s *catalog.Service) (*catalog.Service, error) {
 	objects, err := Encode(s)

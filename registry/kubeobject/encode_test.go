@@ -91,6 +91,10 @@ func TestCanon(t *testing.T) {
 		in:   "service a/b ClusterIP\n\taddr 10.0.0.1\n\tendpoint 10.1.1.1 id=x ready",
 		want: "service a/b Headless\n\tendpoint 10.1.1.1 id=10.1.1.1 ready",
 	}, {
+		name: "two names for one port",
+		in:   "service a/b Headless\n\tport http TCP 80\n\tport web TCP 80\n\tport web-udp UDP 80\n\tendpoint 10.1.1.1 id=x ready\n\t\tport http TCP 80\n\t\tport web TCP 80",
+		want: "service a/b Headless\n\tport http TCP 80\n\tport web-udp UDP 80\n\tendpoint 10.1.1.1 id=10.1.1.1 ready\n\t\tport http TCP 80\n\t\tport web TCP 80",
+	}, {
 		name: "tags of all",
 		in:   "service a/b Headless\n\tmeta isthmus.dev/tags=v1,v2\n\tmeta k=v",
 		want: "service a/b Headless\n\tmeta isthmus.dev/tags=v1,v2\n\tmeta k=v",

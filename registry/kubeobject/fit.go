@@ -37,6 +37,7 @@ func fit(s *catalog.Service) (fitted, error) {
 	if len(f.ports) == 0 {
 		f.ports = portsOf(f.endpoints)
 	}
+	f.ports = onePerNumber(f.ports)
 	return f, nil
 }
 
@@ -97,6 +98,22 @@ func portsOf(all []catalog.Endpoint) []catalog.Port {
 func onePerName(ports []catalog.Port) []catalog.Port {
 	slices.SortFunc(ports, catalog.Port.Compare)
 	return slices.CompactFunc(ports, func(a, b catalog.Port) bool { return a.Name == b.Name })
+}
+
+// onePerNumber keeps the first of the ports of each protocol and number: unlike a
+// slice, a Service has only one.
+func onePerNumber(ports []catalog.Port) []catalog.Port {
+	type number struct {
+		proto catalog.Protocol
+		n     uint16
+	}
+	seen := map[number]bool{}
+	return slices.DeleteFunc(ports, func(p catalog.Port) bool {
+		is := number{p.Proto, p.Number}
+		was := seen[is]
+		seen[is] = true
+		return was
+	})
 }
 
 // portNames turns port names into ones that Kubernetes takes, the same for the

@@ -40,6 +40,7 @@ func TestServer(t *testing.T) {
 	t.Run("Objects", s.testObjects)
 	t.Run("AdoptsSlice", s.testAdoptsSlice)
 	t.Run("Joins", s.testJoins)
+	t.Run("RoundTrip", s.testRoundTrip)
 	t.Run("Conformance", func(t *testing.T) {
 		registrytest.Run(t, func(t *testing.T) registrytest.Place { return s.place(t) }, registrytest.Sharing)
 	})
