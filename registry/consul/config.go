@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
@@ -26,6 +27,7 @@ import (
 //	    partition NAME        # of Consul Enterprise; the token's own
 //	    tenant NAME           # a namespace of Consul Enterprise; the token's own
 //	    nodes N               # synthetic nodes of an owner; 64
+//	    compare DURATION      # between readings of everything, at most; 5m
 //	    directory             # report what Consul's own DNS has, too
 //	    token_file FILE
 //	    ca_file FILE
@@ -54,6 +56,7 @@ type config struct {
 	tenant     tenant
 	nodes      int
 	directory  bool
+	compare    time.Duration
 	tokenFile  string
 	token      secret // from the environment
 	caFile     string
@@ -75,7 +78,7 @@ func parse(s stanza.Stanza, env func(string) string) (registry.Config, error) {
 	if err := s.WantArgs(1, 2, usage); err != nil {
 		return nil, err
 	}
-	c := &config{name: s.Args()[0], namespace: "consul", nodes: 256}
+	c := &config{name: s.Args()[0], namespace: "consul", compare: waitTime, nodes: 256}
 	if strings.Contains(c.name, "/") {
 		return nil, s.Errorf("name %q holds a %q", c.name, "/")
 	}
@@ -113,6 +116,8 @@ func (c *config) option(o stanza.Stanza) error {
 	case o.Name() == "directory":
 		c.directory = true
 		return o.WantArgs(0, 0, "directory")
+	case o.Name() == "compare":
+		return c.setCompare(o)
 	case one[o.Name()] != nil:
 		if err := o.WantArgs(1, 1, o.Name()+" VALUE"); err != nil {
 			return err
@@ -127,6 +132,11 @@ func (c *config) option(o stanza.Stanza) error {
 		return o.Errorf("unknown word %q in %q", o.Name(), "consul")
 	}
 	return c.checkOption(o)
+}
+
+func (c *config) setCompare(o stanza.Stanza) (err error) {
+	c.compare, err = o.Duration(time.Second)
+	return err
 }
 
 func (c *config) checkOption(o stanza.Stanza) error {
@@ -223,7 +233,7 @@ func (c *config) open(owner string, log *slog.Logger) (*consul, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &consul{client: cl, layout: layout{namespace: c.namespace, owner: owner, nodes: c.nodes, directory: c.directory}, view: view{owner: owner, directory: c.directory, log: log}}, nil
+	return &consul{client: cl, compare: c.compare, layout: layout{namespace: c.namespace, owner: owner, nodes: c.nodes, directory: c.directory}, view: view{owner: owner, directory: c.directory, log: log}}, nil
 }
 
 // String returns the stanza in one line; files are named, secrets are not.
@@ -234,6 +244,9 @@ func (c *config) String() string {
 		if o[1] != "" {
 			s += " " + o[0] + "=" + o[1]
 		}
+	}
+	if c.compare != waitTime {
+		s += " compare=" + c.compare.String()
 	}
 	if c.directory {
 		s += " directory"

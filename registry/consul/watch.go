@@ -16,10 +16,11 @@ import (
 
 // consul is one datacenter; it implements registry.Writer.
 type consul struct {
-	client *client
-	layout layout
-	view   view
-	pen    pen
+	client  *client
+	layout  layout
+	compare time.Duration // the most between two readings of everything
+	view    view
+	pen     pen
 }
 
 // Close gives up idle connections.
@@ -30,7 +31,7 @@ func (c *consul) Close() error {
 
 // Intervals of watching.
 const (
-	waitTime  = 5 * time.Minute        // of a blocking query; then all is compared anyway
+	waitTime  = 5 * time.Minute        // of a blocking query, unless the stanza says it; then all is compared anyway
 	minPause  = 100 * time.Millisecond // between rounds
 	maxPause  = 5 * time.Second        // where Consul is slow
 	maxSpare  = 30 * time.Second       // between readings of the nodes that this process writes
@@ -46,7 +47,7 @@ func (c *consul) Watch(ctx context.Context, feed *catalog.Feed) error {
 		return ended(ctx, err)
 	}
 	feed.Identify(id)
-	w := &watch{client: c.client, layout: c.layout, view: &c.view, wake: make(chan struct{}, 1)}
+	w := &watch{client: c.client, every: c.compare, layout: c.layout, view: &c.view, wake: make(chan struct{}, 1)}
 	w.kick = c.view.begin(feed)
 	defer c.view.end()
 	wakers := c.layout.wakers()
@@ -102,6 +103,7 @@ func (q waker) query() url.Values {
 type watch struct {
 	client *client
 	layout layout
+	every  time.Duration // the most between two rounds
 	view   *view
 	wake   chan struct{} // has room for one
 	kick   <-chan struct{}
@@ -129,7 +131,7 @@ func (w *watch) listen(ctx context.Context, q waker, index uint64, read <-chan s
 			return context.Cause(ctx)
 		case <-read:
 		}
-		wait := waitTime - rand.N(waitTime/10)
+		wait := w.every - rand.N(w.every/10)
 		next, err := w.client.block(ctx, q.path, q.query(), index, wait)
 		if err != nil {
 			return ended(ctx, err)
@@ -382,19 +384,4 @@ func (w *watch) read(ctx context.Context, names []string) ([]answer, error) {
 		return nil, err
 	}
 	return all, w.client.seesAll(ctx)
-}
-
-// each calls do for all names, several at a time, until one fails.
-func each(ctx context.Context, names []string, do func(context.Context, string) error) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallel)
-	for _, name := range names {
-		group.Go(func() error {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			return do(ctx, name)
-		})
-	}
-	return group.Wait()
 }

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,15 +14,16 @@ import (
 )
 
 const (
-	compareEvery = 5 * time.Minute // on average, how often what is known is compared with all revisions
+	compareEvery = 5 * time.Minute // on average, how often what is known is compared with all revisions, unless the stanza says it
 	compareGrace = 2 * time.Second // for a watch to tell what a list showed
 )
 
 // compare compares what the watch told with what the zone holds, again and
 // again. It only ends with ctx: that the server is there is for beat to see.
 func (e *etcd) compare(ctx context.Context, client *clientv3.Client, feed *catalog.Feed) error {
+	every := cmp.Or(e.config.compare, compareEvery)
 	for {
-		if err := pause(ctx, compareEvery*3/4+rand.N(compareEvery/2)); err != nil {
+		if err := pause(ctx, every*3/4+rand.N(every/2)); err != nil {
 			return fmt.Errorf("watch: %w", err)
 		}
 		if missed, err := e.compareOnce(ctx, client, feed); err == nil && missed > 0 {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
@@ -22,6 +23,7 @@ import (
 //	    allow NAMESPACE...    # more namespaces where its services may answer
 //	    trust OWNER...        # whose mirrors answer under their original's key
 //	    reverse [off]         # the addresses of mirrors are written, too; off: no more
+//	    compare DURATION      # between comparisons; about 5m
 //	    user_file FILE        # user:password
 //	    ca_file FILE
 //	    cert_file FILE
@@ -47,6 +49,7 @@ type config struct {
 	reverse   string // "", "on" or "off"
 	userFile  string
 	user      func() string // user:password from the environment; a function is not printed
+	compare   time.Duration // 0: compareEvery
 	caFile    string
 	certFile  string
 	keyFile   string
@@ -96,6 +99,8 @@ func (c *config) option(o stanza.Stanza) error {
 		*many[o.Name()] = o.Args()
 	case o.Name() == "reverse":
 		return c.setReverse(o)
+	case o.Name() == "compare":
+		return c.setCompare(o)
 	default:
 		return o.Errorf("unknown word %q in %q", o.Name(), "etcd")
 	}
@@ -114,6 +119,11 @@ func (c *config) setReverse(o stanza.Stanza) error {
 		return o.Errorf("reverse %q: want nothing or %q", c.reverse, "off")
 	}
 	return nil
+}
+
+func (c *config) setCompare(o stanza.Stanza) (err error) {
+	c.compare, err = o.Duration(time.Second)
+	return err
 }
 
 func (c *config) checkOption(o stanza.Stanza) error {
@@ -237,6 +247,9 @@ func (c *config) String() string {
 		if o.value != "" {
 			words = append(words, o.name, o.value)
 		}
+	}
+	if c.compare > 0 {
+		words = append(words, "compare", c.compare.String())
 	}
 	return strings.Join(append(words, "}"), " ")
 }

@@ -30,7 +30,7 @@ func (c *config) dial(owner string, log *slog.Logger) (*server, *rest.Config, er
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &server{conf: c, owner: owner, log: log, refused: groups{}, pace: paceOf(owner)}
+	s := &server{conf: c, owner: owner, log: log, refused: groups{}, pace: c.pace(owner)}
 	to.Wrap(func(next http.RoundTripper) http.RoundTripper { return observer{next, s.heard} })
 	if c.maxInflight > 0 {
 		to.Wrap(func(next http.RoundTripper) http.RoundTripper { return newLimiter(next, c.maxInflight) })

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"time"
@@ -18,12 +19,13 @@ type pace struct {
 	grace time.Duration // for a watch to tell what a list showed
 }
 
-// paceOf is slower for the many that only read.
-func paceOf(owner string) pace {
+// pace is slower for the many that only read, unless the stanza says it.
+func (c *config) pace(owner string) pace {
+	every := 5 * time.Minute
 	if owner == "" {
-		return pace{every: 30 * time.Minute, grace: 2 * time.Second}
+		every = 30 * time.Minute
 	}
-	return pace{every: 5 * time.Minute, grace: 2 * time.Second}
+	return pace{every: cmp.Or(c.compare, every), grace: 2 * time.Second}
 }
 
 // pageSize is how many objects are asked for at a time.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
 
@@ -43,7 +44,8 @@ type config struct {
 	burst           int
 	maxInflight     int // 0: no limit
 	fenceNamespace  string
-	words           []string // what was set, for String
+	compare         time.Duration // 0: as pace says
+	words           []string      // what was set, for String
 	details         registry.Details
 }
 
@@ -124,6 +126,7 @@ func usages() map[string]usage {
 		"qps":              {1, 1, "qps N", (*config).setQPS},
 		"burst":            {1, 1, "burst N", number(func(c *config) *int { return &c.burst })},
 		"max_inflight":     {1, 1, "max_inflight N", number(func(c *config) *int { return &c.maxInflight })},
+		"compare":          {1, 1, "compare DURATION", (*config).setCompare},
 		"fence_namespace":  {1, 1, "fence_namespace NS", func(c *config, o stanza.Stanza) error { c.fenceNamespace = o.Args()[0]; return nil }},
 	}
 }
@@ -153,6 +156,11 @@ func (c *config) setTLS(o stanza.Stanza) error {
 func (c *config) setNamespaces(o stanza.Stanza) error {
 	c.namespaces = slices.Compact(slices.Sorted(slices.Values(o.Args())))
 	return nil
+}
+
+func (c *config) setCompare(o stanza.Stanza) (err error) {
+	c.compare, err = o.Duration(time.Second)
+	return err
 }
 
 func selector(of func(*config) *string) func(*config, stanza.Stanza) error {

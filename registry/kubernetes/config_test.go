@@ -29,8 +29,8 @@ func TestParse(t *testing.T) {
 		{name: "name", in: "kubernetes prod", want: "kubernetes prod"},
 		{
 			name: "everything",
-			in:   "kubernetes prod {\n\tkubeconfig /k ctx\n\tendpoint https://10.0.0.1:6443\n\ttls c k a\n\tnamespaces b a b\n\tlabels app in (x, y)\n\tqps 0.5\n\tburst 6\n\tmax_inflight 7\n\tpods\n\tfence_namespace isthmus\n\tnoendpoints\n}",
-			want: "kubernetes prod { kubeconfig /k ctx; endpoint https://10.0.0.1:6443; tls c k a; namespaces b a b; labels app in (x, y); qps 0.5; burst 6; max_inflight 7; pods; fence_namespace isthmus; noendpoints }",
+			in:   "kubernetes prod {\n\tkubeconfig /k ctx\n\tendpoint https://10.0.0.1:6443\n\ttls c k a\n\tnamespaces b a b\n\tlabels app in (x, y)\n\tqps 0.5\n\tburst 6\n\tmax_inflight 7\n\tpods\n\tfence_namespace isthmus\n\tcompare 90s\n\tnoendpoints\n}",
+			want: "kubernetes prod { kubeconfig /k ctx; endpoint https://10.0.0.1:6443; tls c k a; namespaces b a b; labels app in (x, y); qps 0.5; burst 6; max_inflight 7; pods; fence_namespace isthmus; compare 90s; noendpoints }",
 		},
 		{name: "a password in a URL", in: "kubernetes {\n\tendpoint https://me:secret@10.0.0.1\n}", want: "kubernetes cluster { endpoint https://xxxxx@10.0.0.1 }"},
 		{name: "two names", in: "kubernetes a b", err: `Corefile:1: unexpected word "b": kubernetes [NAME] { ... }`},
@@ -41,6 +41,7 @@ func TestParse(t *testing.T) {
 		{name: "bad number", in: "kubernetes {\n\tqps many\n}", err: `Corefile:2: qps: "many" is no positive number`},
 		{name: "no positive number", in: "kubernetes {\n\tqps 0\n}", err: `Corefile:2: qps: "0" is no positive number`},
 		{name: "no number at all", in: "kubernetes {\n\tqps NaN\n}", err: `Corefile:2: qps: "NaN" is no positive number`},
+		{name: "bad interval", in: "kubernetes {\n\tcompare 10ms\n}", err: `Corefile:2: "10ms": want compare DURATION, of 1s at least`},
 		{name: "bad count", in: "kubernetes {\n\tmax_inflight 1.5\n}", err: `Corefile:2: max_inflight: "1.5" is no positive number`},
 		{name: "pods takes no word", in: "kubernetes {\n\tpods verified\n}", err: `Corefile:2: unexpected word "verified": pods`},
 		{name: "bad selector", in: "kubernetes {\n\tlabels a=b=c\n}", err: `Corefile:2: "a=b=c" is no label selector`},

@@ -13,6 +13,7 @@ package stanza
 import (
 	"bytes"
 	"fmt"
+	"time"
 
 	"github.com/coredns/caddy/caddyfile"
 )
@@ -70,6 +71,20 @@ func (e *Error) Error() string { return fmt.Sprintf("%s:%d: %v", e.File, e.Line,
 
 // Unwrap returns what is wrong.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Duration returns the one word behind the name as a duration, which must be of
+// least at least.
+func (s Stanza) Duration(least time.Duration) (time.Duration, error) {
+	usage := s.Name() + " DURATION"
+	if err := s.WantArgs(1, 1, usage); err != nil {
+		return 0, err
+	}
+	d, err := time.ParseDuration(s.Args()[0])
+	if err != nil || d < least {
+		return 0, s.Errorf("%q: want %s, of %v at least", s.Args()[0], usage, least)
+	}
+	return d, nil
+}
 
 // Parse reads a whole file of ours. A '#' inside an unquoted word is refused,
 // because the lexer would silently end the word there, and so is a quote that
