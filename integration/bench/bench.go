@@ -18,6 +18,7 @@ type bench struct {
 	tmp        string
 	serverCore int
 	restCore   int
+	targets    targets
 }
 
 // benchmark builds, starts and fills everything, measures the selected rows and
@@ -38,7 +39,7 @@ func benchmark(ctx context.Context, o options, log func(string)) (rep report, er
 	if b.world, err = newWorld(ctx, o.shape, o.dir, log); err != nil {
 		return rep, err
 	}
-	defer func() { err = errors.Join(err, b.world.kube.Stop()) }()
+	defer func() { err = errors.Join(err, b.targets.stop(), b.world.kube.Stop()) }()
 	if err := b.moveAside(); err != nil {
 		return rep, err
 	}
@@ -71,6 +72,8 @@ func stories() []story {
 		{[]string{"start", "memory"}, startAndMemory},
 		{[]string{"relist"}, relist},
 		{[]string{"propagation"}, propagation},
+		{[]string{rowFirst, rowMemory, rowConsul, rowEtcd, rowRestart, rowQuiet}, outward},
+		{[]string{rowInward, rowHealth}, inward},
 		{[]string{"consul"}, consulMirrors},
 	}
 }
@@ -79,8 +82,21 @@ func stories() []story {
 // its etcd go to the other one.
 func (b *bench) moveAside() error {
 	runtime.GOMAXPROCS(1)
-	for _, pid := range []int{os.Getpid(), b.world.kube.PID(), b.world.kube.Etcd().PID()} {
-		if err := pin(pid, b.restCore); err != nil {
+	return b.pinAll(b.restCore)
+}
+
+// spread lets everything use both cores, as the scheduler pleases: what a bridge
+// is asked for is how long the whole takes, and its targets work as hard as it
+// does. moveAside ends it.
+func (b *bench) spread() error {
+	runtime.GOMAXPROCS(2)
+	return b.pinAll(b.serverCore, b.restCore)
+}
+
+func (b *bench) pinAll(cores ...int) error {
+	all := append(b.targets.pids(), os.Getpid(), b.world.kube.PID(), b.world.kube.Etcd().PID())
+	for _, pid := range all {
+		if err := pin(pid, cores...); err != nil {
 			return err
 		}
 	}

@@ -2,34 +2,20 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"time"
-
-	"github.com/isthmus-dns/isthmus/integration/servers"
 )
 
 // consulMirrors measures what it costs ours to watch, beside Kubernetes, a
-// Consul that holds nothing but a bridge's mirrors of it.
+// Consul that holds nothing but a bridge's mirrors of it. While it is filled
+// everything may use both cores; then Consul goes aside.
 func consulMirrors(ctx context.Context, b *bench) (all []figure, err error) {
-	consul, err := servers.StartConsul(ctx, servers.Options{Log: b.log})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, consul.Stop()) }()
-	if err := pin(consul.PID(), b.restCore); err != nil {
-		return nil, err
-	}
-	if err := b.mirror(ctx, consul.URL()); err != nil {
+	if err := b.fillConsul(ctx); err != nil {
 		return nil, fmt.Errorf("mirror: %w", err)
 	}
-	extra := []string{"consul dc1 " + consul.URL(), "require consul/dc1"}
+	extra := []string{"consul dc1 " + b.targets.consul.URL(), "require consul/dc1"}
 	l := lives{first: map[side][]float64{}}
 	defer func() { l.stop() }()
 	for pair := range min(b.pairs, keptPairs) {
@@ -57,77 +43,30 @@ func consulMirrors(ctx context.Context, b *bench) (all []figure, err error) {
 	}, nil
 }
 
-// mirror runs a bridge until Consul holds every Service of the world, and ends
-// it. What it wrote stays.
-func (b *bench) mirror(ctx context.Context, consul string) error {
-	program := filepath.Join(b.tmp, "isthmus")
-	if err := compile(ctx, module+"/build/isthmus", program, b.log); err != nil {
+// fillConsul has a bridge mirror the world into Consul, unless that is done.
+// What it wrote stays.
+func (b *bench) fillConsul(ctx context.Context) (err error) {
+	if b.targets.full {
+		return nil
+	}
+	if err := b.spread(); err != nil {
 		return err
 	}
-	port, err := freePort()
+	defer func() { err = errors.Join(err, b.moveAside()) }()
+	if err := b.startTargets(ctx); err != nil {
+		return err
+	}
+	m, err := b.startBridge(ctx, mirroring{kubeconfig: b.world.kube.Kubeconfig(), consul: b.targets.consul.URL()})
 	if err != nil {
 		return err
 	}
-	conf := filepath.Join(b.tmp, "bridge.conf")
-	text := fmt.Sprintf(`bridge bench {
-    kubernetes prod {
-        kubeconfig %s
-    }
-    consul dc1 %s
-    mirror kubernetes/prod consul/dc1
-    lead none
-    metrics %s
-}
-`, b.world.kube.Kubeconfig(), consul, local(port))
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		return err
+	defer m.stop()
+	taken, err := m.settled(ctx, "consul", b.world.shape.size())
+	if err == nil {
+		b.log(fmt.Sprintf("consul: full after %.0f s", taken.Seconds()))
+		b.targets.full = true
 	}
-	cmd := exec.Command(program, "bridge", "-conf", conf)
-	cmd.Env = []string{"HOME=" + b.tmp, "PATH=" + os.Getenv("PATH")}
-	p, err := launch(cmd, b.serverCore, filepath.Join(b.tmp, "bridge.log"))
-	if err != nil {
-		return err
-	}
-	defer p.stop()
-	return b.mirrored(ctx, p, consul, "http://"+local(port)+"/metrics")
-}
-
-// mirrored waits until Consul knows all Services and the bridge has nothing
-// left to do.
-func (b *bench) mirrored(ctx context.Context, p *process, consul, metrics string) error {
-	start := time.Now()
-	want := b.world.shape.Namespaces * b.world.shape.Services
-	for seconds := 0; ; seconds++ {
-		if err := errors.Join(p.alive(), sleep(ctx, time.Second)); err != nil {
-			return err
-		}
-		n, pending, err := mirrorState(ctx, consul, metrics)
-		if err == nil && n >= want && pending == 0 {
-			b.log(fmt.Sprintf("consul: %d services after %.0f s", n, time.Since(start).Seconds()))
-			return nil
-		}
-		if seconds%10 == 0 {
-			b.log(fmt.Sprintf("consul: %d services, %.0f to write, %v", n, pending, err))
-		}
-	}
-}
-
-// mirrorState returns how many services Consul holds, and what the bridge has
-// to write.
-func mirrorState(ctx context.Context, consul, metrics string) (services int, pending float64, err error) {
-	catalog, err := fetch(ctx, consul+"/v1/catalog/services")
-	if err != nil {
-		return 0, 0, err
-	}
-	var names map[string][]string
-	if err := json.Unmarshal(catalog, &names); err != nil {
-		return 0, 0, fmt.Errorf("read Consul's services: %w", err)
-	}
-	text, err := fetch(ctx, metrics)
-	if err != nil {
-		return 0, 0, err
-	}
-	return len(names), sum(string(text), "isthmus_rule_pending"), nil
+	return err
 }
 
 // fetch returns the body of a successful answer.

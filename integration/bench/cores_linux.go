@@ -34,12 +34,12 @@ func twoCores() (server, rest int, err error) {
 	return allowed[0], allowed[len(allowed)-1], nil
 }
 
-// pinThread keeps the calling thread, and whatever it starts, on one core.
-func pinThread(core int) error { return setAffinity(0, core) }
+// pinThread keeps the calling thread, and whatever it starts, on these cores.
+func pinThread(cores ...int) error { return setAffinity(0, cores...) }
 
-// pin moves every thread of a process to one core. Threads that come later
+// pin moves every thread of a process to these cores. Threads that come later
 // follow.
-func pin(pid, core int) error {
+func pin(pid int, cores ...int) error {
 	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	if err != nil {
 		return fmt.Errorf("list threads: %w", err)
@@ -49,18 +49,20 @@ func pin(pid, core int) error {
 		if err != nil {
 			return fmt.Errorf("list threads: %w", err)
 		}
-		if err := setAffinity(id, core); err != nil && !errors.Is(err, unix.ESRCH) {
+		if err := setAffinity(id, cores...); err != nil && !errors.Is(err, unix.ESRCH) {
 			return err
 		}
 	}
 	return nil
 }
 
-func setAffinity(thread, core int) error {
+func setAffinity(thread int, cores ...int) error {
 	var set unix.CPUSet
-	set.Set(core)
+	for _, core := range cores {
+		set.Set(core)
+	}
 	if err := unix.SchedSetaffinity(thread, &set); err != nil {
-		return fmt.Errorf("pin to core %d: %w", core, err)
+		return fmt.Errorf("pin to cores %v: %w", cores, err)
 	}
 	return nil
 }

@@ -27,12 +27,26 @@ func newFigure(row string, c chain, name, unit string, runs map[side][]float64) 
 	return f
 }
 
+// single makes a figure of one value of ours, which is to be at most so much.
+func single(row, name, unit string, value float64, atMost float64) figure {
+	return plain(row, name, unit, value).judge(&target{AtMost: atMost})
+}
+
+// plain makes a figure of one value of ours without a target.
+func plain(row, name, unit string, value float64) figure {
+	return figure{Row: row, Name: name, Unit: unit, Values: map[side]float64{ours: value}}
+}
+
 // judge sets the target, and whether it is met.
 func (f figure) judge(t *target) figure {
 	if t == nil {
 		return f
 	}
 	f.Target = t
+	if t.Against == "" {
+		f.Met = new(f.Values[ours] <= t.AtMost)
+		return f
+	}
 	r, measured := f.Ratios[t.Against]
 	f.Met = new(measured && r.Median <= t.Times && (t.AtMost == 0 || f.Values[ours] <= t.AtMost))
 	return f

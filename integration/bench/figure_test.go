@@ -14,6 +14,9 @@ func TestJudge(t *testing.T) {
 		{"near the floor", target{Against: floor, Times: 1.15}, true},
 		{"too much", target{Against: stock, Times: 0.25, AtMost: 19}, false},
 		{"not measured", target{Against: "nobody", Times: 9}, false},
+		{"no more than that", target{AtMost: 20}, true},
+		{"more than that", target{AtMost: 19}, false},
+		{"more than nothing", target{}, false},
 	} {
 		f := newFigure("row", bare, "name", "unit", runs).judge(&tt.target)
 		if f.Met == nil || *f.Met != tt.want {

@@ -9,8 +9,9 @@
 //   - Answers come first. Both servers are asked every query of a row, and what
 //     they say must be equal but for the order of records. A row whose answers
 //     differ is not timed, and the command fails in the end.
-//   - Every server has one core and one thread of Go; the traffic, the API
-//     server and this command share another core.
+//   - Every DNS server has one core and one thread of Go; the traffic, the API
+//     server and this command share another core. For rows of the bridge
+//     everything may use both cores.
 //   - Runs come in pairs, every second pair backwards (ABBA). What is compared is
 //     the ratio within a pair: a machine that gets slower changes both.
 //   - What counts is CPU time per answer, user and kernel, as the kernel counts

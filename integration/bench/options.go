@@ -17,6 +17,7 @@ type options struct {
 	time     time.Duration // of one run of traffic
 	settle   time.Duration // before memory counts as steady
 	events   int           // whose propagation is timed, of each kind
+	bridge   bridgeTimes
 	only     selection
 	json     bool
 	dir      string   // of the world's data; empty: a temporary one
@@ -24,10 +25,19 @@ type options struct {
 	given    programs // instead of those that would be built
 }
 
+// bridgeTimes are how much and how long the bridge is looked at.
+type bridgeTimes struct {
+	changes int           // that are timed, of each kind
+	idle    time.Duration // whose CPU is counted
+	quiet   time.Duration // in which nothing is written
+	compare time.Duration // between comparisons of a bridge, meanwhile
+}
+
 const usage = `usage: bench [FLAG...]
 
 Measures our CoreDNS against stock CoreDNS and against the constant-answer
-plugin, on a real API server, and prints one table.
+plugin, on a real API server, the bridge between real registries, and prints
+one table.
 
 `
 
@@ -54,8 +64,10 @@ func parse(args []string, out io.Writer) (o options, err error) {
 		return o, fmt.Errorf("bench: unexpected %q", f.Arg(0))
 	}
 	o.shape, o.settle, o.events = whole(), 30*time.Second, 1000
+	o.bridge = bridgeTimes{changes: 300, idle: time.Minute, quiet: 5 * time.Minute, compare: time.Minute}
 	if quick {
 		o.shape, o.settle, o.events = small(), 3*time.Second, 100
+		o.bridge = bridgeTimes{changes: 50, idle: 5 * time.Second, quiet: 15 * time.Second, compare: 5 * time.Second}
 		unlessSet(f, "pairs", func() { o.pairs = 2 })
 		unlessSet(f, "time", func() { o.time = time.Second })
 	}

@@ -13,8 +13,8 @@ import (
 // grace is how long a server may take to end by itself.
 const grace = 10 * time.Second
 
-// process is a server on a core of its own. A goroutine waits for its end, and
-// stop waits for that goroutine.
+// process is a server on the cores that it was given. A goroutine waits for its
+// end, and stop waits for that goroutine.
 type process struct {
 	pid  int
 	done chan struct{} // closed when it ended and was reaped
@@ -22,8 +22,8 @@ type process struct {
 	log  string
 }
 
-// launch starts cmd on one core, its output at the end of the file log.
-func launch(cmd *exec.Cmd, core int, log string) (*process, error) {
+// launch starts cmd on these cores, its output at the end of the file log.
+func launch(cmd *exec.Cmd, log string, cores ...int) (*process, error) {
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
@@ -34,11 +34,11 @@ func launch(cmd *exec.Cmd, core int, log string) (*process, error) {
 	p := &process{done: make(chan struct{}), log: log}
 	started := make(chan error, 1)
 	go func() {
-		// The child inherits the thread's core and dies with the thread, which
+		// The child inherits the thread's cores and dies with the thread, which
 		// therefore serves nothing else and ends with this goroutine.
 		runtime.LockOSThread()
 		defer close(p.done)
-		err := pinThread(core)
+		err := pinThread(cores...)
 		if err == nil {
 			err = cmd.Start()
 		}

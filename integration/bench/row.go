@@ -7,10 +7,11 @@ import (
 )
 
 // target is what the issue asks of a figure of ours: at most so many times that
-// of another server and, if not zero, at most so much.
+// of another server and, if not zero, at most so much. Without another server
+// it is at most so much, and zero is zero.
 type target struct {
-	Against side    `json:"against"`
-	Times   float64 `json:"times"`
+	Against side    `json:"against,omitempty"`
+	Times   float64 `json:"times,omitempty"`
 	AtMost  float64 `json:"atMost,omitempty"`
 }
 
@@ -57,13 +58,14 @@ func inTurn(sides []side, pair int) []side {
 	return s
 }
 
-// selection is which rows are wanted: `clusterip`, or `clusterip/bare`. None
-// means all.
+// selection is which rows are wanted: `clusterip`, or `clusterip/bare`; `bridge`
+// for all of the bridge. None means all.
 type selection []string
 
 // wants reports whether a row is selected. c is empty for rows without a chain.
 func (s selection) wants(name string, c chain) bool {
-	return len(s) == 0 || slices.Contains(s, name) || slices.Contains(s, name+"/"+string(c))
+	group, _, _ := strings.Cut(name, "/")
+	return len(s) == 0 || slices.Contains(s, name) || slices.Contains(s, group) || slices.Contains(s, name+"/"+string(c))
 }
 
 // check returns an error if a selected row does not exist.
@@ -72,7 +74,7 @@ func (s selection) check() error {
 	for _, r := range queryRows() {
 		names = append(names, r.name)
 	}
-	var alone []string
+	alone := []string{bridgeGroup}
 	for _, one := range stories() {
 		alone = append(alone, one.rows...)
 	}

@@ -26,6 +26,9 @@ func TestSelection(t *testing.T) {
 		{selection{"clusterip"}, "clusterip", kubeadm, true},
 		{selection{"clusterip/bare"}, "clusterip", bare, true},
 		{selection{"clusterip/bare"}, "clusterip", kubeadm, false},
+		{selection{"bridge"}, "bridge/etcd", "", true},
+		{selection{"bridge/etcd"}, "bridge/etcd", "", true},
+		{selection{"bridge/etcd"}, "bridge/consul", "", false},
 		{selection{"ptr", "srv-tcp"}, "clusterip", bare, false},
 	} {
 		if got := tt.selection.wants(tt.row, tt.chain); got != tt.want {
@@ -35,7 +38,7 @@ func TestSelection(t *testing.T) {
 	for _, tt := range []struct {
 		word string
 		ok   bool
-	}{{"clusterip", true}, {"srv-udp/kubeadm", true}, {"relist", true}, {"relist/bare", false}, {"clusterip/", false}, {"clusterip/x", false}, {"x", false}, {"", false}} {
+	}{{"clusterip", true}, {"srv-udp/kubeadm", true}, {"relist", true}, {"relist/bare", false}, {"bridge", true}, {"bridge/etcd", true}, {"bridge/x", false}, {"clusterip/", false}, {"clusterip/x", false}, {"x", false}, {"", false}} {
 		if err := (selection{tt.word}).check(); (err == nil) != tt.ok {
 			t.Errorf("check(%q) = %v, want ok %v", tt.word, err, tt.ok)
 		}

@@ -41,7 +41,7 @@ func (b *bench) start(ctx context.Context, s setting, q query) (*started, error)
 	cmd.Dir = dir
 	cmd.Env = []string{"GOMAXPROCS=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH")}
 	begin := time.Now()
-	p, err := launch(cmd, b.serverCore, filepath.Join(dir, "log"))
+	p, err := launch(cmd, filepath.Join(dir, "log"), b.serverCore)
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,9 @@ func (s shape) String() string {
 	return fmt.Sprintf("%d Services in %d namespaces, %d endpoints", s.Namespaces*s.Services, s.Namespaces, s.Namespaces*s.Endpoints)
 }
 
+// size is how many Services there are.
+func (s shape) size() int { return s.Namespaces * s.Services }
+
 // service is one Service of the world and where its endpoints stand among all.
 type service struct {
 	namespace, name string

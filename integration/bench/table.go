@@ -92,6 +92,8 @@ func (t *target) String() string {
 	switch {
 	case t == nil:
 		return "-"
+	case t.Against == "":
+		return fmt.Sprintf("<= %v", t.AtMost)
 	case t.AtMost > 0:
 		return fmt.Sprintf("<= %.2f x %s, <= %.0f", t.Times, t.Against, t.AtMost)
 	}

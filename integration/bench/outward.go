@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Rows of the bridge.
+const (
+	rowFirst   = bridgeGroup + "/first"
+	rowMemory  = bridgeGroup + "/memory"
+	rowConsul  = bridgeGroup + "/consul"
+	rowEtcd    = bridgeGroup + "/etcd"
+	rowRestart = bridgeGroup + "/restart"
+	rowQuiet   = bridgeGroup + "/quiet"
+	rowInward  = bridgeGroup + "/inward"
+	rowHealth  = bridgeGroup + "/health"
+)
+
+// outward measures a bridge that mirrors the world into Consul and etcd. Bridge,
+// API server, Consul and etcd use both cores as the scheduler pleases: what
+// counts is how long a change or a sync takes as a whole.
+//
+//   - A bridge for etcd alone makes the first sync into it.
+//   - One for both makes the first sync into Consul, settles, is idle, and
+//     mirrors the changes that are timed. Its memory counts, the peak of all that.
+//   - A third one finds everything done, and may write nothing. It compares what
+//     it knows with the registries more often than usual.
+func outward(ctx context.Context, b *bench) (all []figure, err error) {
+	if err := b.spread(); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, b.moveAside()) }()
+	if err := b.startTargets(ctx); err != nil {
+		return nil, err
+	}
+	o := &outwardRun{bench: b, both: mirroring{
+		kubeconfig: b.world.kube.Kubeconfig(), consul: b.targets.consul.URL(), etcd: b.targets.etcd.Endpoint(),
+	}}
+	for _, phase := range []struct {
+		rows []string
+		do   func(context.Context) error
+	}{
+		{nil, o.intoEtcd},
+		{nil, o.intoConsul},
+		{[]string{rowRestart, rowQuiet}, o.again},
+	} {
+		if !b.wantsAny(phase.rows) {
+			continue
+		}
+		if err := phase.do(ctx); err != nil {
+			return o.figures, err
+		}
+	}
+	return o.figures, nil
+}
+
+// wantsAny reports whether one of rows is wanted, or there is none.
+func (b *bench) wantsAny(rows []string) bool {
+	return len(rows) == 0 || slices.ContainsFunc(rows, func(row string) bool { return b.only.wants(row, "") })
+}
+
+// outwardRun is the figures on their way.
+type outwardRun struct {
+	*bench
+	both    mirroring
+	figures []figure
+}
+
+func (o *outwardRun) add(figures ...figure) {
+	for _, f := range figures {
+		if !o.only.wants(f.Row, "") {
+			continue
+		}
+		o.figures = append(o.figures, f)
+		o.log(fmt.Sprintf("%s: %s: %s %s %s", f.Row, f.Name, f.value(ours), f.Unit, f.Note))
+	}
+}
+
+// intoEtcd times the first sync of the world into etcd.
+func (o *outwardRun) intoEtcd(ctx context.Context) error {
+	one := o.both
+	one.consul = ""
+	m, err := o.startBridge(ctx, one)
+	if err != nil {
+		return err
+	}
+	defer m.stop()
+	taken, err := m.settled(ctx, "first sync into etcd", o.world.shape.size())
+	if err != nil {
+		return err
+	}
+	_, keys, err := o.targets.held(ctx)
+	if err != nil {
+		return err
+	}
+	if keys < o.world.shape.Namespaces*o.world.shape.Endpoints {
+		return fmt.Errorf("first sync into etcd: %d keys, too few", keys)
+	}
+	mem, err := memoryOf(m.pid)
+	if err != nil {
+		return err
+	}
+	f := single(rowFirst, "into etcd", "s", taken.Seconds(), 10)
+	f.Note = o.rate(taken, fmt.Sprintf("%d keys, peak of memory %.0f MiB", keys, mem.peak))
+	o.add(f)
+	return nil
+}
+
+// rate says how many services a second that was.
+func (o *outwardRun) rate(taken time.Duration, more string) string {
+	return fmt.Sprintf("%.0f services/s; %s", float64(o.world.shape.size())/taken.Seconds(), more)
+}
+
+// intoConsul times the first sync of the world into Consul, and what the same
+// bridge does afterwards.
+func (o *outwardRun) intoConsul(ctx context.Context) error {
+	m, err := o.startBridge(ctx, o.both)
+	if err != nil {
+		return err
+	}
+	defer m.stop()
+	taken, err := m.settled(ctx, "first sync into Consul", o.world.shape.size())
+	if err != nil {
+		return err
+	}
+	o.targets.full = true
+	instances, _, err := o.targets.held(ctx)
+	if err != nil {
+		return err
+	}
+	if instances < o.world.shape.Namespaces*o.world.shape.Endpoints {
+		return fmt.Errorf("first sync into Consul: %d instances, too few", instances)
+	}
+	f := single(rowFirst, "into Consul", "s", taken.Seconds(), 60)
+	f.Note = o.rate(taken, fmt.Sprintf("%d instances", instances))
+	o.add(f)
+	if !o.wantsAny([]string{rowMemory, rowConsul, rowEtcd}) {
+		return nil
+	}
+	if err := o.idle(ctx, m); err != nil {
+		return err
+	}
+	if err := o.changes(ctx, m); err != nil {
+		return err
+	}
+	return o.peak(m)
+}
+
+// idle lets a bridge settle, and reads what it holds and what it uses of a core
+// while nothing changes.
+func (o *outwardRun) idle(ctx context.Context, m *mirrorer) error {
+	if !o.wantsAny([]string{rowMemory}) {
+		return nil
+	}
+	o.log(fmt.Sprintf("%s: settling for %v, then idle for %v", rowMemory, o.settle, o.bridge.idle))
+	if err := sleep(ctx, o.settle); err != nil {
+		return err
+	}
+	busy, err := m.busy(ctx, o.bridge.idle)
+	if err != nil {
+		return err
+	}
+	mem, err := memoryOf(m.pid)
+	if err != nil {
+		return err
+	}
+	o.add(
+		single(rowMemory, "resident, steady, mirroring to both", "MiB", mem.resident, 300),
+		single(rowMemory, "CPU when idle, of a core", "%", busy, 1),
+	)
+	return nil
+}
+
+// peak reads the most that a bridge ever held.
+func (o *outwardRun) peak(m *mirrorer) error {
+	mem, err := memoryOf(m.pid)
+	if err != nil {
+		return err
+	}
+	f := single(rowMemory, "peak since start, with a first sync", "MiB", mem.peak, 450)
+	f.Note = fmt.Sprintf("resident in the end: %.0f MiB", mem.resident)
+	o.add(f)
+	return nil
+}
+
+// busy returns the percentage of a core that a bridge uses in d.
+func (m *mirrorer) busy(ctx context.Context, d time.Duration) (float64, error) {
+	before, err := cpuTime(m.pid)
+	if err != nil {
+		return 0, err
+	}
+	begin := time.Now()
+	if err := sleep(ctx, d); err != nil {
+		return 0, err
+	}
+	after, err := cpuTime(m.pid)
+	return 100 * (after - before).Seconds() / time.Since(begin).Seconds(), err
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const (
+	undoLimit    = 2 * time.Minute  // until the targets show that all changes were undone
+	changesLimit = 90 * time.Second // of one series of changes that are timed
+	churned      = 100_000          // extra endpoints of what changes meanwhile, beyond those that are timed
+)
+
+// changes times changes of EndpointSlices until Consul and etcd show them: the
+// same change at both, first alone and then beside others all over the world.
+func (o *outwardRun) changes(ctx context.Context, m *mirrorer) error {
+	t := timing{watches: map[string]watch{}, changes: o.change, number: o.bridge.changes, limit: changesLimit}
+	if o.only.wants(rowConsul, "") {
+		t.watches[rowConsul] = inConsul(o.targets.consul.URL())
+	}
+	if o.only.wants(rowEtcd, "") {
+		t.watches[rowEtcd] = inEtcd(o.targets.client)
+	}
+	if len(t.watches) == 0 {
+		return nil
+	}
+	o.log(fmt.Sprintf("%s: %d changes of each kind, idle", bridgeGroup, t.number))
+	idle, err := t.run(ctx)
+	if err != nil {
+		return err
+	}
+	endpoint := kinds{"add", "remove"}
+	o.add(idle.figures(rowConsul, endpoint, "idle", limits{15, 100})...)
+	o.add(idle.figures(rowEtcd, endpoint, "idle", limits{10, 60})...)
+	o.log(fmt.Sprintf("%s: %d changes of each kind at %d others a second", bridgeGroup, t.number, churnRate))
+	stop := o.world.churnAll(ctx)
+	busy, err := t.run(ctx)
+	rate, failed := stop()
+	if err != nil || failed != nil {
+		return fmt.Errorf("at %d changes a second: %w, %w", churnRate, err, failed)
+	}
+	for _, row := range []string{rowConsul, rowEtcd} {
+		figures := busy.figures(row, endpoint, fmt.Sprintf("%d changes/s", churnRate), limits{0, 500})
+		for i := range figures {
+			figures[i].Note += fmt.Sprintf(", %.0f other changes/s", rate)
+		}
+		o.add(figures...)
+	}
+	return o.undone(ctx, m)
+}
+
+// undone waits until all is at the targets as it was before the changes. What a
+// bridge says is not enough: it may not have heard of the last ones yet.
+func (o *outwardRun) undone(ctx context.Context, m *mirrorer) error {
+	want := o.world.shape.Namespaces * o.world.shape.Endpoints
+	for start := time.Now(); ; {
+		consul, etcd, err := o.targets.held(ctx)
+		if err == nil && consul == want+1 && etcd == want { // Consul's own is one more
+			_, err = m.settled(ctx, "after the changes", o.world.shape.size())
+			return err
+		}
+		if time.Since(start) > undoLimit {
+			return fmt.Errorf("%v after the changes: %d instances in Consul and %d keys in etcd, want %d: %w", undoLimit, consul-1, etcd, want, err)
+		}
+		if err := sleep(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+}
+
+// change adds an endpoint to the n-th service and takes it away again.
+func (o *outwardRun) change(n int) []change {
+	all := o.world.shape.targets()
+	v := all[n%len(all)]
+	s := shown{namespace: v.namespace, name: v.name, address: podIP(extraEndpoint + n).String(), there: true}
+	there := change{s, func(ctx context.Context) error { return o.world.put(ctx, v.withExtra(n)) }}
+	s.there = false
+	gone := change{s, func(ctx context.Context) error { return o.world.put(ctx, v.slice()) }}
+	return []change{there, gone}
+}
+
+// churnAll adds and removes endpoints of all Services but those whose changes
+// are timed.
+func (w *world) churnAll(ctx context.Context) (stop func() (perSecond float64, err error)) {
+	all := w.shape.pick(func(v service) bool { return v.index != 5 })
+	return paced(ctx, churnRate,
+		func(ctx context.Context, n int) error { return w.put(ctx, all[n%len(all)].withExtra(churned+n)) },
+		func(ctx context.Context, n int) error { return w.put(ctx, all[n%len(all)].slice()) },
+	)
+}
