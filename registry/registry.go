@@ -79,6 +79,17 @@ type Reducer interface {
 	Reduced(s *catalog.Service) error
 }
 
+// Sharer is a Writer of a registry where services of several owners can stand
+// under one key, each of records of its own, and are all found by its users.
+type Sharer interface {
+	Writer
+	// Beside says why ours, which Canon made, cannot be put beside theirs, a
+	// native or another owner's mirror as it was reported under the same key; nil
+	// if it can, and neither takes anything from the other. An alias is never
+	// asked about: it stands alone. It is pure.
+	Beside(ours, theirs *catalog.Service) error
+}
+
 // Fence is one record per owner in each target: which registries the owner's
 // mirrors are copies of. The epoch beside it is the registry's to keep; a new
 // leader bumps it, so that a deposed one's late write is refused by the target.

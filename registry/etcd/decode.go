@@ -174,12 +174,15 @@ func setPriorities(all []catalog.Endpoint) {
 	}
 }
 
+// withoutID is the id of an endpoint whose record stands at a name itself.
+const withoutID = "@"
+
 // id is the id of the endpoint that the record is part of.
 func (r *record) id() string {
 	if r.mark != nil && r.mark.ID != "" {
 		return r.mark.ID
 	}
-	return cmp.Or(r.place.ID, "@")
+	return cmp.Or(r.place.ID, withoutID)
 }
 
 // addTo adds what the record says to its endpoint.

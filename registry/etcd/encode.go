@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -38,12 +39,13 @@ func canon(l layout, s *catalog.Service) (*catalog.Service, error) {
 //
 // An endpoint's id there is its host name, if no other has the same, or its
 // own id, if that is a label, or a digest of it. Where another's record stands
-// in the way, ours stands at a digest beside it, and says its id in its mark.
+// in the way, or above or below, ours stands at a digest beside it, and says its
+// id in its mark.
 func encode(l layout, s *catalog.Service, others map[string]bool) ([]*record, error) {
 	if err := checkService(s); err != nil {
 		return nil, fmt.Errorf("service %q: %w", s.Key, err)
 	}
-	e := encoder{layout: l, service: s, others: others, taken: map[place]bool{}}
+	e := encoder{layout: l, service: s, others: others, above: above(others), taken: map[place]bool{}}
 	if s.Type == catalog.ExternalName {
 		host := catalog.ParseHost(s.Alias)
 		if host.Addr.IsValid() || checkName(host.Name) != nil {
@@ -165,9 +167,23 @@ type encoder struct {
 	records []*record
 	taken   map[place]bool
 	others  map[string]bool // keys that are not ours
+	above   map[string]bool // what these stand below
 }
 
-func (e *encoder) free(p place) bool { return !e.taken[p] && !e.others[e.layout.key(p)] }
+// free reports whether what is put at p is found there, and hides no record of
+// others that it need not hide.
+func (e *encoder) free(p place) bool {
+	key := e.layout.key(p)
+	if e.taken[p] || e.others[key] || e.above[key] {
+		return false
+	}
+	for range strings.Count(p.ID, ".") {
+		if key = path.Dir(key); e.others[key] {
+			return false
+		}
+	}
+	return true
+}
 
 func (e *encoder) endpoint(ep catalog.Endpoint, label string, shared bool) {
 	ports := portsOf(ep)

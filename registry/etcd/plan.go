@@ -49,6 +49,9 @@ func (t *table) planPut(s *catalog.Service, reserved map[string]catalog.Ref) ([]
 		if others[r.key] {
 			return nil, fmt.Errorf("record %q: %w", r.key, registry.ErrNotOwned)
 		}
+		if hidden := hides(r.key, others, there); hidden != "" {
+			return nil, fmt.Errorf("record %q would hide %q: %w", r.key, hidden, registry.ErrNotOwned)
+		}
 	}
 	return diff(want, there), t.apart(want)
 }

@@ -22,6 +22,9 @@ func (c *client) Canon(s *catalog.Service) (*catalog.Service, error) {
 	return k, nil
 }
 
+// Beside returns nil: services of all owners stand under one key.
+func (c *client) Beside(_, _ *catalog.Service) error { return nil }
+
 func check(s *catalog.Service) error {
 	if _, err := catalog.ParseKey(s.Key.String()); err != nil {
 		return fmt.Errorf("%w: %w", err, registry.ErrInvalid)

@@ -27,6 +27,7 @@ func nativeCases() []Case {
 			held := w.mustPut(s)
 			reads(t, p, w.canon(s))
 			wantSeen(t, p, synced(t, p).catalog.Snapshot(), a)
+			w.wantBeside(s, a.Ref())
 			w.mustDelete(held)
 			w.settle(p)
 			wantSeen(t, p, synced(t, p).catalog.Snapshot(), a)

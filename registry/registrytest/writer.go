@@ -65,6 +65,19 @@ func (w *writer) one(s *catalog.Service, got []registry.Result) registry.Result 
 	return got[0]
 }
 
+// wantBeside demands of a Sharer that it can tell so of a mirror that does stand
+// beside another service.
+func (w *writer) wantBeside(s *catalog.Service, theirs catalog.Ref) {
+	w.t.Helper()
+	sharer, ok := w.Writer.(registry.Sharer)
+	if !ok {
+		return
+	}
+	if err := sharer.Beside(w.canon(s), w.get(theirs)); err != nil {
+		w.t.Errorf("Beside = %v of two that stand under one key", err)
+	}
+}
+
 // canon returns what the service must read back as; it must be held.
 func (w *writer) canon(s *catalog.Service) *catalog.Service {
 	w.t.Helper()
