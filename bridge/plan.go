@@ -29,10 +29,10 @@ func (b *Bridge) Plan(ctx context.Context, waiting func([]catalog.Origin)) ([]*m
 	if err != nil {
 		return nil, err
 	}
-	canon := func(o catalog.Origin) mirror.MirrorOf { return b.targets[o].Canon }
+	at := func(o catalog.Origin) mirror.Place { return b.targets[o] }
 	names := mirror.NewResolver(mirror.SystemLookup, b.log)
 	names.Keep(mirror.Names(s, b.config.Rules))
-	return mirror.Plans(s, b.config.Rules, canon, names.Resolve(ctx)), nil
+	return mirror.Plans(s, b.config.Rules, at, names.Resolve(ctx)), nil
 }
 
 // synced waits until every registry reported everything.

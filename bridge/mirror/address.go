@@ -34,9 +34,6 @@ func ParseAddressPolicy(word string) (AddressPolicy, error) {
 	return p, nil
 }
 
-// WantsNodes reports whether the rule may have to know the source's nodes.
-func (r *Rule) WantsNodes() bool { return r.Address == Auto || r.Address == NodePort }
-
 // way is how instances of one original are reached.
 type way struct {
 	policy   AddressPolicy

@@ -22,7 +22,9 @@ type Wanted struct {
 	Natives  int                              // how many the source has, selected or not
 	Missing  map[string]bool                  // namespaces that are to be made first
 
-	refused map[Original]bool // of those that cannot be mirrored, be it for none of their ports
+	refused map[Original]bool  // of those that cannot be mirrored, be it for none of their ports
+	blocks  map[Original]*Rule // of those for which a block says otherwise
+	beside  Beside             // the target's; nil: nothing stands beside another there
 	joins   joins
 }
 
@@ -36,15 +38,6 @@ type Original struct {
 
 // whole is the original that a mirror is of, be it for one port.
 func whole(m *catalog.Service) Original { return Original{Of: m.Mark.Of, Key: m.Mark.Key} }
-
-// originalOf tells what m, of this rule, is a mirror of.
-func (r *Rule) originalOf(m *catalog.Service) Original {
-	o := whole(m)
-	if r.Split && len(m.Ports) == 1 {
-		o.Port = m.Ports[0].Name
-	}
-	return o
-}
 
 // Finding is one original that is not mirrored, or a namespace that is missing
 // at the target (then Original is the zero key), and why.
@@ -74,8 +67,9 @@ func MirrorsOf(s *catalog.Snapshot, r *Rule, canon MirrorOf) Mirrors {
 	return sourceOf(s, r).mirrors(r, canon)
 }
 
-func (from source) mirrors(r *Rule, canon MirrorOf) Mirrors {
+func (from source) mirrors(rule *Rule, canon MirrorOf) Mirrors {
 	return func(src *catalog.Service) ([]*catalog.Service, error) {
+		r := rule.of(src)
 		c, err := r.choices(src)
 		if err != nil || !c.export {
 			return nil, err
@@ -184,12 +178,13 @@ type claims struct {
 }
 
 func (w *Wanted) claim(s *catalog.Snapshot, src *catalog.Service, mirrors Mirrors, c *claims) {
+	w.note(src)
 	all, err := mirrors(src)
 	switch {
 	case err != nil && len(all) > 0:
 		w.Reduced = append(w.Reduced, Finding{all[0].Mark.Key, all[0].Key, oneLine(err)})
 	case err != nil:
-		w.refuse(src, w.Rule.target(src), err)
+		w.refuse(src, w.Rule.of(src).target(src), err)
 	}
 	for _, m := range all {
 		w.claimOne(s, src, m, c)
@@ -202,7 +197,7 @@ func (w *Wanted) claimOne(s *catalog.Snapshot, src, m *catalog.Service, c *claim
 	case r.Writable(m.Namespace) != nil:
 		w.refuse(src, m.Key, r.Writable(m.Namespace))
 	case r.Inward && s.Synced(r.To) && !s.HoldsNamespace(r.To, m.Namespace):
-		w.Names[w.Rule.originalOf(m)] = m.Key
+		w.Names[w.originalOf(m)] = m.Key
 		c.missing[m.Namespace] = true
 		if r.Make {
 			w.name(m, c)
@@ -214,7 +209,7 @@ func (w *Wanted) claimOne(s *catalog.Snapshot, src, m *catalog.Service, c *claim
 
 // name gives m the name that it wants, unless somebody has it.
 func (w *Wanted) name(m *catalog.Service, c *claims) {
-	w.Names[w.Rule.originalOf(m)] = m.Key
+	w.Names[w.originalOf(m)] = m.Key
 	if w.Services[m.Key] != nil {
 		c.rest[m.Key] = append(c.rest[m.Key], m)
 		return

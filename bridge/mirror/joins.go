@@ -146,7 +146,7 @@ func (from source) joins(r *Rule, canon MirrorOf) JoinOf {
 		if src.Alias != "" {
 			return nil, fmt.Errorf("%q is an alias, which has no addresses: %w", src.Key, registry.ErrInvalid)
 		}
-		endpoints, ok := r.pick(src.Endpoints)
+		endpoints, ok := r.of(src).pick(src.Endpoints)
 		if !ok {
 			return nil, nil
 		}

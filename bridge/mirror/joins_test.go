@@ -59,7 +59,7 @@ func TestJoin(t *testing.T) {
 			r := rule()
 			r.Inward, r.Names, r.Limit = true, []string{"nothing"}, Limit{}
 			s := c.Snapshot()
-			p := Plans(s, []*Rule{r}, func(catalog.Origin) MirrorOf { return asIs }, nil)[0]
+			p := Plans(s, []*Rule{r}, func(catalog.Origin) Place { return place(asIs) }, nil)[0]
 			if diff := cmp.Diff(tt.want, joinText(p)); diff != "" {
 				t.Errorf("plan: -want +got\n%s", diff)
 			}

@@ -207,6 +207,7 @@ func (l *Loop) desired(s *catalog.Snapshot, r *Rule) *Wanted {
 	from.names = l.answers
 	w := Desired(s, r, l.memos[r].round(from, from.mirrors(r, l.target.Canon)))
 	w.join(s, l.memos[r].joined(from.joins(r, l.target.Canon)))
+	w.beside = l.target.Beside
 	return w
 }
 

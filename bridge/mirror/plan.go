@@ -97,14 +97,15 @@ type Other struct {
 //	yes     nothing                              put, unless another with a lesser origin wants the name
 //	yes     our mirror, same                     nothing
 //	yes     our mirror, differs                  put at its version
-//	yes     native, or another owner's mirror    taken
+//	yes     native, or another owner's mirror    taken, or put beside it where the rule shares names
 //	yes     our mirror of another source         taken
 //	yes     our mirror of a newer format         taken
 //	no      our mirror of this rule              delete at its version
 //	no      anything else                        nothing
 //
 // Where our mirror stands beside a native or another owner's under one key, it
-// is kept up, and the name reported as taken.
+// is kept up, and the name reported as taken unless the rule shares it (see
+// Wanted.inTheWay).
 //
 // A deletion waits while the source was not synced since start or either side
 // is not connected; while its original's new name is not there; and while the
@@ -148,8 +149,9 @@ func Diff(s *catalog.Snapshot, w *Wanted, others []Other, b Budget) *Plan {
 
 // spot is what stands at the target under one key.
 type spot struct {
-	ours     *catalog.Service // of this owner
-	stranger *catalog.Service // native, or of another owner; the native if both
+	ours     *catalog.Service   // of this owner
+	stranger *catalog.Service   // native, or of another owner; the native if both
+	more     []*catalog.Service // the other strangers
 }
 
 func survey(s *catalog.Snapshot, r *Rule) map[catalog.Key]spot {
@@ -159,8 +161,12 @@ func survey(s *catalog.Snapshot, r *Rule) map[catalog.Key]spot {
 		switch {
 		case svc.Mark != nil && svc.Mark.Owner == r.Owner:
 			there.ours = svc
-		case svc.Mark == nil || there.stranger == nil:
+		case there.stranger == nil:
 			there.stranger = svc
+		case svc.Mark == nil:
+			there.stranger, there.more = svc, append(there.more, there.stranger)
+		default:
+			there.more = append(there.more, svc)
 		}
 		found[svc.Key] = there
 	}
@@ -178,26 +184,29 @@ func (p *Plan) want(w *Wanted, want *catalog.Service, there spot) {
 	if want.Mark.Joins {
 		there.stranger = nil // it is what is joined
 	}
+	by, alone := w.inTheWay(want, there)
 	switch m := there.ours; {
-	case m == nil && there.stranger != nil:
-		p.taken(want, there.stranger)
+	case m == nil && by != nil:
+		p.taken(want, by, alone)
 		return
 	case m == nil:
 		p.Puts = append(p.Puts, Change{Want: want, Why: describe(want)})
 	case !w.ours(m):
-		p.taken(want, m)
+		p.taken(want, m, nil)
 		return
 	case want.Same(m):
 		p.Same++
 	default:
 		p.Puts = append(p.Puts, Change{Want: want, Found: m, Why: differs(m, want)})
 	}
-	if there.stranger != nil {
-		p.taken(want, there.stranger)
+	if by != nil {
+		p.taken(want, by, alone)
 	}
 }
 
-func (p *Plan) taken(want, by *catalog.Service) {
+// taken reports who has a name that is wanted and, where names are shared, why
+// that one is not.
+func (p *Plan) taken(want, by *catalog.Service, alone error) {
 	why := "a native service has the name"
 	switch m := by.Mark; {
 	case m == nil:
@@ -208,12 +217,15 @@ func (p *Plan) taken(want, by *catalog.Service) {
 	default:
 		why = fmt.Sprintf("owner %q's mirror of %q at %q has the name", m.Owner, m.Key, string(m.Of))
 	}
+	if alone != nil {
+		why += "; it is not shared: " + oneLine(alone)
+	}
 	p.Taken = append(p.Taken, Finding{want.Mark.Key, want.Key, why})
 }
 
 // unwanted settles a mirror of this rule under a name that is not wanted.
 func (p *Plan) unwanted(w *Wanted, m *catalog.Service, found map[catalog.Key]spot) {
-	name, known := w.Names[w.Rule.originalOf(m)]
+	name, known := w.Names[w.originalOf(m)]
 	next := found[name].ours
 	switch {
 	case !known && w.refused[whole(m)]: // with all its ports
@@ -268,15 +280,23 @@ func (p *Plan) sort() {
 	slices.SortFunc(p.Taken, Finding.compare)
 }
 
+// Place is what a target can hold, as a Target says it.
+type Place interface {
+	Canon(*catalog.Service) (*catalog.Service, error) // see MirrorOf
+	Beside(ours, theirs *catalog.Service) error       // see Beside
+}
+
 // Plans returns the plan of each rule, with nothing spent and nothing let go.
-// canon returns the Canon of a rule's target; names are what Names wants to know.
-func Plans(s *catalog.Snapshot, rules []*Rule, canon func(to catalog.Origin) MirrorOf, names *Answers) []*Plan {
+// at returns what is known of a rule's target; names are what Names wants to know.
+func Plans(s *catalog.Snapshot, rules []*Rule, at func(to catalog.Origin) Place, names *Answers) []*Plan {
 	all := make([]*Wanted, len(rules))
 	for i, r := range rules {
 		from := sourceOf(s, r)
 		from.names = names
-		all[i] = Desired(s, r, from.mirrors(r, canon(r.To)))
-		all[i].join(s, from.joins(r, canon(r.To)))
+		to := at(r.To)
+		all[i] = Desired(s, r, from.mirrors(r, to.Canon))
+		all[i].join(s, from.joins(r, to.Canon))
+		all[i].beside = to.Beside
 	}
 	plans := make([]*Plan, len(rules))
 	for i, w := range all {

@@ -28,7 +28,7 @@ func plans(t *testing.T, source, target string) []*Plan {
 		Owner: "me", From: "kubernetes/prod", To: "consul/dc1", Address: Auto, Limit: DefaultLimit(),
 		Naming: registry.Naming{Namespace: "consul", Name: "{service}"},
 	}
-	return Plans(c.Snapshot(), []*Rule{r}, func(catalog.Origin) MirrorOf { return noBad }, nil)
+	return Plans(c.Snapshot(), []*Rule{r}, func(catalog.Origin) Place { return place(noBad) }, nil)
 }
 
 func noBad(s *catalog.Service) (*catalog.Service, error) {

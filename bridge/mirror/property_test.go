@@ -27,6 +27,14 @@ func TestApplyOnce(t *testing.T) {
 		r.Naming = rapid.SampledFrom([]registry.Naming{namingSame, {Namespace: "n", Name: "{service}"}, {Namespace: "x", Name: "{service}-{namespace}"}}).Draw(rt, "naming")
 		r.Address = rapid.SampledFrom([]AddressPolicy{Auto, Endpoints, Virtual, External}).Draw(rt, "address")
 
+		r.Share = rapid.Bool().Draw(rt, "share")
+		if rapid.Bool().Draw(rt, "block") {
+			blocks(rapid.SampledFrom([]string{"a", "b*", "!c"}).Draw(rt, "for"), func(own *Rule) {
+				own.Share, own.Address = !r.Share, Endpoints
+				own.Naming = rapid.SampledFrom([]registry.Naming{namingSame, {Namespace: "x", Name: "{service}"}}).Draw(rt, "naming there")
+			})(r)
+		}
+
 		before := foreign(t, b)
 		c, target, stop := watched(t, r, a, b)
 		defer stop()
@@ -71,8 +79,7 @@ func watched(t *testing.T, r *Rule, a, b *store) (c *catalog.Catalog, target *Ta
 }
 
 func planned(c *catalog.Catalog, r *Rule) *Plan {
-	s := c.Snapshot()
-	return Diff(s, wanted(s, r), nil, Budget{})
+	return Plans(c.Snapshot(), []*Rule{r}, func(catalog.Origin) Place { return place(asIs) }, nil)[0]
 }
 
 // foreign is what the rule must not touch, by text with versions.

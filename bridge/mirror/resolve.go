@@ -116,7 +116,7 @@ func namesOf(s *catalog.Snapshot, r *Rule) map[string]bool {
 	to, joins := s.State(r.To).Identity, false
 	r.asking(s, func(asked) { joins = true })
 	for src := range s.From(r.From) {
-		alone := len(src.Endpoints) == 1 && !r.Virtual
+		alone := len(src.Endpoints) == 1 && !r.of(src).Virtual
 		if !joins && (!r.copies(src, to) || !r.selects(keyOf(src)) || alone) {
 			continue
 		}

@@ -27,12 +27,14 @@ type Rule struct {
 	Naming     registry.Naming
 	Address    AddressPolicy
 	Split      bool // a mirror for each port
+	Share      bool // mirrors may stand beside what others have under their names
 	Internal   bool // nodes are reached at their internal addresses, also where they have others
 	Inward     bool // To speaks for namespaces: they must exist there, and protected ones are never written to
 	Make       bool // inward: namespaces that are missing are made
 	Virtual    bool // inward: mirrors get a virtual address at To
 	Limit      Limit
 	Hold       time.Duration // after which a held deletion is looked at again; 0: never released by time
+	Blocks     []Block       // what is otherwise for some originals: the first one that selects an original counts
 }
 
 // DefaultNamespaces selects all namespaces but the cluster's own.
@@ -42,7 +44,8 @@ func DefaultNamespaces() []string { return []string{"*", "!kube-*"} }
 func (r *Rule) String() string { return string(r.From) + ":" + string(r.To) }
 
 // target returns the key that the mirror of an original stands under: the name
-// that it chose, if it may, or the one that the rule gives it.
+// that it chose, if it may, or the one that the rule gives it, which is what is
+// said for that original.
 func (r *Rule) target(original *catalog.Service) catalog.Key {
 	is := keyOf(original)
 	fill := strings.NewReplacer("{service}", is.Name, "{namespace}", is.Namespace)

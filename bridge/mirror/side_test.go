@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/isthmus-dns/isthmus/catalog"
@@ -51,4 +52,19 @@ func asIs(s *catalog.Service) (*catalog.Service, error) { return s, nil }
 // wanted is Desired by a target that can hold everything.
 func wanted(s *catalog.Snapshot, r *Rule) *Wanted {
 	return Desired(s, r, MirrorsOf(s, r, asIs))
+}
+
+// place is a target of which no more than its Canon is known, and that holds
+// anything beside anything else but what is beside "lonely".
+type place MirrorOf
+
+func (p place) Canon(s *catalog.Service) (*catalog.Service, error) { return p(s) }
+
+func (p place) Beside(_, theirs *catalog.Service) error {
+	for _, e := range theirs.Endpoints {
+		if e.ID == "lonely" {
+			return errors.New("it is lonely")
+		}
+	}
+	return nil
 }

@@ -42,6 +42,15 @@ func (t *Target) Canon(s *catalog.Service) (*catalog.Service, error) {
 	return c, err
 }
 
+// Beside says why ours cannot stand beside what another has under its name there;
+// nil if it can.
+func (t *Target) Beside(ours, theirs *catalog.Service) error {
+	if s, ok := t.writer.(registry.Sharer); ok {
+		return s.Beside(ours, theirs)
+	}
+	return errors.New("a name has one owner there")
+}
+
 // Lost returns why this process may not write there any more; nil if it may.
 func (t *Target) Lost() error {
 	t.mu.Lock()
