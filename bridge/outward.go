@@ -13,19 +13,26 @@ import (
 // outwardOption reads a word that means something only of a source whose
 // services carry labels and annotations.
 func (p *parser) outwardOption(r *mirror.Rule, o stanza.Stanza) error {
-	if _, ok := p.registries[r.From].(registry.Detailer); !ok {
-		return o.Errorf("%q is for services with labels and annotations, which %q has not", o.Name(), r.From)
+	if err := p.wantNotes(r, o); err != nil {
+		return err
 	}
 	switch o.Name() {
 	case "labels":
-		return selector(r, o)
+		return selector(&r.Labels, o)
 	case "default":
 		return optIn(r, o)
 	}
 	return annotatedNames(r, o)
 }
 
-func selector(r *mirror.Rule, o stanza.Stanza) error {
+func (p *parser) wantNotes(r *mirror.Rule, o stanza.Stanza) error {
+	if _, ok := p.registries[r.From].(registry.Detailer); !ok {
+		return o.Errorf("%q is for services with labels and annotations, which %q has not", o.Name(), r.From)
+	}
+	return nil
+}
+
+func selector(to *labels.Selector, o stanza.Stanza) error {
 	if err := o.WantArgs(1, -1, "labels SELECTOR"); err != nil {
 		return err
 	}
@@ -34,7 +41,7 @@ func selector(r *mirror.Rule, o stanza.Stanza) error {
 	if err != nil {
 		return o.Errorf("%q is no label selector: %w", text, err)
 	}
-	r.Labels = s
+	*to = s
 	return nil
 }
 
@@ -100,7 +107,7 @@ func (c *Config) detailed(rc registry.Config) registry.Config {
 		d.Notes = d.Notes || r.To == rc.Origin() // natives may ask to be joined
 		if r.From == rc.Origin() {
 			d.Notes = true
-			d.Labels = d.Labels || r.Labels != nil
+			d.Labels = d.Labels || r.WantsLabels()
 			d.Nodes = d.Nodes || r.WantsNodes()
 		}
 	}

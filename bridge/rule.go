@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,18 +26,19 @@ func (p *parser) rule(s stanza.Stanza) error {
 	}
 	to := p.registries[r.To]
 	r.Naming, r.Inward = to.Naming(), to.Policy().Speaks
-	seen := map[string]bool{}
-	for _, o := range s.Block {
-		if seen[o.Name()] {
-			return o.Errorf("a second %q in one rule", o.Name())
-		}
-		seen[o.Name()] = true
-		if err := p.ruleOption(r, o); err != nil {
-			return err
-		}
+	isFor := func(o stanza.Stanza) bool { return o.Name() == "for" }
+	if err := p.options(r, slices.DeleteFunc(slices.Clone(s.Block), isFor)); err != nil {
+		return err
 	}
 	if err := r.Writable(r.Naming.Namespace); err != nil {
 		return s.Errorf("%w", err)
+	}
+	for _, o := range s.Block { // last: they differ from all that the rule says
+		if isFor(o) {
+			if err := p.forBlock(r, o); err != nil {
+				return err
+			}
+		}
 	}
 	p.config.Rules = append(p.config.Rules, r)
 	p.config.places[r] = s
@@ -74,10 +74,38 @@ func (p *parser) origins() string {
 	return strings.Join(all, ", ")
 }
 
-func (p *parser) ruleOption(r *mirror.Rule, o stanza.Stanza) error {
-	if err := o.NoBlock(); err != nil && o.Name() != "for" {
-		return err
+// options reads the words of a rule or of a block in it, each of which stands
+// once.
+func (p *parser) options(r *mirror.Rule, block []stanza.Stanza) error {
+	seen := map[string]bool{}
+	for _, o := range block {
+		if seen[o.Name()] {
+			return o.Errorf("a second %q in one rule", o.Name())
+		}
+		seen[o.Name()] = true
+		if err := o.NoBlock(); err != nil {
+			return err
+		}
+		if err := p.ruleOption(r, o); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// ruleWords lists the words of a rule.
+func ruleWords() []string {
+	return []string{"from", "namespaces", "names", "labels", "default", "tags", "only_passing", "namespace", "create_namespace", "name",
+		"annotated_names", "share", "service", "ports", "address", "delete_limit", "delete_hold", "for"}
+}
+
+// list says words as one does: "a, b or c".
+func list(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+func (p *parser) ruleOption(r *mirror.Rule, o stanza.Stanza) error {
 	switch o.Name() {
 	case "from":
 		return bridges(r, o)
@@ -99,19 +127,22 @@ func (p *parser) ruleOption(r *mirror.Rule, o stanza.Stanza) error {
 		return deleteLimit(r, o)
 	case "delete_hold":
 		return deleteHold(r, o)
+	case "share":
+		return share(r, o)
 	case "tags", "only_passing", "service", "create_namespace":
 		return inwardOption(r, o)
 	}
-	if later(o.Name()) {
-		return o.Errorf("%q: %w in this version", o.Name(), errors.ErrUnsupported)
-	}
-	return o.Errorf("unknown word %q in a rule: want from, namespaces, names, labels, default, tags, only_passing, namespace, create_namespace, name, annotated_names, service, ports, address, delete_limit or delete_hold", o.Name())
+	return o.Errorf("unknown word %q in a rule: want %s", o.Name(), list(ruleWords()))
 }
 
-// later reports whether word is one that the grammar has and this version does
-// not know yet.
-func later(word string) bool {
-	return slices.Contains([]string{"for", "share"}, word)
+// share lets mirrors stand beside what others have under their names, where a
+// name is not one record.
+func share(r *mirror.Rule, o stanza.Stanza) error {
+	if r.Inward {
+		return o.Errorf("%q is for mirrors in Consul and etcd: a Service in %q has one owner", o.Name(), r.To)
+	}
+	r.Share = true
+	return o.WantArgs(0, 0, o.Name())
 }
 
 // bridges reads the owners whose mirrors are a source, too.

@@ -1,0 +1,65 @@
+package bridge
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/isthmus-dns/isthmus/bridge/mirror"
+)
+
+// TestParseBlocks holds what a block of a rule is for, and that it says otherwise
+// what it says and nothing else, wherever in the rule it stands.
+func TestParseBlocks(t *testing.T) {
+	const text = `
+bridge prod {
+    kubernetes prod
+    consul dc1
+    mirror kubernetes/prod consul/dc1 {
+        for namespaces shop-* !shop-test names web* {
+            address clusterip
+            ports split
+            share
+        }
+        default off
+        address nodeport internal
+        for labels tier in (front, names) {
+            address endpoints
+            name {service}
+            annotated_names shop-
+            default on
+        }
+        for names db {
+        }
+        delete_limit 3
+    }
+}
+`
+	c, err := Parse("isthmus.conf", []byte(text), kinds(unopened), noEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := c.Rules[0]
+	blocks := r.Blocks
+	r.Blocks = nil
+	want := *r
+	if want.Share || want.Split || !want.OptIn || want.Address != mirror.NodePort || !want.Internal || want.Limit != (mirror.Limit{Services: 3}) {
+		t.Errorf("the rule took over what a block says: %+v", want)
+	}
+	first, second, third := want, want, want
+	first.Address, first.Internal, first.Split, first.Share = mirror.Virtual, false, true, true
+	second.Address, second.Internal, second.OptIn, second.Named = mirror.Endpoints, false, false, []string{"shop-"}
+	second.Naming.Name = "{service}"
+	wants := []mirror.Block{
+		{Namespaces: []string{"shop-*", "!shop-test"}, Names: []string{"web*"}, Rule: &first},
+		{Rule: &second},
+		{Names: []string{"db"}, Rule: &third},
+	}
+	if len(blocks) != len(wants) || blocks[1].Labels == nil || blocks[1].Labels.String() != "tier in (front,names)" {
+		t.Fatalf("blocks: %+v", blocks)
+	}
+	blocks[1].Labels = nil
+	if diff := cmp.Diff(wants, blocks); diff != "" {
+		t.Errorf("blocks: -want +got\n%s", diff)
+	}
+}
