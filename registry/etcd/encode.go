@@ -45,7 +45,7 @@ func encode(l layout, s *catalog.Service, others map[string]bool) ([]*record, er
 	if err := checkService(s); err != nil {
 		return nil, fmt.Errorf("service %q: %w", s.Key, err)
 	}
-	e := encoder{layout: l, service: s, others: others, above: above(others), taken: map[place]bool{}}
+	e := encoder{layout: l, service: s, others: others, above: above(l.key(place{Key: s.Key}), others), taken: map[place]bool{}}
 	if s.Type == catalog.ExternalName {
 		host := catalog.ParseHost(s.Alias)
 		if host.Addr.IsValid() || checkName(host.Name) != nil {

@@ -34,22 +34,25 @@ func (e *etcd) Beside(_, theirs *catalog.Service) error {
 // a record stands at key; "" if none.
 func hides(key string, others map[string]bool, there map[string]*record) string {
 	for len(others) > 0 && len(key) > 1 {
-		if key = path.Dir(key); others[key] && !above(others)[key] && !above(there)[key] {
+		if key = path.Dir(key); others[key] && !above(key, others)[key] && !above(key, there)[key] {
 			return key
 		}
 	}
 	return ""
 }
 
-// above returns the names that keys stand below: what is found there is not
-// what would be put there.
-func above[V any](keys map[string]V) map[string]bool {
+// above returns the names that keys stand below, of those within name: what is
+// found there is not what would be put there.
+func above[V any](name string, keys map[string]V) map[string]bool {
 	if len(keys) == 0 {
 		return nil
 	}
 	all := map[string]bool{}
 	for key := range keys {
-		for key = path.Dir(key); len(key) > 1 && !all[key]; key = path.Dir(key) {
+		if !strings.HasPrefix(key, name+"/") {
+			continue
+		}
+		for key = path.Dir(key); len(key) >= len(name) && !all[key]; key = path.Dir(key) {
 			all[key] = true
 		}
 	}
