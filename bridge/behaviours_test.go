@@ -180,7 +180,7 @@ func TestBehaviours(t *testing.T) {
 			"\t3.4.5.6:30000 critical http=30000 rpc=30001 zone=us-west-2c node=n3\n" +
 			"\t4.5.6.7:30000 passing http=30000 rpc=30001 zone=us-west-2a node=n1\n"},
 		// Endpoints.
-		{"31 32 38 endpoints of two slices, one that does not say that it is ready", foo("clusterIP: 10.96.0.1", "") + threeEndpoints, "", threeInstances},
+		{"31 endpoints of two slices, one that does not say that it is ready", foo("clusterIP: 10.96.0.1", "") + threeEndpoints, "", threeInstances},
 		{"31 headless", foo("clusterIP: None", "") + threeEndpoints, "", threeInstances},
 		{"33 a port by name", clusterIP(consulPort + "rpc"), "", "consul/foo-shop\n\t1.1.1.1:2000 passing http=8080 rpc=2000 node=n1\n"},
 		{"33 a port that it has not", clusterIP(consulPort + "4141"), "", "consul/foo-shop\n\t1.1.1.1:4141 passing default=4141 http=8080 rpc=2000 node=n1\n"},
