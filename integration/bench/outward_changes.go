@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -27,19 +28,16 @@ func (o *outwardRun) changes(ctx context.Context, m *mirrorer) error {
 	}
 	o.log(fmt.Sprintf("%s: %d changes of each kind, idle", bridgeGroup, t.number))
 	idle, err := t.run(ctx)
-	if err != nil {
-		return err
-	}
 	endpoint := kinds{"add", "remove"}
 	o.add(idle.figures(rowConsul, endpoint, "idle", limits{15, 100})...)
 	o.add(idle.figures(rowEtcd, endpoint, "idle", limits{10, 60})...)
+	if err != nil {
+		return err
+	}
 	o.log(fmt.Sprintf("%s: %d changes of each kind at %d others a second", bridgeGroup, t.number, churnRate))
 	stop := o.world.churnAll(ctx)
 	busy, err := t.run(ctx)
 	rate, failed := stop()
-	if err != nil || failed != nil {
-		return fmt.Errorf("at %d changes a second: %w, %w", churnRate, err, failed)
-	}
 	for _, row := range []string{rowConsul, rowEtcd} {
 		figures := busy.figures(row, endpoint, fmt.Sprintf("%d changes/s", churnRate), limits{0, 500})
 		for i := range figures {
@@ -47,7 +45,7 @@ func (o *outwardRun) changes(ctx context.Context, m *mirrorer) error {
 		}
 		o.add(figures...)
 	}
-	return o.undone(ctx, m)
+	return errors.Join(err, failed, o.undone(ctx, m))
 }
 
 // undone waits until all is at the targets as it was before the changes. What a

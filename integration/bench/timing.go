@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -44,10 +45,16 @@ func (t timing) run(ctx context.Context) (taken, error) {
 		all[row] = map[bool][]float64{}
 	}
 	for n, start := 0, time.Now(); n < t.number && (n < 2 || time.Since(start) < t.limit); n++ {
+		var err error
 		for _, c := range t.changes(n) {
-			if err := t.one(ctx, c, all); err != nil {
-				return all, err
+			if err == nil {
+				err = t.one(ctx, c, all)
+			} else {
+				err = errors.Join(err, c.send(ctx)) // all is to be as it was
 			}
+		}
+		if err != nil {
+			return all, err
 		}
 	}
 	return all, nil
@@ -80,7 +87,9 @@ func (t timing) one(ctx context.Context, c change, all taken) error {
 		if err == nil && one.err != nil {
 			err = fmt.Errorf("%s: %w", rows[i], one.err)
 		}
-		all[rows[i]][c.there] = append(all[rows[i]][c.there], one.at.Sub(sent).Seconds()*1000)
+		if one.err == nil && err == nil {
+			all[rows[i]][c.there] = append(all[rows[i]][c.there], one.at.Sub(sent).Seconds()*1000)
+		}
 	}
 	return err
 }
