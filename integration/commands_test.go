@@ -33,6 +33,8 @@ func commands() map[string]command {
 		"both":        both,
 		"readiness":   readiness,
 		"browse":      browse,
+		"secured":     secured,
+		"keepsecrets": keepsecrets,
 	}
 }
 

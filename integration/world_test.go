@@ -79,7 +79,8 @@ func stopped(t interface{ Errorf(string, ...any) }, what string, stop func() err
 type story struct {
 	consul *servers.Consul
 	etcd   *servers.Etcd
-	gate   *gate // before the API server
+	kube   *servers.Kubernetes // everybody's
+	gate   *gate               // before it
 }
 
 type storyKey struct{}
@@ -88,7 +89,7 @@ type storyKey struct{}
 func (w *world) setup(env *testscript.Env) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	s := new(story)
+	s := &story{kube: w.kube}
 	var err error
 	if s.consul, err = servers.StartConsul(ctx, servers.Options{Log: progress}); err != nil {
 		return err

@@ -165,6 +165,9 @@ func (k *Kubernetes) URL() string { return k.url }
 // CAFile returns the path of the certificate that signed the API server's.
 func (k *Kubernetes) CAFile() string { return k.pki.caFile() }
 
+// ServerFiles returns the paths of the server's certificate and key, which hold for every server on this host.
+func (k *Kubernetes) ServerFiles() (cert, key string) { return k.pki.certFile(), k.pki.keyFile() }
+
 // Token returns the bearer token of Admin.
 func (k *Kubernetes) Token() string { return k.tokens[Admin] }
 
