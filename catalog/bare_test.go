@@ -63,6 +63,46 @@ func TestBare(t *testing.T) {
 	}
 }
 
+// TestKept holds that a feed says what will be kept of a mirror, and that what
+// was left out too early is asked for again.
+func TestKept(t *testing.T) {
+	c := New(barePolicy(true))
+	k8s, consul := c.Feed("kubernetes/a"), c.Feed("consul/b")
+	mirror := services(t, mirrorOfWeb)[0]
+	if kept := consul.Kept(mirror); kept != mirror || kept.Origin != "consul/b" {
+		t.Errorf("before the original's registry is known, %+v is kept", kept)
+	}
+	k8s.Identify("k1")
+	k8s.Replace(services(t, "service shop/web ClusterIP\n\taddr 10.0.0.1"))
+	kept := consul.Kept(mirror)
+	want := &Service{Key: mirror.Key, Origin: "consul/b", Mark: &Mark{Owner: "prod", Of: "k1", Key: Key{"shop", "web"}, Format: 1}, Bare: true}
+	if diff := cmp.Diff(want, kept); diff != "" {
+		t.Errorf("kept of the mirror (-want +got):\n%s", diff)
+	}
+	consul.Replace([]*Service{kept})
+	if s := c.Snapshot().State("consul/b"); s.Hollow {
+		t.Errorf("the original is here, and the state is %+v", s)
+	}
+	all := New(Policy{})
+	consul.Join(all)
+	if kept := consul.Kept(mirror); kept != mirror {
+		t.Errorf("a catalog needs it whole, and %+v would be kept", kept)
+	}
+	consul.Replace([]*Service{kept})
+	if !consul.Hollow() || c.Snapshot().State("consul/b").Hollow {
+		t.Error("a catalog that needs mirrors whole does not ask for them")
+	}
+	consul.Replace([]*Service{mirror})
+	if consul.Hollow() {
+		t.Error("a catalog that has all asks for more")
+	}
+	k8s.Identify("k2")
+	consul.Update([]*Service{kept}, nil)
+	if !c.Snapshot().State("consul/b").Hollow {
+		t.Error("the original went meanwhile, and nobody asks for the mirror")
+	}
+}
+
 // TestBareJoined holds that a catalog without the original, which takes over
 // from one that has it, asks for what that did not keep.
 func TestBareJoined(t *testing.T) {

@@ -76,6 +76,23 @@ func (f *Feed) State() State { return f.first().Snapshot().State(f.origin) }
 // mirror that may be less than was reported; see OriginPolicy.Bare.
 func (f *Feed) Get(ref Ref) *Service { return f.first().Snapshot().Get(f.origin, ref) }
 
+// Kept returns what all catalogs of the feed would hold of svc now: svc itself,
+// or less; see OriginPolicy.Bare. Who reports many services holds less meanwhile
+// by reporting that instead: if it is not enough any more by then, the origin is
+// hollow. Svc's Origin is set.
+func (f *Feed) Kept(svc *Service) *Service {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	svc.Origin = f.origin
+	kept := svc
+	for _, c := range f.to {
+		if kept = c.Snapshot().bared(svc); kept == svc {
+			break
+		}
+	}
+	return kept
+}
+
 // Hollow reports whether a catalog needs to be told everything anew; see State.
 func (f *Feed) Hollow() bool {
 	f.mu.Lock()
@@ -103,6 +120,7 @@ func (f *Feed) ReplaceEach(all iter.Seq[*Service]) {
 		for ref := range o.services.All() {
 			gone[ref] = true
 		}
+		o.state.Hollow = false
 		for svc := range all {
 			delete(gone, svc.Ref())
 			if old, known := o.services.Get(svc.Ref()); !known || !old.is(svc) {
@@ -112,7 +130,6 @@ func (f *Feed) ReplaceEach(all iter.Seq[*Service]) {
 		for ref := range gone {
 			s.drop(o, ref)
 		}
-		o.state.Hollow = false
 		if !o.state.Synced {
 			o.state.Synced, o.state.Stale = true, time.Time{}
 			s.newRegime(o)

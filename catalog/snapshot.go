@@ -131,6 +131,9 @@ func (s *Snapshot) put(o *origin, svc *Service) {
 		svc.Origin = o.state.Origin
 	}
 	svc = s.bared(svc)
+	if svc.Bare && !(s.policy.of(svc.Origin).Bare && s.hasOriginal(svc.Mark)) {
+		o.state.Hollow = true
+	}
 	old, known := o.services.Get(svc.Ref())
 	if known && svc.Bare && old.bare && sameMark(svc.Mark, old.mark) {
 		return

@@ -2,68 +2,94 @@ package consul
 
 import (
 	"hash/maphash"
-	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/isthmus-dns/isthmus/catalog"
 )
 
 // bare is what is remembered of the records of mirrors that the feed keeps
-// bare: that they are known, and at which index. Which of a mirror's records
-// went does not matter then: a mirror that went altogether shows in the names,
-// or in the index of its name where natives share it.
+// bare: of all that stand under one name on one node a sum of their ids and
+// indexes. There may be 100,000 records, of which a reader serves none.
 type bare struct {
 	seed maphash.Seed
-	at   map[string]map[uint64]uint64 // by owners' nodes and hashes of ids: indexes
+	sums map[string]map[uint64]uint64 // by owners' nodes and hashes of names
 }
 
 func newBare() bare { return bare{maphash.MakeSeed(), map[string]map[uint64]uint64{}} }
 
-func (b bare) add(r record) {
-	if b.at[r.node] == nil {
-		b.at[r.node] = map[uint64]uint64{}
-	}
-	b.at[r.node][maphash.String(b.seed, r.id)] = r.index
+func (b bare) hash(text string) uint64 { return maphash.String(b.seed, text) }
+
+// of returns what one record adds to the sum of its name, whatever their order.
+func (b bare) of(id string, index uint64) uint64 {
+	return b.hash(id + " " + strconv.FormatUint(index, 36))
 }
 
-// has reports whether a record is known as it is.
-func (b bare) has(node, id string, index uint64) bool {
-	known, ok := b.at[node][maphash.String(b.seed, id)]
-	return ok && known == index
+// keep remembers the sums of name, by node.
+func (b bare) keep(name string, sums map[string]uint64) {
+	for node, sum := range sums {
+		if b.sums[node] == nil {
+			b.sums[node] = map[uint64]uint64{}
+		}
+		b.sums[node][b.hash(name)] = sum
+	}
 }
 
-// keep forgets the records of a node but for those that are there.
-func (b bare) keep(node string, there map[string]bool) {
-	hashes := make(map[uint64]bool, len(there))
-	for id := range there {
-		hashes[maphash.String(b.seed, id)] = true
+// forget forgets what stands under name on all nodes.
+func (b bare) forget(name string) {
+	h := b.hash(name)
+	for _, names := range b.sums {
+		delete(names, h)
 	}
-	maps.DeleteFunc(b.at[node], func(hash, _ uint64) bool { return !hashes[hash] })
 }
 
-// bareLocked forgets, of what was reported under name, what the feed did not
-// keep. The directory keeps every record.
-func (v *view) bareLocked(name string) {
-	s, known := v.names[name]
-	if !known || v.owner != "" || v.directory {
-		return
+// differ adds to dirty the names on node whose sums are not those of list, and
+// forgets the names that are not in it: they show in the list of all names, or
+// in the index of their name where natives share it.
+func (b bare) differ(node string, list []*api.AgentService, dirty map[string]bool) {
+	now, names := map[uint64]uint64{}, map[uint64]string{}
+	for _, s := range list {
+		name := keyName(s.Service)
+		h := b.hash(name)
+		now[h] += b.of(s.ID, s.ModifyIndex)
+		names[h] = name
 	}
-	owners := map[string]bool{}
-	for i, svc := range s.services {
-		if held := v.feed.Get(svc.Ref()); held != nil && held.Bare {
-			s.services[i] = held
-			owners[held.Mark.Owner] = true
+	for h, sum := range now {
+		if b.sums[node][h] != sum {
+			dirty[names[h]] = true
 		}
 	}
-	if len(owners) == 0 {
+	for h := range b.sums[node] {
+		if names[h] == "" {
+			delete(b.sums[node], h)
+		}
+	}
+}
+
+// strip takes out of a the mirrors of which the feed keeps less, with their
+// records, of which sums are left. It is for readers: a writer needs all.
+func (a *answer) strip(b bare, kept func(*catalog.Service) *catalog.Service) {
+	a.services = slices.DeleteFunc(a.services, func(svc *catalog.Service) bool {
+		k := kept(svc)
+		if k.Bare {
+			a.bare, a.owners = append(a.bare, k), append(a.owners, k.Mark.Owner)
+		}
+		return k.Bare
+	})
+	if len(a.owners) == 0 {
 		return
 	}
+	a.services = slices.Clip(slices.Clone(a.services)) // of its own: what it had is much
+	a.sums = map[string]uint64{}
 	var rest []record
-	for _, r := range s.records {
-		if !owners[r.owner] {
+	for _, r := range a.records {
+		if slices.Contains(a.owners, r.owner) {
+			a.sums[r.node] += b.of(r.id, r.index)
+		} else {
 			rest = append(rest, r)
-			continue
 		}
-		delete(v.records[r.node], r.id)
-		v.bare.add(r)
 	}
-	s.records = rest
-	v.names[name] = s
+	a.records = rest
 }

@@ -61,6 +61,9 @@ func (l layout) decode(name string, entries []*api.ServiceEntry) found {
 		}
 	}
 	slices.SortFunc(f.services, func(a, b *catalog.Service) int { return cmp.Compare(a.Ref().Owner, b.Ref().Owner) })
+	if len(f.refused) == 0 {
+		f.refused = nil // there are many names
+	}
 	return f
 }
 

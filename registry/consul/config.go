@@ -233,7 +233,11 @@ func (c *config) open(owner string, log *slog.Logger) (*consul, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &consul{client: cl, compare: c.compare, layout: layout{namespace: c.namespace, owner: owner, nodes: c.nodes, directory: c.directory}, view: view{owner: owner, directory: c.directory, log: log}}, nil
+	return &consul{
+		client: cl, compare: c.compare,
+		layout: layout{namespace: c.namespace, owner: owner, nodes: c.nodes, directory: c.directory},
+		view:   view{namespace: c.namespace, owner: owner, directory: c.directory, log: log},
+	}, nil
 }
 
 // String returns the stanza in one line; files are named, secrets are not.

@@ -15,6 +15,7 @@ import (
 // gave before the write does not undo it: whoever reads a name takes its
 // ticket first, and a write makes older tickets void.
 type view struct {
+	namespace string // of all services in the catalog
 	owner     string // whose mirrors this one writes; "" if none
 	directory bool   // the feed is told what Consul lists, too
 	log       *slog.Logger
@@ -38,6 +39,7 @@ type view struct {
 type seen struct {
 	index uint64
 	found
+	owners []string // of further mirrors, that the feed keeps bare
 }
 
 // answer is one name as it was read.
@@ -45,6 +47,8 @@ type answer struct {
 	name   string
 	ticket uint64
 	seen
+	bare []*catalog.Service // of owners: as the feed keeps them
+	sums map[string]uint64  // of the bare ones' records, by node
 }
 
 // begin prepares for a new Watch and returns what tells of dirty names.
@@ -64,6 +68,17 @@ func (v *view) end() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.feed, v.synced = nil, false
+}
+
+// strip leaves of a what a reader needs to hold; see answer.strip.
+func (v *view) strip(a *answer) {
+	if v.owner != "" || v.directory { // the directory keeps every record
+		return
+	}
+	v.mu.Lock()
+	feed, b := v.feed, v.bare
+	v.mu.Unlock()
+	a.strip(b, feed.Kept)
 }
 
 func (v *view) ticket(name string) uint64 {
@@ -88,9 +103,10 @@ func (v *view) replace(all map[string]answer) (stale []string) {
 	v.names, v.records, v.dirty = map[string]seen{}, map[string]map[string]record{}, map[string]bool{}
 	var services, listed []*catalog.Service
 	refused := map[string]error{}
-	for name, a := range all {
-		v.keepLocked(name, a.seen)
-		services = append(services, a.services...)
+	v.bare.sums = map[string]map[uint64]uint64{}
+	for _, a := range all {
+		v.keepLocked(a)
+		services = append(append(services, a.services...), a.bare...)
 		if a.listed != nil {
 			listed = append(listed, a.listed)
 		}
@@ -105,10 +121,6 @@ func (v *view) replace(all map[string]answer) (stale []string) {
 	}
 	v.feed.Replace(services)
 	v.synced = true
-	v.bare = newBare()
-	for name := range all {
-		v.bareLocked(name)
-	}
 	return nil
 }
 
@@ -124,31 +136,35 @@ func (v *view) apply(all []answer) {
 			v.soilLocked(a.name)
 			continue
 		}
-		s, g := v.putLocked(a.name, a.seen)
+		s, g := v.putLocked(a)
 		set, gone = append(set, s...), append(gone, g...)
 	}
 	if len(set)+len(gone) > 0 {
 		v.feed.Update(set, gone)
 	}
-	for _, a := range all {
-		v.bareLocked(a.name)
-	}
 }
 
-// putLocked takes s as what stands under name and returns what that changes.
-func (v *view) putLocked(name string, s seen) (set []*catalog.Service, gone []catalog.Ref) {
-	old := v.names[name]
+// putLocked takes a as what stands under its name and returns what that changes.
+func (v *view) putLocked(a answer) (set []*catalog.Service, gone []catalog.Ref) {
+	old := v.names[a.name]
 	had := map[catalog.Ref]*catalog.Service{}
 	for _, svc := range old.services {
 		had[svc.Ref()] = svc
 	}
-	for i, svc := range s.services {
+	for _, owner := range old.owners {
+		had[catalog.Ref{Key: catalog.Key{Namespace: v.namespace, Name: a.name}, Owner: owner}] = nil
+	}
+	for i, svc := range a.services {
 		was := had[svc.Ref()]
 		delete(had, svc.Ref())
 		if was != nil && was.Version == svc.Version && was.Same(svc) {
-			s.services[i] = was
+			a.services[i] = was
 			continue
 		}
+		set = append(set, svc)
+	}
+	for _, svc := range a.bare {
+		delete(had, svc.Ref())
 		set = append(set, svc)
 	}
 	for ref := range had {
@@ -158,18 +174,22 @@ func (v *view) putLocked(name string, s seen) (set []*catalog.Service, gone []ca
 	for record := range old.refused {
 		was[record] = true
 	}
-	v.refuseLocked(was, s.refused)
-	v.keepLocked(name, s)
+	v.refuseLocked(was, a.refused)
+	v.keepLocked(a)
 	return set, gone
 }
 
-// keepLocked remembers s, and its records by their nodes.
-func (v *view) keepLocked(name string, s seen) {
+// keepLocked remembers a, and its records by their nodes.
+func (v *view) keepLocked(a answer) {
+	name, s, old := a.name, a.seen, v.names[a.name]
 	if _, known := v.mine[name]; known {
 		v.mine[name] = s.version(v.owner)
 	}
-	for _, r := range v.names[name].records {
+	for _, r := range old.records {
 		delete(v.records[r.node], r.id)
+	}
+	if len(old.owners) > 0 {
+		v.bare.forget(name)
 	}
 	if !s.there && s.services == nil && len(s.refused) == 0 && len(s.records) == 0 {
 		delete(v.names, name)
@@ -182,6 +202,7 @@ func (v *view) keepLocked(name string, s seen) {
 		}
 		v.records[r.node][r.id] = r
 	}
+	v.bare.keep(name, a.sums)
 }
 
 // refuseLocked tells the feed which records are refused now and which of
@@ -257,7 +278,7 @@ func (v *view) wrote(all map[string]found) {
 		if v.feed == nil || !v.synced {
 			continue
 		}
-		s, g := v.putLocked(name, v.names[name].with(v.owner, f))
+		s, g := v.putLocked(answer{name: name, seen: v.names[name].with(v.owner, f)})
 		set, gone = append(set, s...), append(gone, g...)
 	}
 	if len(set)+len(gone) > 0 {
@@ -345,20 +366,24 @@ func (v *view) compare(node string, list []*api.AgentService, dirty map[string]b
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	there := map[string]bool{}
+	var rest []*api.AgentService // may be bare
 	for _, s := range list {
 		there[s.ID] = true
 		r, known := v.records[node][s.ID]
-		if known && r.index == s.ModifyIndex || v.bare.has(node, s.ID, s.ModifyIndex) {
-			continue
+		switch {
+		case known && r.index == s.ModifyIndex:
+		case known:
+			dirty[keyName(s.Service)] = true
+			dirty[r.name] = true
+		default:
+			rest = append(rest, s)
 		}
-		dirty[keyName(s.Service)] = true
-		dirty[r.name] = true
 	}
 	for id, r := range v.records[node] {
 		if !there[id] {
 			dirty[r.name] = true
 		}
 	}
-	v.bare.keep(node, there)
+	v.bare.differ(node, rest, dirty)
 	delete(dirty, "")
 }

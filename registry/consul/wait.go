@@ -34,6 +34,14 @@ func (s *spare) end(now time.Time) <-chan time.Time {
 	return time.After(s.until.Sub(now))
 }
 
+// offer sends, unless there is no room.
+func offer(to chan<- struct{}) {
+	select {
+	case to <- struct{}{}:
+	default:
+	}
+}
+
 // ended says why a watch ends: its context, if that is over.
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {

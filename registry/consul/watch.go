@@ -149,14 +149,6 @@ func (w *watch) listen(ctx context.Context, q waker, index uint64, read <-chan s
 	}
 }
 
-// offer sends, unless there is no room.
-func offer(to chan<- struct{}) {
-	select {
-	case to <- struct{}{}:
-	default:
-	}
-}
-
 // run reads everything, then what changes.
 func (w *watch) run(ctx context.Context) error {
 	if err := w.load(ctx); err != nil {
@@ -375,6 +367,7 @@ func (w *watch) read(ctx context.Context, names []string) ([]answer, error) {
 			return err
 		}
 		a.index, a.found = index, w.layout.decode(name, entries)
+		w.view.strip(&a)
 		mu.Lock()
 		defer mu.Unlock()
 		all = append(all, a)
