@@ -39,7 +39,10 @@ type way struct {
 	policy   AddressPolicy
 	nodes    catalog.Directory // of the source
 	internal bool              // nodes at their internal addresses
+	blind    bool              // nodes are not watched, so none is known
 }
+
+var errBlind = fmt.Errorf("it asks for its nodes, which are watched only where the rule or a block of it says address auto or nodeport: %w", registry.ErrInvalid)
 
 // reach returns the instances by which src is reached; false if the policy
 // leaves it out. Auto is, of these, the first that applies:
@@ -109,6 +112,9 @@ func (w way) onNodes(src *catalog.Service) ([]catalog.Endpoint, bool, error) {
 	ports := nodePorts(src)
 	if len(ports) == 0 {
 		return nil, false, nil
+	}
+	if w.blind {
+		return nil, false, errBlind
 	}
 	at := map[catalog.Host]int{} // index in all
 	all := []catalog.Endpoint{}

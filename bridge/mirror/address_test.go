@@ -54,6 +54,7 @@ func TestReach(t *testing.T) {
 		{"two nodes at one address", exposed("NodePort", onPorts), NodePort, false, []*catalog.Node{node("n1", "10.2.0.1", ""), node("n2", "10.2.0.1", "")}, "10.2.0.1=true:30080:30081"},
 		{"one node is not known", exposed("NodePort", onPorts), NodePort, true, both[:1], "10.2.0.1=true:30080:30081\nreduced the address of node \"N2\" is not known: cannot be held"},
 		{"no node is known", exposed("NodePort", onPorts), Auto, false, nil, "refused the address of node \"n1\" is not known: cannot be held"},
+		{"asked for by a note, where nodes are not watched", exposed("NodePort", onPorts+"\tmeta isthmus.dev/address=nodeport\n"), Endpoints, false, both, "refused " + errBlind.Error()},
 		{"no endpoints, no nodes", "service shop/web ClusterIP\n\tport http TCP 80\n\tmeta type:=NodePort\n\tmeta nodeport:http=30080\n", Auto, false, both, "none"},
 		{"the load balancer's alone", exposed("LoadBalancer", balanced), LoadBalancer, false, nil, "192.0.2.1=true:80:81 lb.example.org=true:80:81"},
 		{"what is external beside it", exposed("LoadBalancer", balanced), External, false, nil, "192.0.2.9=true:80:81"},
@@ -71,6 +72,19 @@ func TestReach(t *testing.T) {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestReachByNote holds that a Service may ask for its node ports where a block
+// of the rule watches nodes, be it for others.
+func TestReachByNote(t *testing.T) {
+	c := sides(t, map[catalog.Origin]string{src: exposed("NodePort", onPorts+"\tmeta isthmus.dev/address=nodeport\n"), dst: ""})
+	c.Feed(src).ReplaceNodes("", []*catalog.Node{{Name: "n1", Host: catalog.ParseHost("10.2.0.1")}, {Name: "n2", Host: catalog.ParseHost("10.2.0.2")}})
+	r := rule()
+	r.Address = Endpoints
+	blocks("others", address(NodePort))(r)
+	if got, want := wanted(c.Snapshot(), r).reached(), "10.2.0.1=true:30080:30081 10.2.0.2=false:30080:30081"; got != want {
+		t.Errorf("reached by %s, want %s", got, want)
 	}
 }
 
