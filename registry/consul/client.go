@@ -144,12 +144,12 @@ func (c *client) get(ctx context.Context, path string, q url.Values, out any) (i
 }
 
 // block waits until path's index is above index, or wait is over.
-func (c *client) block(ctx context.Context, path string, q url.Values, index uint64, wait time.Duration) (uint64, error) {
+func (c *client) block(ctx context.Context, path string, q url.Values, index uint64, wait time.Duration, out any) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait+wait/8+answerTimeout) // Consul adds up to 1/16 of its own
 	defer cancel()
 	q.Set("index", strconv.FormatUint(index, 10))
 	q.Set("wait", wait.Round(time.Millisecond).String())
-	return c.read(ctx, path, q, nil)
+	return c.read(ctx, path, q, out)
 }
 
 func (c *client) read(ctx context.Context, path string, q url.Values, out any) (uint64, error) {

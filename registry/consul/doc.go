@@ -29,9 +29,8 @@
 //
 // # Reading
 //
-// Two blocking queries wake a watch, one on the list of services and one on
-// the checks that do not pass; both may be stale. Woken, it asks what changed
-// and reads that, from the leader:
+// A blocking query on the list of services wakes a watch; it may be stale.
+// Woken, it asks what changed and reads that, from the leader:
 //
 //	a name that came or went                   is read
 //	a name with instances that no bridge wrote is asked for its index, by a query whose filter
@@ -40,9 +39,13 @@
 //	                                           the list is compared, and names that differ are read
 //	a check that began or ceased to fail       makes its name be read
 //
+// Two more block on the checks that are critical and on those that warn. What
+// they tell of users' services is read at once, between two rounds, by these
+// names alone; what they tell of mirrors and of nodes wakes a round.
+//
 // So 10,000 mirrors cost 256 small questions and no connection of their own,
 // where a blocking query each would meet Consul's limit of 200 connections a
-// client. A watch holds two connections and at most 32 more while it reads.
+// client. A watch holds three connections and at most 32 more while it reads.
 // Each name that is not a mirror alone costs one small question a round, and
 // rounds are kept apart by a millisecond for each such name: at most a
 // thousand questions a second, whatever happens in Consul. While a bridge
@@ -53,7 +56,7 @@
 //
 // With the word "directory" what Consul's own DNS has is reported, too: under
 // each name all instances, whoever registered them, proxies and Consul itself
-// among them, and all nodes. Nodes are read with every round, which a third
+// among them, and all nodes. Nodes are read with every round, which another
 // blocking query wakes; they cost one question.
 //
 // # Access rules

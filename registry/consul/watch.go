@@ -47,7 +47,7 @@ func (c *consul) Watch(ctx context.Context, feed *catalog.Feed) error {
 		return ended(ctx, err)
 	}
 	feed.Identify(id)
-	w := &watch{client: c.client, every: c.compare, layout: c.layout, view: &c.view, wake: make(chan struct{}, 1)}
+	w := &watch{client: c.client, every: c.compare, layout: c.layout, view: &c.view, wake: make(chan struct{}, 1), checked: make(chan []judged)}
 	w.kick = c.view.begin(feed)
 	defer c.view.end()
 	wakers := c.layout.wakers()
@@ -58,7 +58,12 @@ func (c *consul) Watch(ctx context.Context, feed *catalog.Feed) error {
 			return ended(ctx, err)
 		}
 	}
+	states, err := w.states(ctx)
+	if err != nil {
+		return ended(ctx, err)
+	}
 	group, ctx := errgroup.WithContext(ctx)
+	w.follow(ctx, group, states)
 	for i, q := range wakers {
 		read := make(chan struct{}, 1)
 		w.listeners = append(w.listeners, read)
@@ -74,7 +79,6 @@ type waker struct{ path, filter string }
 func (l layout) wakers() []waker {
 	all := []waker{
 		{"/v1/catalog/services", ""}, // any instance; with a filter it would join every node
-		{"/v1/health/state/any", failingFilter},
 	}
 	if l.directory {
 		all = append(all, waker{"/v1/catalog/nodes", ""})
@@ -107,7 +111,9 @@ type watch struct {
 	view   *view
 	wake   chan struct{} // has room for one
 	kick   <-chan struct{}
-	relist atomic.Bool // an index went backwards: what is known may be wrong
+
+	checked chan []judged // what checks judge otherwise than before
+	relist  atomic.Bool   // an index went backwards: what is known may be wrong
 
 	listeners []chan<- struct{} // are told when a round ended; each has room for one
 
@@ -132,7 +138,7 @@ func (w *watch) listen(ctx context.Context, q waker, index uint64, read <-chan s
 		case <-read:
 		}
 		wait := w.every - rand.N(w.every/10)
-		next, err := w.client.block(ctx, q.path, q.query(), index, wait)
+		next, err := w.client.block(ctx, q.path, q.query(), index, wait, nil)
 		if err != nil {
 			return ended(ctx, err)
 		}
@@ -158,18 +164,8 @@ func (w *watch) run(ctx context.Context) error {
 		for _, l := range w.listeners {
 			offer(l)
 		}
-		start := time.Now()
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-w.wake:
-		case <-w.kick:
-		case <-w.spare.end(start):
-		}
-		if idle, pause := time.Since(start), w.pause(); idle < pause {
-			if err := sleep(ctx, pause-idle); err != nil {
-				return err
-			}
+		if err := w.await(ctx); err != nil {
+			return err
 		}
 		begun := time.Now()
 		if err := w.round(ctx); err != nil {
