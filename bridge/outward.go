@@ -46,15 +46,18 @@ func selector(to *labels.Selector, o stanza.Stanza) error {
 }
 
 func optIn(r *mirror.Rule, o stanza.Stanza) error {
-	const usage = "default on|off"
+	const usage = "default on|off|exports"
 	if err := o.WantArgs(1, 1, usage); err != nil {
 		return err
 	}
 	word := o.Args()[0]
-	if word != "on" && word != "off" {
+	switch {
+	case word == "exports" && r.From.Type() != "kubernetes":
+		return o.Errorf("%q is for mirrors of clusters: no other registry has ServiceExports", "default exports")
+	case word != "on" && word != "off" && word != "exports":
 		return o.Errorf("unknown word %q: want %s", word, usage)
 	}
-	r.OptIn = word == "off"
+	r.OptIn, r.Exports = word == "off", word == "exports"
 	return nil
 }
 
@@ -108,6 +111,7 @@ func (c *Config) detailed(rc registry.Config) registry.Config {
 		if r.From == rc.Origin() {
 			d.Notes = true
 			d.Labels = d.Labels || r.WantsLabels()
+			d.Exports = d.Exports || r.WantsExports()
 			d.Nodes = d.Nodes || r.WantsNodes()
 		}
 	}

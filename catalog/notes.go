@@ -10,6 +10,13 @@ const (
 	NoteNodePort = "nodeport:" // and a port's name: the port's number on each node
 	NoteFirst    = "first:"    // the name of a Service's first port, where its ports are sorted otherwise
 	NoteBalancer = "balancer:" // the load balancer's addresses and names, with a space between two
+	NoteExport   = "export:"   // ExportWanted if its users export it, ExportUnknown while nobody can tell; else absent
+)
+
+// What a NoteExport says.
+const (
+	ExportWanted  = "wanted"
+	ExportUnknown = "unknown"
 )
 
 // NodeExternal is the entry in a Node's Meta that holds the address by which

@@ -56,10 +56,11 @@ type Detailer interface {
 // Details are what a bridge may want to know of native services and of what is
 // beside them.
 type Details struct {
-	Notes  bool // what users tell a bridge, in Meta: annotations, and how a service is exposed
-	Labels bool // with Notes: the labels of services
-	Joins  bool // what bridges joined to native services, as mirrors beside them and not as a part of them
-	Nodes  bool // nodes with their addresses, by Feed.ReplaceNodes before the first Replace
+	Notes   bool // what users tell a bridge, in Meta: annotations, and how a service is exposed
+	Labels  bool // with Notes: the labels of services
+	Exports bool // with Notes: which services their users export
+	Joins   bool // what bridges joined to native services, as mirrors beside them and not as a part of them
+	Nodes   bool // nodes with their addresses, by Feed.ReplaceNodes before the first Replace
 }
 
 // Naming holds the templates of a mirror's key. {namespace} and {service}

@@ -51,6 +51,11 @@ func (r *Rule) WantsLabels() bool {
 	return r.Labels != nil || slices.ContainsFunc(r.Blocks, func(b Block) bool { return b.Labels != nil })
 }
 
+// WantsExports reports whether the rule has to know which originals are exported.
+func (r *Rule) WantsExports() bool {
+	return r.some(func(r *Rule) bool { return r.Exports })
+}
+
 // note keeps which block src is of, for what is found of it at the target, where
 // labels are not known.
 func (w *Wanted) note(src *catalog.Service) {

@@ -83,7 +83,8 @@ func (c *choices) mind(annotation string, err error) {
 func (r *Rule) toConsul() bool { return r.To.Type() == "consul" }
 
 // exports reports whether src is to be mirrored, by its labels and by what its
-// users say; isthmus.dev/export comes before the other.
+// users say; isthmus.dev/export comes before the other, and both before a
+// ServiceExport.
 func (r *Rule) exports(src *catalog.Service) (bool, error) {
 	if r.Labels != nil && !r.Labels.Matches(labelsOf(src.Meta)) {
 		return false, nil
@@ -99,8 +100,18 @@ func (r *Rule) exports(src *catalog.Service) (bool, error) {
 		}
 		return export, nil
 	}
-	return !r.OptIn, nil
+	if !r.Exports {
+		return !r.OptIn, nil
+	}
+	exported := src.Meta[catalog.NoteExport]
+	if exported == catalog.ExportUnknown {
+		return false, errExportsUnknown
+	}
+	return exported == catalog.ExportWanted, nil
 }
+
+// errExportsUnknown is said once of a rule, and not of each of its originals.
+var errExportsUnknown = errors.New("which services are exported cannot be read: ServiceExports are not defined, or the right to list and watch them is missing")
 
 // labelsOf lets a selector see the labels among notes.
 type labelsOf map[string]string
@@ -282,7 +293,7 @@ func (c *choices) metaOf(src *catalog.Service, mainPort string) map[string]strin
 
 // isNote reports whether an entry of metadata is meant for the bridge.
 func isNote(name string) bool {
-	for _, prefix := range []string{"isthmus.dev/", "consul.hashicorp.com/", catalog.NoteLabel, catalog.NoteType, catalog.NoteNodePort, catalog.NoteBalancer, catalog.NoteFirst} {
+	for _, prefix := range []string{"isthmus.dev/", "consul.hashicorp.com/", catalog.NoteLabel, catalog.NoteType, catalog.NoteNodePort, catalog.NoteBalancer, catalog.NoteFirst, catalog.NoteExport} {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}

@@ -60,6 +60,7 @@ func TestChoices(t *testing.T) {
 	const plain = "shop/web 10.1.0.1*0 http:8080 rpc:2000"
 	name := func(value string) string { return noteName + "=" + value }
 	optIn := func(r *Rule) { r.OptIn = true }
+	exports := func(r *Rule) { r.Exports = true }
 	named := func(prefixes ...string) func(*Rule) { return func(r *Rule) { r.Named = prefixes } }
 	toEtcd := func(r *Rule) { r.To = "etcd/dst" }
 	labelled := func(text string) func(*Rule) {
@@ -88,6 +89,15 @@ func TestChoices(t *testing.T) {
 		{"consul's word is for Consul", []string{noteSync + "=false"}, toEtcd, plain},
 		{"neither true nor false", []string{noteExport + "=flase"}, nil, `refused annotation isthmus.dev/export: "flase" is neither true nor false: cannot be held`},
 		{"neither for consul-k8s", []string{noteSync + "="}, nil, `refused annotation consul.hashicorp.com/service-sync: "" is neither true nor false: cannot be held`},
+		// By their exports.
+		{"not exported", nil, exports, ""},
+		{"exported", []string{"export:=wanted"}, exports, plain},
+		{"exported, and nobody asks", []string{"export:=wanted"}, optIn, ""},
+		{"exported, and not wanted", []string{"export:=wanted", noteExport + "=false"}, exports, ""},
+		{"not exported, and asked for", []string{noteExport + "=true"}, exports, plain},
+		{"nobody can tell", []string{"export:=unknown"}, exports, "refused " + errExportsUnknown.Error()},
+		{"nobody can tell, and not wanted", []string{"export:=unknown", noteSync + "=false"}, exports, ""},
+		{"exported, without the label", []string{"export:=wanted"}, func(r *Rule) { exports(r); labelled("app")(r) }, ""},
 		// By labels.
 		{"a label that it has", []string{"label:app=web"}, labelled("app in (web, db)"), plain},
 		{"one that it has not", []string{"label:app=api"}, labelled("app in (web, db)"), ""},

@@ -25,6 +25,7 @@ type Wanted struct {
 	refused map[Original]bool  // of those that cannot be mirrored, be it for none of their ports
 	blocks  map[Original]*Rule // of those for which a block says otherwise
 	beside  Beside             // the target's; nil: nothing stands beside another there
+	unread  bool               // nobody can tell which originals are exported
 	joins   joins
 }
 
@@ -40,7 +41,8 @@ type Original struct {
 func whole(m *catalog.Service) Original { return Original{Of: m.Mark.Of, Key: m.Mark.Key} }
 
 // Finding is one original that is not mirrored, or a namespace that is missing
-// at the target (then Original is the zero key), and why.
+// at the target (then Original is the zero key), or something that concerns many
+// (then Target is, too), and why.
 type Finding struct {
 	Original catalog.Key
 	Target   catalog.Key
@@ -164,6 +166,9 @@ func Desired(s *catalog.Snapshot, r *Rule, mirrors Mirrors) *Wanted {
 			w.claim(s, src, mirrors, &c)
 		}
 	}
+	if w.unread {
+		w.Refused = append(w.Refused, Finding{Why: errExportsUnknown.Error()})
+	}
 	w.settle(s, c)
 	slices.SortFunc(w.Taken, Finding.compare)
 	slices.SortFunc(w.Refused, Finding.compare)
@@ -221,6 +226,10 @@ func (w *Wanted) refuse(src *catalog.Service, target catalog.Key, err error) {
 	m := w.Rule.mark(src, w.Of)
 	is := Original{Of: m.Of, Key: m.Key}
 	w.Names[is], w.refused[is] = target, true
+	if errors.Is(err, errExportsUnknown) {
+		w.unread = true
+		return
+	}
 	w.Refused = append(w.Refused, Finding{m.Key, target, oneLine(err)})
 }
 

@@ -64,11 +64,7 @@ func change(action string, c Change) line {
 }
 
 func finding(action string, f Finding) line {
-	l := line{Action: action, Target: f.Target.String(), Why: f.Why}
-	if f.Original != (catalog.Key{}) {
-		l.Original = f.Original.String()
-	}
-	return l
+	return line{action, keyText(f.Target), keyText(f.Original), f.Why}
 }
 
 // WriteText prints for people the rules with something to say, and a last line that sums up.

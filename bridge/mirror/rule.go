@@ -23,6 +23,7 @@ type Rule struct {
 	Passing    bool            // an instance with a check that warns is not ready
 	Labels     labels.Selector // of the originals; nil: all
 	OptIn      bool            // only originals whose users say so are mirrored
+	Exports    bool            // only originals whose users say so, or export them, are mirrored
 	Named      []string        // prefixes of names that originals may choose for their mirrors; none: they may not
 	Naming     registry.Naming
 	Address    AddressPolicy

@@ -116,16 +116,17 @@ func withoutBudget(st *Status) []Finding {
 func sayAll(log *slog.Logger, n *news, what string, now []Finding) {
 	fresh, over := n.update(now)
 	for _, f := range fresh {
-		log.Warn(what, "target", f.Target.String(), "original", original(f), "why", f.Why)
+		log.Warn(what, "target", keyText(f.Target), "original", keyText(f.Original), "why", f.Why)
 	}
 	for _, f := range over {
-		log.Info("no longer: "+what, "target", f.Target.String(), "original", original(f))
+		log.Info("no longer: "+what, "target", keyText(f.Target), "original", keyText(f.Original))
 	}
 }
 
-func original(f Finding) string {
-	if f.Original == (catalog.Key{}) {
+// keyText is "" for no key.
+func keyText(k catalog.Key) string {
+	if k == (catalog.Key{}) {
 		return ""
 	}
-	return f.Original.String()
+	return k.String()
 }

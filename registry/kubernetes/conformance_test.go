@@ -28,7 +28,7 @@ import (
 
 // TestServer holds what needs a real API server, which all of it shares.
 func TestServer(t *testing.T) {
-	s := &shared{Kubernetes: serverstest.Kubernetes(t, servers.KubernetesOptions{Users: []servers.User{{Name: "isthmus-role"}}})}
+	s := &shared{Kubernetes: serverstest.Kubernetes(t, servers.KubernetesOptions{Users: []servers.User{{Name: "isthmus-role"}, {Name: "isthmus-exports"}}})}
 	s.client = rawClient(t, s.Kubeconfig())
 	t.Run("Kinds", s.testKinds)
 	t.Run("StockRole", s.testStockRole)
@@ -37,6 +37,7 @@ func TestServer(t *testing.T) {
 	t.Run("Pods", s.testPods)
 	t.Run("Details", s.testDetails)
 	t.Run("Imports", s.testImports)
+	t.Run("Exports", s.testExports)
 	t.Run("Objects", s.testObjects)
 	t.Run("AdoptsSlice", s.testAdoptsSlice)
 	t.Run("Joins", s.testJoins)

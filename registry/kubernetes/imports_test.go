@@ -43,7 +43,7 @@ func (s *shared) testImports(t *testing.T) {
 		t.Fatal("synced with what is not defined")
 	}
 	own := watching(t, (&config{name: "test", kubeconfig: []string{s.Kubeconfig()}, qps: 100, burst: 100}).mustRead(t))
-	s.define(t)
+	s.define(t, mcs.ServiceImportPluralName)
 	w.until("a sync", func(s *catalog.Snapshot) bool {
 		return s.Synced() && s.State(origin).Connected && s.HoldsNamespace(origin, ns)
 	})
@@ -97,14 +97,16 @@ func importedSlice(name, cluster, addr string) discoveryv1.EndpointSlice {
 	}
 }
 
-// define installs the resource definition as its makers publish it.
-func (s *shared) define(t *testing.T) {
+const definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+// define installs a resource definition as its makers publish it.
+func (s *shared) define(t *testing.T, resource string) {
 	t.Helper()
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/mcs-api").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "config/crd/multicluster.x-k8s.io_serviceimports.yaml"))
+	text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "config/crd/multicluster.x-k8s.io_"+resource+".yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,9 +114,9 @@ func (s *shared) define(t *testing.T) {
 	if err := yaml.Unmarshal(text, &crd); err != nil {
 		t.Fatal(err)
 	}
-	s.post(t, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
+	s.post(t, definitions, crd)
 	poll(t, "the resource that was defined", func() bool {
-		return s.client.Discovery().RESTClient().Get().AbsPath("/apis/"+mcs.GroupName+"/v1alpha1/serviceimports").Do(t.Context()).Error() == nil
+		return s.client.Discovery().RESTClient().Get().AbsPath("/apis/"+mcs.GroupName+"/v1alpha1/"+resource).Do(t.Context()).Error() == nil
 	})
 }
 

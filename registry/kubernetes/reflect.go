@@ -61,6 +61,7 @@ func (s *server) reflect(ctx context.Context, v *view, running *sync.WaitGroup) 
 		src.past = v.newPast()
 		sources = append(sources, src)
 	}
+	sources = append(sources, s.exportSources(v, listed)...)
 	for _, src := range sources {
 		running.Go(func() { s.follow(ctx, src, v) })
 	}
@@ -202,12 +203,12 @@ func (s *server) follow(ctx context.Context, src source, v *view) {
 	}).RunWithContext(klog.NewContext(ctx, quiet))
 }
 
-// note tells what became of a request. That it was ended by us, or that the
-// server no longer knows the place where it was to go on, says nothing of the
-// connection.
+// note tells what became of a request. That it was ended by us, that the server no
+// longer knows the place where it was to go on, or that there are no exports, says
+// nothing of the connection.
 func (h *health) note(name, doing string, err error) {
 	switch {
-	case errors.Is(err, context.Canceled), apierrors.IsResourceExpired(err), apierrors.IsGone(err):
+	case errors.Is(err, context.Canceled), errors.Is(err, errUnread), apierrors.IsResourceExpired(err), apierrors.IsGone(err):
 	case err != nil:
 		h.set(name, fmt.Errorf("%s %s: %w", doing, name, cause(err)))
 	default:

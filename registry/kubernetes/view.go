@@ -59,12 +59,14 @@ type view struct {
 	namespaces *table[*namespace]
 	pods       []*podTable // one of each reflector; none unless asked for
 	nodes      *table[*node]
+	exports    *table[*export]
 	health     *health
 
-	dirtyMu    sync.Mutex // guards what follows
-	dirty      groups     // Services to build anew
-	moved      groups     // namespaces that came, changed or went
-	nodesDirty bool       // nodes did
+	dirtyMu    sync.Mutex      // guards what follows
+	dirty      groups          // Services to build anew
+	moved      groups          // namespaces that came, changed or went
+	nodesDirty bool            // nodes did
+	unread     map[string]bool // namespaces, "" for all, whose exports cannot be read
 	wake       chan struct{}
 
 	report  sync.Mutex                        // held while reporting; guards what follows
@@ -78,7 +80,7 @@ type view struct {
 func newView(s *server, feed *catalog.Feed, lost func(error)) *view {
 	v := &view{
 		feed: feed, lost: lost, log: s.log, filtered: s.conf.namespaceLabels != "", busy: &s.busy,
-		dirty: groups{}, moved: groups{}, wake: make(chan struct{}, 1),
+		dirty: groups{}, moved: groups{}, unread: map[string]bool{}, wake: make(chan struct{}, 1),
 		mirrors: map[types.NamespacedName]string{}, joined: map[types.NamespacedName][]string{}, refused: s.refused,
 	}
 	v.keeper = keeper{owner: s.owner, details: s.conf.details, noPodNames: s.conf.noPodNames, texts: new(kubeobject.Texts)}
@@ -86,6 +88,7 @@ func newView(s *server, feed *catalog.Feed, lost func(error)) *view {
 	v.slices = newTable(func(s *slice) string { return s.of }, v.noteService)
 	v.namespaces = newTable[*namespace](nil, v.noteNamespace)
 	v.nodes = newTable[*node](nil, v.noteNode)
+	v.exports = newTable[*export](nil, v.noteService)
 	v.health = newHealth(feed)
 	if v.kind = "Service"; s.imports != nil {
 		v.kind = "ServiceImport"
@@ -314,8 +317,10 @@ func (v *view) join(svc *service) (out *catalog.Service, joined []*catalog.Servi
 	} else {
 		out, err = svc.head.Join(parts)
 	}
-	if out != nil && svc.notes != nil {
-		out.Meta = svc.notes
+	if out != nil && out.Mark == nil {
+		if notes := v.notesOf(svc); notes != nil {
+			out.Meta = notes
+		}
 	}
 	return out, joined, err
 }
