@@ -62,6 +62,7 @@ func kubePath(kind, namespace, name string) (string, error) {
 		"pod":   "/api/v1/namespaces/" + namespace + "/pods", "node": "/api/v1/nodes",
 		"endpointslice":            "/apis/discovery.k8s.io/v1/namespaces/" + namespace + "/endpointslices",
 		"serviceimport":            "/apis/multicluster.x-k8s.io/v1alpha1/namespaces/" + namespace + "/serviceimports",
+		"serviceexport":            "/apis/multicluster.x-k8s.io/v1alpha1/namespaces/" + namespace + "/serviceexports",
 		"customresourcedefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
 	}[strings.ToLower(kind)]
 	if group == "" {

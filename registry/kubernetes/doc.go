@@ -44,6 +44,8 @@
 // list and watch those with the resource names NS (and kube-system), too.
 // The imports of other clusters want list and watch on serviceimports of the
 // group multicluster.x-k8s.io, besides those on endpointslices and namespaces.
+// Telling which services are exported wants list and watch on serviceexports of
+// that group; without these, or without the resource, nothing but that is unknown.
 // Writing wants get, list, create, update and delete on services and
 // endpointslices where mirrors go, and get, create and update on configmaps in
 // the fence's namespace; making namespaces for mirrors, create on these.
