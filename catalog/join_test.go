@@ -132,3 +132,24 @@ func TestJoinShares(t *testing.T) {
 		}
 	}
 }
+
+// TestUnder holds that of one origin all owners' services of a key are found, and
+// nothing else, whatever key a mirror answers under.
+func TestUnder(t *testing.T) {
+	c := New(Policy{Origins: []OriginPolicy{{Origin: "consul/b", Given: []string{"consul"}, Trust: []string{"prod"}}}})
+	c.Feed("consul/b").Replace(services(t, "service consul/web Headless\n\nservice consul/web Headless\n\tmark owner=prod of=k1 key=shop/web format=1\n\nservice consul/db Headless\n"))
+	c.Feed("etcd/c").Replace(services(t, "service consul/web Headless\n"))
+	owners := map[string]bool{}
+	for _, svc := range c.Snapshot().Under("consul/b", Key{"consul", "web"}) {
+		if svc.Origin != "consul/b" || svc.Key != (Key{"consul", "web"}) {
+			t.Errorf("found %+v", svc)
+		}
+		owners[svc.Ref().Owner] = true
+	}
+	if diff := cmp.Diff(map[string]bool{"": true, "prod": true}, owners); diff != "" {
+		t.Errorf("owners (-want +got):\n%s", diff)
+	}
+	if all := c.Snapshot().Under("consul/b", Key{"shop", "web"}); len(all) != 0 {
+		t.Errorf("under the original's key stands %+v", all)
+	}
+}

@@ -306,6 +306,19 @@ func (s *Snapshot) Get(o Origin, ref Ref) *Service {
 	return h.service()
 }
 
+// Under returns what the origin holds under k, of all owners, in no order.
+// Mirrors that are kept bare are not among it.
+func (s *Snapshot) Under(o Origin, k Key) []*Service {
+	all, _ := s.keys.Get(k)
+	var found []*Service
+	for _, h := range all {
+		if h.origin == o && h.Key == k {
+			found = append(found, h.service())
+		}
+	}
+	return found
+}
+
 // HoldsNamespace reports whether o holds the namespace ns.
 func (s *Snapshot) HoldsNamespace(o Origin, ns string) bool {
 	if s.origins[o] == nil {

@@ -2,8 +2,10 @@ package mirror
 
 import (
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 )
@@ -17,11 +19,8 @@ func BenchmarkPlan(b *testing.B) {
 	to.Identify(id(dst))
 	from.Replace(big(10000))
 	to.Replace(nil)
-	m := &memo{}
-	plan := func() *Plan {
-		s := c.Snapshot()
-		return Diff(s, Desired(s, r, m.round(sourceOf(s, r), MirrorsOf(s, r, asIs))), nil, Budget{})
-	}
+	l := NewLoop(r, nil, c, NewTarget(r.Owner, newStore(b, dst, "").open(r.Owner)), nil, slog.New(slog.DiscardHandler))
+	plan := func() *Plan { return l.plan(c.Snapshot(), time.Now()) }
 	var mirrors []*catalog.Service
 	for _, p := range plan().Puts {
 		mirrors = append(mirrors, p.record())
@@ -33,7 +32,7 @@ func BenchmarkPlan(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s := *big(1)[0]
-		s.TTL = 1
+		s.TTL = time.Second
 		from.Update([]*catalog.Service{&s}, nil)
 		if p := plan(); len(p.Puts) != 1 {
 			b.Fatalf("%d puts, want 1", len(p.Puts))

@@ -26,6 +26,7 @@ type Wanted struct {
 	blocks  map[Original]*Rule // of those for which a block says otherwise
 	beside  Beside             // the target's; nil: nothing stands beside another there
 	unread  bool               // nobody can tell which originals are exported
+	lacks   bool               // the target lacks a namespace of some
 	joins   joins
 }
 
@@ -249,6 +250,7 @@ func (w *Wanted) settle(s *catalog.Snapshot, c claims) {
 			w.Taken = append(w.Taken, Finding{loser.Mark.Key, key, fmt.Sprintf("the name goes to %s %q", w.Rule.From, all[0].Mark.Key)})
 		}
 	}
+	w.lacks = len(c.missing) > 0
 	if w.Rule.Make {
 		w.Missing = c.missing
 		return
@@ -268,56 +270,4 @@ func (w *Wanted) precedence(s *catalog.Snapshot, m *catalog.Service) int {
 		return 0
 	}
 	return 1
-}
-
-// memo keeps what a Mirrors returned for as long as the original stays the same
-// value, so that a change of one service costs one mirror.
-type memo struct {
-	from    source
-	was, is map[*catalog.Service]made
-
-	wasJoined, isJoined map[pair]madeJoin
-}
-
-// pair is a native at the target and what it asks for.
-type pair struct{ native, src *catalog.Service }
-
-type madeJoin struct {
-	mirror *catalog.Service
-	err    error
-}
-
-type made struct {
-	mirrors []*catalog.Service
-	err     error
-}
-
-// round returns mirrors by way of the memo, for one walk: what that does not ask
-// for is forgotten by the next.
-func (m *memo) round(from source, mirrors Mirrors) Mirrors {
-	m.was, m.is = m.is, make(map[*catalog.Service]made, len(m.is))
-	m.wasJoined, m.isJoined = m.isJoined, map[pair]madeJoin{}
-	if m.from != from {
-		m.from, m.was, m.wasJoined = from, nil, nil
-	}
-	return func(src *catalog.Service) ([]*catalog.Service, error) {
-		d, known := m.was[src]
-		if !known {
-			d.mirrors, d.err = mirrors(src)
-		}
-		m.is[src] = d
-		return d.mirrors, d.err
-	}
-}
-
-// joined returns joinOf by way of the memo, for the walk that round began.
-func (m *memo) joined(joinOf JoinOf) JoinOf {
-	return func(native, src *catalog.Service) (*catalog.Service, error) {
-		d, known := m.wasJoined[pair{native, src}]
-		if !known {
-			d.mirror, d.err = joinOf(native, src)
-		}
-		m.isJoined[pair{native, src}] = d
-		return d.mirror, d.err
-	}
 }

@@ -44,6 +44,7 @@ type Loop struct {
 	// The rest belongs to Run's goroutine.
 	answers  *Answers // that the last plan was made with
 	memos    map[*Rule]*memo
+	base     *base // nil: the next plan is made from the start
 	retries  retries
 	budget   spending
 	since    time.Time // when something was to be written first
@@ -199,12 +200,25 @@ func (l *Loop) plan(s *catalog.Snapshot, now time.Time) *Plan {
 	for i, r := range l.others {
 		others[i] = Other{r, func() *Wanted { return l.desired(s, r) }}
 	}
-	return Diff(s, l.desired(s, l.rule), others, l.budget.now(l.rule, now))
+	from := l.source(s, l.rule)
+	mirrors := from.mirrors(l.rule, l.target.Canon)
+	if p := l.base.step(s, from, others, l.memos[l.rule].more(mirrors)); p != nil {
+		return p
+	}
+	w := l.desired(s, l.rule)
+	p := Diff(s, w, others, l.budget.now(l.rule, now))
+	l.base = newBase(s, from, w, p, others)
+	return p
+}
+
+func (l *Loop) source(s *catalog.Snapshot, r *Rule) source {
+	from := sourceOf(s, r)
+	from.names = l.answers
+	return from
 }
 
 func (l *Loop) desired(s *catalog.Snapshot, r *Rule) *Wanted {
-	from := sourceOf(s, r)
-	from.names = l.answers
+	from := l.source(s, r)
 	w := Desired(s, r, l.memos[r].round(from, from.mirrors(r, l.target.Canon)))
 	w.join(s, l.memos[r].joined(from.joins(r, l.target.Canon)))
 	w.beside = l.target.Beside

@@ -158,19 +158,23 @@ func survey(s *catalog.Snapshot, r *Rule) map[catalog.Key]spot {
 	found := make(map[catalog.Key]spot, s.State(r.To).Services)
 	for svc := range s.From(r.To) {
 		there := found[svc.Key]
-		switch {
-		case svc.Mark != nil && svc.Mark.Owner == r.Owner:
-			there.ours = svc
-		case there.stranger == nil:
-			there.stranger = svc
-		case svc.Mark == nil:
-			there.stranger, there.more = svc, append(there.more, there.stranger)
-		default:
-			there.more = append(there.more, svc)
-		}
+		there.add(r, svc)
 		found[svc.Key] = there
 	}
 	return found
+}
+
+func (there *spot) add(r *Rule, svc *catalog.Service) {
+	switch {
+	case svc.Mark != nil && svc.Mark.Owner == r.Owner:
+		there.ours = svc
+	case there.stranger == nil:
+		there.stranger = svc
+	case svc.Mark == nil:
+		there.stranger, there.more = svc, append(there.more, there.stranger)
+	default:
+		there.more = append(there.more, svc)
+	}
 }
 
 // ours reports whether m is a mirror of this rule, which it may write: its
@@ -273,11 +277,13 @@ func (p *Plan) yield(w *Wanted, others []Other) {
 // sort puts every list into its order, and Taken's doubles away.
 func (p *Plan) sort() {
 	for _, list := range [][]Change{p.Puts, p.Deletes, p.Held} {
-		slices.SortFunc(list, func(a, b Change) int {
-			return cmp.Or(a.Ref().Key.Compare(b.Ref().Key), cmp.Compare(a.Why, b.Why))
-		})
+		slices.SortFunc(list, Change.compare)
 	}
 	slices.SortFunc(p.Taken, Finding.compare)
+}
+
+func (c Change) compare(o Change) int {
+	return cmp.Or(c.Ref().Key.Compare(o.Ref().Key), cmp.Compare(c.Why, o.Why))
 }
 
 // Place is what a target can hold, as a Target says it.
