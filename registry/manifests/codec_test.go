@@ -101,6 +101,7 @@ service default/my-service ClusterIP
 	port dns UDP 53
 	port http TCP 80
 	port metrics TCP 9090
+	meta first:=http
 	endpoint 10.244.0.5 id=10.244.0.5 ready serving pod=one node=n1
 		port dns UDP 53
 		port http TCP 8080
