@@ -54,7 +54,7 @@ type Detailer interface {
 }
 
 // Details are what a bridge may want to know of native services and of what is
-// beside them.
+// beside them. Who wants any is a bridge, and not one of many DNS servers.
 type Details struct {
 	Notes   bool // what users tell a bridge, in Meta: annotations, and how a service is exposed
 	Labels  bool // with Notes: the labels of services

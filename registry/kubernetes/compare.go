@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // pace is how often what is known is compared with what the server holds.
@@ -19,10 +21,11 @@ type pace struct {
 	grace time.Duration // for a watch to tell what a list showed
 }
 
-// pace is slower for the many that only read, unless the stanza says it.
+// pace is slower for the many DNS servers, which only read and ask for no
+// details, unless the stanza says it.
 func (c *config) pace(owner string) pace {
 	every := 5 * time.Minute
-	if owner == "" {
+	if owner == "" && c.details == (registry.Details{}) {
 		every = 30 * time.Minute
 	}
 	return pace{every: cmp.Or(c.compare, every), grace: 2 * time.Second}

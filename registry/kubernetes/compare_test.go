@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // comparing reads f, whose watches never tell anything, and compares all the
@@ -66,5 +67,25 @@ func TestCompareWaits(t *testing.T) {
 				t.Errorf("differing = %d, want %d; held is %v", got, tt.want, table.names())
 			}
 		})
+	}
+}
+
+// TestPace holds how often who reads compares: a bridge as often as one that
+// writes.
+func TestPace(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		conf  config
+		owner string
+		want  time.Duration
+	}{
+		{"a DNS server", config{}, "", 30 * time.Minute},
+		{"a bridge that only reads", config{details: registry.Details{Joins: true}}, "", 5 * time.Minute},
+		{"a bridge that writes", config{}, "main", 5 * time.Minute},
+		{"as the stanza says", config{compare: time.Minute}, "", time.Minute},
+	} {
+		if got := tc.conf.pace(tc.owner).every; got != tc.want {
+			t.Errorf("%s compares every %v, want %v", tc.name, got, tc.want)
+		}
 	}
 }

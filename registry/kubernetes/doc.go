@@ -67,8 +67,8 @@
 // too, that it is reached. What this process wrote itself is taken from the server's
 // answer at once; older events do not override it.
 //
-// Watches are hints. About every half hour, or every five minutes where this
-// process writes, the names and versions of all Services, EndpointSlices and
+// Watches are hints. About every half hour, or every five minutes for a
+// bridge, the names and versions of all Services, EndpointSlices and
 // Namespaces are listed, in pages. If a watch does not tell within two seconds
 // of what differs from what is known, all objects of that kind are listed again
 // beside it; what it had missed is counted in the origin's state, and logged.
