@@ -1,5 +1,7 @@
 package catalog
 
+import "net/netip"
+
 // held is a service as a catalog keeps it: whole, or packed where the policy
 // has it so. It is immutable. What decides who answers is at hand either way.
 type held struct {
@@ -8,19 +10,20 @@ type held struct {
 	mark      *Mark    // nil: native
 	whole     *Service // nil: it is packed or bare
 	packed    Packed
+	folded    PackedEndpoints // beside packed, of a service that was reported so
 	endpoints int32
 	bare      bool // nothing else of it is kept
 }
 
 // hold returns svc as s keeps it.
 func (s *Snapshot) hold(svc *Service) *held {
-	h := &held{Ref: svc.Ref(), origin: svc.Origin, mark: svc.Mark, bare: svc.Bare, endpoints: int32(len(svc.Endpoints))}
+	h := &held{Ref: svc.Ref(), origin: svc.Origin, mark: svc.Mark, bare: svc.Bare, endpoints: int32(len(svc.Endpoints) + svc.Folded.Len())}
 	switch {
 	case h.bare:
 	case s.policy.Packed:
-		h.packed = Pack(svc)
+		h.packed, h.folded = Pack(svc), svc.Folded
 	default:
-		h.whole = svc
+		h.whole = svc.unfolded()
 	}
 	return h
 }
@@ -37,6 +40,20 @@ func (h *held) service() *Service {
 	}
 	svc := h.packed.Service()
 	svc.Origin = h.origin
+	if h.folded != "" {
+		svc.Endpoints = h.folded.All()
+	}
+	return svc
+}
+
+// at is service, but for endpoints with another address than a, of what is
+// packed.
+func (h *held) at(a netip.Addr) *Service {
+	svc := h.packed.serviceAt(a)
+	svc.Origin = h.origin
+	if h.folded != "" {
+		svc.Endpoints = h.folded.at(a)
+	}
 	return svc
 }
 
@@ -45,9 +62,9 @@ func (h *held) is(svc *Service) bool {
 	if h.bare {
 		return false
 	}
-	if h.packed != "" && h.packed == Pack(svc) {
+	if h.packed != "" && h.folded == svc.Folded && h.packed == Pack(svc) {
 		return true
 	}
 	old := h.service()
-	return old.Version == svc.Version && old.Same(svc)
+	return old.Version == svc.Version && old.Same(svc.unfolded())
 }

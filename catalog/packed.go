@@ -61,6 +61,24 @@ func (p PackedEndpoints) All() []Endpoint {
 	return from(string(p)).endpoints()
 }
 
+// Len is how many there are. It does not unpack them.
+func (p PackedEndpoints) Len() int {
+	if p == "" {
+		return 0
+	}
+	return from(string(p)).small(math.MaxInt32)
+}
+
+// at is All, but for endpoints with another address than a.
+func (p PackedEndpoints) at(a netip.Addr) []Endpoint {
+	if p == "" {
+		return nil
+	}
+	u := from(string(p))
+	u.only = a
+	return u.endpoints()
+}
+
 // inMemory returns a Packer whose buffer is the result.
 func inMemory() *Packer { return &Packer{buf: make([]byte, 0, 1<<10)} }
 

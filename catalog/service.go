@@ -88,6 +88,21 @@ type Service struct {
 	Version   string        // opaque: the versions of every record that makes up the service
 	Triggered time.Time     // when what its endpoints are came about, as far as its origin tells; zero: unknown
 	Bare      bool          // a mirror of which only key and mark are kept; see OriginPolicy.Bare
+
+	// Folded is what a Feed may be told in place of Endpoints by who has them
+	// packed: a catalog of packed services keeps them as they are, in one piece of
+	// memory for both. No service that a catalog returns has it.
+	Folded PackedEndpoints
+}
+
+// unfolded returns s with all of its endpoints in Endpoints.
+func (s *Service) unfolded() *Service {
+	if s.Folded == "" {
+		return s
+	}
+	out := *s
+	out.Endpoints, out.Folded = s.Folded.All(), ""
+	return &out
 }
 
 // Ref returns the service's name within its origin.

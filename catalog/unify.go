@@ -57,8 +57,8 @@ func (s *Snapshot) LookupAt(k Key, a netip.Addr) *Service {
 		return s.Lookup(k)
 	}
 	if h := all[0]; s.mayAnswer(k, h) {
-		svc := h.packed.serviceAt(a)
-		svc.Key, svc.Origin = k, h.origin
+		svc := h.at(a)
+		svc.Key = k
 		return svc
 	}
 	return nil

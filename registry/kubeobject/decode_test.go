@@ -1,6 +1,7 @@
 package kubeobject
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -8,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/isthmus-dns/isthmus/catalog"
 )
 
 // objects reads a Service and its slices, split by "---", as a user writes them.
@@ -230,7 +233,33 @@ service a/b ClusterIP version="3 s=4"
 			if diff := cmp.Diff(strings.TrimSpace(tt.want), strings.TrimSpace(text)); diff != "" {
 				t.Errorf("Decode (-want +got):\n%s", diff)
 			}
+			checkFold(t, tt.in, got, err)
 		})
+	}
+}
+
+// checkFold holds that what a catalog is told folded is what Join returns.
+func checkFold(t *testing.T, in string, want *catalog.Service, wantErr error) {
+	t.Helper()
+	svc, all := objects(t, in)
+	var parts []*Part
+	for _, slice := range all {
+		parts = append(parts, PartOf(slice))
+	}
+	got, err := HeadOf(svc).Fold(parts)
+	if fmt.Sprint(err) != fmt.Sprint(wantErr) {
+		t.Errorf("Fold: error %v, want %v", err, wantErr)
+	}
+	if got == nil || want == nil {
+		if got != want {
+			t.Errorf("Fold returns %v, want %v", got, want)
+		}
+		return
+	}
+	c := catalog.New(catalog.Policy{})
+	c.Feed("kubernetes/x").Replace([]*catalog.Service{got})
+	if told := c.Snapshot().Get("kubernetes/x", got.Ref()); told.Text() != want.Text() {
+		t.Errorf("Fold (-want +got):\n%s", cmp.Diff(want.Text(), told.Text()))
 	}
 }
 

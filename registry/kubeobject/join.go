@@ -20,8 +20,21 @@ func (h *Head) Join(parts []*Part) (*catalog.Service, error) {
 	return h.join(h.svc.Service(), parts)
 }
 
-// join completes out, which is h's, by its slices.
+// Fold is Join for a Feed: endpoints that one slice tells alone stay packed; see
+// catalog.Service.
+func (h *Head) Fold(parts []*Part) (*catalog.Service, error) {
+	if h.svc == "" {
+		return nil, h.err
+	}
+	return h.complete(h.svc.Service(), parts, h.weight == 0)
+}
+
 func (h *Head) join(out *catalog.Service, parts []*Part) (*catalog.Service, error) {
+	return h.complete(out, parts, false)
+}
+
+// complete completes out, which is h's, by its slices.
+func (h *Head) complete(out *catalog.Service, parts []*Part, fold bool) (*catalog.Service, error) {
 	mine, foreign := partsOf(out.Mark, parts)
 	errs := []error{h.err}
 	for _, p := range foreign {
@@ -29,7 +42,11 @@ func (h *Head) join(out *catalog.Service, parts []*Part) (*catalog.Service, erro
 	}
 	out.Version = versionOf(out.Version, mine)
 	if out.Type != catalog.ExternalName {
-		out.Endpoints = weighted(joined(mine), h.weight)
+		if fold && len(mine) == 1 {
+			out.Folded = mine[0].endpoints
+		} else {
+			out.Endpoints = weighted(joined(mine), h.weight)
+		}
 		for _, p := range mine {
 			errs = append(errs, p.err)
 			if p.triggered.After(out.Triggered) {

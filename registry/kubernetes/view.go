@@ -315,7 +315,7 @@ func (v *view) join(svc *service) (out *catalog.Service, joined []*catalog.Servi
 	if v.keeper.details.Joins {
 		out, joined, err = svc.head.Apart(parts)
 	} else {
-		out, err = svc.head.Join(parts)
+		out, err = svc.head.Fold(parts)
 	}
 	if out != nil && out.Mark == nil {
 		if notes := v.notesOf(svc); notes != nil {
