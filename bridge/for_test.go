@@ -31,6 +31,9 @@ bridge prod {
         }
         for names db {
         }
+        for names api {
+            default exports
+        }
         delete_limit 3
     }
 }
@@ -46,14 +49,16 @@ bridge prod {
 	if want.Share || want.Split || !want.OptIn || want.Address != mirror.NodePort || !want.Internal || want.Limit != (mirror.Limit{Services: 3}) {
 		t.Errorf("the rule took over what a block says: %+v", want)
 	}
-	first, second, third := want, want, want
+	first, second, third, fourth := want, want, want, want
 	first.Address, first.Internal, first.Split, first.Share = mirror.Virtual, false, true, true
 	second.Address, second.Internal, second.OptIn, second.Named = mirror.Endpoints, false, false, []string{"shop-"}
 	second.Naming.Name = "{service}"
+	fourth.OptIn, fourth.Exports = false, true
 	wants := []mirror.Block{
 		{Namespaces: []string{"shop-*", "!shop-test"}, Names: []string{"web*"}, Rule: &first},
 		{Rule: &second},
 		{Names: []string{"db"}, Rule: &third},
+		{Names: []string{"api"}, Rule: &fourth},
 	}
 	if len(blocks) != len(wants) || blocks[1].Labels == nil || blocks[1].Labels.String() != "tier in (front,names)" {
 		t.Fatalf("blocks: %+v", blocks)

@@ -38,6 +38,7 @@ func TestOutward(t *testing.T) {
 		{"labels app in (web, db), tier != test\naddress clusterip", mirror.Rule{Address: mirror.Virtual}, "app in (db,web),tier!=test", registry.Details{Joins: true, Notes: true, Labels: true}},
 		{"ports split", mirror.Rule{Address: mirror.Auto, Split: true}, "", registry.Details{Joins: true, Notes: true, Nodes: true}},
 		{"address endpoints\nfor labels app {\naddress nodeport\n}", mirror.Rule{Address: mirror.Endpoints}, "", registry.Details{Joins: true, Notes: true, Labels: true, Nodes: true}},
+		{"default off\naddress endpoints\nfor names web {\ndefault exports\n}", mirror.Rule{Address: mirror.Endpoints, OptIn: true}, "", registry.Details{Joins: true, Notes: true, Exports: true}},
 		{"annotated_names off", mirror.Rule{Address: mirror.Auto}, "", registry.Details{Joins: true, Notes: true, Nodes: true}},
 		{"annotated_names on", mirror.Rule{Address: mirror.Auto, Named: []string{""}}, "", registry.Details{Joins: true, Notes: true, Nodes: true}},
 		{"annotated_names shop- team-", mirror.Rule{Address: mirror.Auto, Named: []string{"shop-", "team-"}}, "", registry.Details{Joins: true, Notes: true, Nodes: true}},

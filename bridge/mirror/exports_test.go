@@ -39,3 +39,40 @@ func TestExportsUnknown(t *testing.T) {
 		})
 	}
 }
+
+// TestExportsOfSome holds what becomes of originals when a block, or all but a
+// block, mirrors what is exported: no more of them is in doubt than those.
+func TestExportsOfSome(t *testing.T) {
+	noted := func(name, export string) string {
+		return "service shop/" + name + " Headless\n\tmeta \"export:\"=\"" + export + "\"\n\tendpoint 10.1.0.1 id=a ready serving\n"
+	}
+	exports := func(r *Rule) { r.OptIn, r.Exports = false, true }
+	off := func(r *Rule) { r.OptIn, r.Exports = true, false }
+	for _, tt := range []struct {
+		name        string
+		rule, block func(*Rule)
+		source      string
+		want        string
+	}{
+		{"in the block", nil, exports, noted("web", "wanted") + noted("api", ""), "put shop/api\nput shop/web"},
+		{"in the block, not exported", nil, exports, noted("web", "") + noted("api", ""), "put shop/api"},
+		{"in the block, unknown", nil, exports, noted("web", "unknown") + noted("api", "unknown"), "put shop/api\nrefused /"},
+		{"in the block, of a rule that is asked", off, exports, noted("web", "wanted") + noted("api", "wanted"), "put shop/web"},
+		{"but in the block", exports, off, noted("web", "wanted") + noted("api", "wanted"), "put shop/api"},
+		{"but in the block, unknown", exports, off, noted("web", "unknown") + noted("api", "wanted"), "put shop/api"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, r := sides(t, map[catalog.Origin]string{src: tt.source, dst: ""}).Snapshot(), rule()
+			if tt.rule != nil {
+				tt.rule(r)
+			}
+			blocks("web", tt.block)(r)
+			if !r.WantsExports() {
+				t.Error("the rule does not want to know what is exported")
+			}
+			if diff := cmp.Diff(tt.want, Diff(s, wanted(s, r), nil, Budget{}).text()); diff != "" {
+				t.Errorf("Diff: -want +got\n%s", diff)
+			}
+		})
+	}
+}
