@@ -68,3 +68,35 @@ bridge prod {
 		t.Errorf("blocks: -want +got\n%s", diff)
 	}
 }
+
+// TestParseTakenBack holds that a block can take back whatever its rule says, to
+// what is so where nothing is said.
+func TestParseTakenBack(t *testing.T) {
+	for _, tt := range []struct{ pair, always, says, back string }{
+		{"kubernetes/prod consul/dc1", "", "default off\nannotated_names on\nshare\nports split\naddress nodeport internal",
+			"default on\nannotated_names off\nshare off\nports off\naddress auto"},
+		{"kubernetes/prod consul/dc1", "", "default exports\nname web\nnamespace x", "default on\nname {service}-{namespace}\nnamespace consul"},
+		{"consul/dc1 kubernetes/prod", "namespace consul\ncreate_namespace off\n", "tags v1 !v2\nonly_passing\nservice clusterip", "tags off\nonly_passing off\nservice headless"},
+	} {
+		parsed := func(words string) *mirror.Rule {
+			t.Helper()
+			text := "bridge prod {\nkubernetes prod\nconsul dc1\nmirror " + tt.pair + " {\n" + tt.always + words + "\n}\n}"
+			c, err := Parse("f", []byte(text), kinds(unopened), noEnv)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.Rules[0]
+		}
+		unsaid := parsed("")
+		if diff := cmp.Diff(unsaid, parsed(tt.back)); diff != "" {
+			t.Errorf("%q is not what nothing says: -nothing +said\n%s", tt.back, diff)
+		}
+		if cmp.Equal(unsaid, parsed(tt.says)) {
+			t.Errorf("%q says nothing", tt.says)
+		}
+		block := parsed(tt.says + "\nfor names web {\n" + tt.back + "\n}").Blocks[0].Rule
+		if diff := cmp.Diff(unsaid, block); diff != "" {
+			t.Errorf("%q in a block of %q: -nothing +said\n%s", tt.back, tt.says, diff)
+		}
+	}
+}

@@ -21,16 +21,18 @@ func inwardOption(r *mirror.Rule, o stanza.Stanza) error {
 	case "service":
 		return service(r, o)
 	case "only_passing":
-		r.Passing = true
-	case "create_namespace":
-		r.Make = true
+		return on(&r.Passing, o)
 	}
-	return o.WantArgs(0, 0, o.Name())
+	return on(&r.Make, o)
 }
 
 func tags(r *mirror.Rule, o stanza.Stanza) error {
-	if err := o.WantArgs(1, -1, "tags [!]TAG..."); err != nil {
+	const usage = "tags off|[!]TAG..."
+	if err := o.WantArgs(1, -1, usage); err != nil {
 		return err
+	}
+	if r.Tags = nil; o.Args()[0] == "off" {
+		return o.WantArgs(1, 1, usage)
 	}
 	for _, t := range o.Args() {
 		if err := mirror.CheckTag(t); err != nil {

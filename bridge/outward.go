@@ -88,14 +88,15 @@ func annotatedNames(r *mirror.Rule, o stanza.Stanza) error {
 
 // ports says how many mirrors an original has.
 func ports(r *mirror.Rule, o stanza.Stanza) error {
-	const usage = "ports split"
+	const usage = "ports split|off"
 	if err := o.WantArgs(1, 1, usage); err != nil {
 		return err
 	}
-	if o.Args()[0] != "split" || r.To.Type() != "consul" {
-		return o.Errorf("unexpected %q: want %s, for mirrors in Consul", "ports "+o.Args()[0], usage)
+	word := o.Args()[0]
+	if word != "split" && word != "off" || r.To.Type() != "consul" {
+		return o.Errorf("unexpected %q: want %s, for mirrors in Consul", "ports "+word, usage)
 	}
-	r.Split = true
+	r.Split = word == "split"
 	return nil
 }
 

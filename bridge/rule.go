@@ -141,8 +141,19 @@ func share(r *mirror.Rule, o stanza.Stanza) error {
 	if r.Inward {
 		return o.Errorf("%q is for mirrors in Consul and etcd: a Service in %q has one owner", o.Name(), r.To)
 	}
-	r.Share = true
-	return o.WantArgs(0, 0, o.Name())
+	return on(&r.Share, o)
+}
+
+// on reads a word that is meant where it stands, or taken back by "off".
+func on(to *bool, o stanza.Stanza) error {
+	if err := o.WantArgs(0, 1, o.Name()+" [off]"); err != nil {
+		return err
+	}
+	if len(o.Args()) == 1 && o.Args()[0] != "off" {
+		return o.Errorf("unexpected word %q: want %s", o.Args()[0], o.Name()+" [off]")
+	}
+	*to = len(o.Args()) == 0
+	return nil
 }
 
 // bridges reads the owners whose mirrors are a source, too.
