@@ -39,6 +39,14 @@ type group struct {
 	held      []held          // for an owner's mirror: every record that is the owner's to write
 }
 
+func newGroup(owner string, room int) *group {
+	g := &group{owner: owner, endpoints: make([]catalog.Endpoint, 0, room), ids: make(map[string]bool, room)}
+	if g.isMirror() {
+		g.held = make([]held, 0, room)
+	}
+	return g
+}
+
 // decode reads all instances that Consul has under one name, whatever its
 // case. It is pure; a bad instance is refused and harms no other.
 func (l layout) decode(name string, entries []*api.ServiceEntry) found {
@@ -52,8 +60,11 @@ func (l layout) decode(name string, entries []*api.ServiceEntry) found {
 		f.listed = list(name, entries, f.refused)
 	}
 	groups := map[string]*group{}
-	for _, e := range inOrder(entries) {
-		l.add(&f, groups, key, e)
+	entries = inOrder(entries)
+	room := perOwner(entries)
+	f.records = make([]record, 0, len(entries)-room[""])
+	for _, e := range entries {
+		l.add(&f, groups, key, e, room[e.Node.Meta[metaOwner]])
 	}
 	for _, g := range groups {
 		if s := g.service(key); s != nil {
@@ -69,7 +80,7 @@ func (l layout) decode(name string, entries []*api.ServiceEntry) found {
 
 // inOrder returns the entries that are services of their own, by node and id.
 func inOrder(entries []*api.ServiceEntry) []*api.ServiceEntry {
-	var all []*api.ServiceEntry
+	all := make([]*api.ServiceEntry, 0, len(entries))
 	for _, e := range entries {
 		if e == nil || e.Node == nil || e.Service == nil || e.Service.Kind != "" || strings.EqualFold(e.Service.Service, "consul") {
 			continue
@@ -82,8 +93,17 @@ func inOrder(entries []*api.ServiceEntry) []*api.ServiceEntry {
 	return all
 }
 
-// add puts one instance into its group, or refuses it.
-func (l layout) add(f *found, groups map[string]*group, key catalog.Key, e *api.ServiceEntry) {
+// perOwner counts entries by the owners of their nodes.
+func perOwner(entries []*api.ServiceEntry) map[string]int {
+	n := map[string]int{}
+	for _, e := range entries {
+		n[e.Node.Meta[metaOwner]]++
+	}
+	return n
+}
+
+// add puts one instance into its group, which may have room in all, or refuses it.
+func (l layout) add(f *found, groups map[string]*group, key catalog.Key, e *api.ServiceEntry, room int) {
 	if owner := e.Node.Meta[metaOwner]; owner != "" {
 		f.records = append(f.records, record{owner, e.Node.Node, e.Service.ID, key.Name, e.Service.ModifyIndex})
 	}
@@ -94,7 +114,8 @@ func (l layout) add(f *found, groups map[string]*group, key catalog.Key, e *api.
 	}
 	g := groups[owner]
 	if g == nil {
-		g = &group{owner: owner, own: owner != "" && owner == l.owner, ids: map[string]bool{}}
+		g = newGroup(owner, room)
+		g.own = owner != "" && owner == l.owner
 		groups[owner] = g
 	}
 	if g.isMirror() {

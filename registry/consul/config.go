@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"net/url"
 	"regexp"
@@ -236,7 +237,7 @@ func (c *config) open(owner string, log *slog.Logger) (*consul, error) {
 	return &consul{
 		client: cl, compare: c.compare,
 		layout: layout{namespace: c.namespace, owner: owner, nodes: c.nodes, directory: c.directory},
-		view:   view{namespace: c.namespace, owner: owner, directory: c.directory, log: log},
+		view:   view{namespace: c.namespace, owner: owner, directory: c.directory, seed: maphash.MakeSeed(), log: log},
 	}, nil
 }
 

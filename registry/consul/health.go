@@ -22,7 +22,7 @@ const checkPause = 10 * time.Millisecond
 type state struct {
 	name   string
 	index  uint64
-	checks map[check]string
+	checks map[check]bool
 }
 
 // states reads all states of failing checks.
@@ -47,14 +47,14 @@ func (w *watch) see(ctx context.Context, s *state, index uint64) (differ []judge
 	if s.index, err = w.client.block(ctx, q.path, q.query(), index, wait, &list); err != nil {
 		return nil, err
 	}
-	checks := make(map[check]string, len(list))
+	checks := make(map[check]bool, len(list))
 	for _, c := range list {
-		checks[check{c.Node, c.CheckID, c.ServiceID}] = c.ServiceName
+		checks[check{c.Node, c.CheckID, c.ServiceID, c.ServiceName}] = true
 	}
-	for _, pair := range [][2]map[check]string{{s.checks, checks}, {checks, s.checks}} {
-		for c, name := range pair[0] {
-			if _, both := pair[1][c]; !both {
-				differ = append(differ, judged{c.node, name})
+	for _, pair := range [][2]map[check]bool{{s.checks, checks}, {checks, s.checks}} {
+		for c := range pair[0] {
+			if !pair[1][c] {
+				differ = append(differ, judged{c.node, c.name})
 			}
 		}
 	}

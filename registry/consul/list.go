@@ -19,7 +19,7 @@ type listing struct {
 }
 
 // check is one check that does not pass.
-type check struct{ node, id, service string }
+type check struct{ node, id, service, name string }
 
 func (w *watch) list(ctx context.Context) (listing, error) {
 	l := listing{nodes: map[string]string{}, failing: map[check]string{}}
@@ -57,7 +57,7 @@ func (w *watch) list(ctx context.Context) (listing, error) {
 		l.nodes[n.Node] = n.Meta[metaOwner]
 	}
 	for _, c := range checks {
-		l.failing[check{c.Node, c.CheckID, c.ServiceID}] = c.Status
+		l.failing[check{c.Node, c.CheckID, c.ServiceID, c.ServiceName}] = c.Status
 	}
 	return l, nil
 }

@@ -1,6 +1,8 @@
 package consul
 
 import (
+	"hash/maphash"
+	"iter"
 	"log/slog"
 	"maps"
 	"sync"
@@ -13,21 +15,22 @@ import (
 // view is what the feed was told, name by name. Watching and writing both
 // report through it, so that a write shows at once and an answer that Consul
 // gave before the write does not undo it: whoever reads a name takes its
-// ticket first, and a write makes older tickets void.
+// ticket first, and a write makes older tickets void. It keeps no service: the
+// feed does, and can be asked.
 type view struct {
 	namespace string // of all services in the catalog
 	owner     string // whose mirrors this one writes; "" if none
 	directory bool   // the feed is told what Consul lists, too
+	seed      maphash.Seed
 	log       *slog.Logger
 
 	mu           sync.Mutex // guards what follows, and the order of reports
 	feed         *catalog.Feed
-	synced       bool                         // the feed had its Replace
-	names        map[string]seen              // by name in lower case
-	records      map[string]map[string]record // by owners' nodes and ids
-	bare         bare                         // the records of mirrors that the feed keeps bare
+	synced       bool            // the feed had its Replace
+	names        map[string]seen // by name in lower case
+	sums         sums            // of records on owners' nodes
 	tickets      map[string]uint64
-	mine         map[string]string // versions of mirrors that this one wrote, as last known; outlives a Watch
+	mine         map[string]uint64 // hashes of versions of mirrors that this one wrote, as last known; outlives a Watch
 	dirty        map[string]bool   // to be read again, whatever their index says
 	refused      map[string]bool   // records that the feed was told to refuse; outlives a Watch
 	refusedNodes map[string]bool   // of the directory; those are in refused, too
@@ -35,32 +38,18 @@ type view struct {
 	echos        int               // services written since takeEchos
 }
 
-// seen is one name as it was last read or written.
-type seen struct {
-	index uint64
-	found
-	owners []string // of further mirrors, that the feed keeps bare
-}
-
-// answer is one name as it was read.
-type answer struct {
-	name   string
-	ticket uint64
-	seen
-	bare []*catalog.Service // of owners: as the feed keeps them
-	sums map[string]uint64  // of the bare ones' records, by node
-}
-
 // begin prepares for a new Watch and returns what tells of dirty names.
 func (v *view) begin(feed *catalog.Feed) <-chan struct{} {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.feed, v.synced = feed, false
-	v.names, v.records = map[string]seen{}, map[string]map[string]record{}
-	v.dirty = map[string]bool{}
-	v.bare = newBare()
+	v.clearLocked()
 	v.kick = make(chan struct{}, 1)
 	return v.kick
+}
+
+func (v *view) clearLocked() {
+	v.names, v.sums, v.dirty = map[string]seen{}, newSums(v.seed), map[string]bool{}
 }
 
 // end makes sure that the feed is not used any more.
@@ -68,17 +57,6 @@ func (v *view) end() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.feed, v.synced = nil, false
-}
-
-// strip leaves of a what a reader needs to hold; see answer.strip.
-func (v *view) strip(a *answer) {
-	if v.owner != "" || v.directory { // the directory keeps every record
-		return
-	}
-	v.mu.Lock()
-	feed, b := v.feed, v.bare
-	v.mu.Unlock()
-	a.strip(b, feed.Kept)
 }
 
 func (v *view) ticket(name string) uint64 {
@@ -100,13 +78,11 @@ func (v *view) replace(all map[string]answer) (stale []string) {
 	if len(stale) > 0 {
 		return stale
 	}
-	v.names, v.records, v.dirty = map[string]seen{}, map[string]map[string]record{}, map[string]bool{}
-	var services, listed []*catalog.Service
+	v.clearLocked()
+	var listed []*catalog.Service
 	refused := map[string]error{}
-	v.bare.sums = map[string]map[uint64]uint64{}
 	for _, a := range all {
 		v.keepLocked(a)
-		services = append(append(services, a.services...), a.bare...)
 		if a.listed != nil {
 			listed = append(listed, a.listed)
 		}
@@ -119,9 +95,22 @@ func (v *view) replace(all map[string]answer) (stale []string) {
 	if v.directory {
 		v.feed.ReplaceListed(listed)
 	}
-	v.feed.Replace(services)
+	v.feed.ReplaceEach(services(all))
 	v.synced = true
 	return nil
+}
+
+// services visits the services of all answers, each made when it is visited.
+func services(all map[string]answer) iter.Seq[*catalog.Service] {
+	return func(yield func(*catalog.Service) bool) {
+		for _, a := range all {
+			for _, p := range a.packed {
+				if !yield(p.service()) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // apply reports what answers changed. Those overtaken by writes stay dirty.
@@ -147,62 +136,47 @@ func (v *view) apply(all []answer) {
 // putLocked takes a as what stands under its name and returns what that changes.
 func (v *view) putLocked(a answer) (set []*catalog.Service, gone []catalog.Ref) {
 	old := v.names[a.name]
-	had := map[catalog.Ref]*catalog.Service{}
-	for _, svc := range old.services {
-		had[svc.Ref()] = svc
-	}
-	for _, owner := range old.owners {
-		had[catalog.Ref{Key: catalog.Key{Namespace: v.namespace, Name: a.name}, Owner: owner}] = nil
-	}
-	for i, svc := range a.services {
-		was := had[svc.Ref()]
-		delete(had, svc.Ref())
-		if was != nil && was.Version == svc.Version && was.Same(svc) {
-			a.services[i] = was
-			continue
+	for i, t := range a.told {
+		if p := a.packed[i]; !p.is(v.feed.Get(v.ref(a.name, t.owner))) {
+			set = append(set, p.service())
 		}
-		set = append(set, svc)
 	}
-	for _, svc := range a.bare {
-		delete(had, svc.Ref())
-		set = append(set, svc)
+	for _, t := range old.told {
+		if !a.has(t.owner) {
+			gone = append(gone, v.ref(a.name, t.owner))
+		}
 	}
-	for ref := range had {
-		gone = append(gone, ref)
-	}
-	was := map[string]bool{}
-	for record := range old.refused {
-		was[record] = true
-	}
-	v.refuseLocked(was, a.refused)
+	v.refuseLocked(old.refusals(), a.refused)
 	v.keepLocked(a)
 	return set, gone
 }
 
-// keepLocked remembers a, and its records by their nodes.
+func (v *view) ref(name, owner string) catalog.Ref {
+	return catalog.Ref{Key: catalog.Key{Namespace: v.namespace, Name: name}, Owner: owner}
+}
+
+// keepLocked remembers a.
 func (v *view) keepLocked(a answer) {
-	name, s, old := a.name, a.seen, v.names[a.name]
-	if _, known := v.mine[name]; known {
-		v.mine[name] = s.version(v.owner)
+	if _, known := v.mine[a.name]; known {
+		v.mine[a.name] = a.mine
 	}
-	for _, r := range old.records {
-		delete(v.records[r.node], r.id)
+	old, known := v.names[a.name]
+	if known {
+		v.sums.forget(a.name)
 	}
-	if len(old.owners) > 0 {
-		v.bare.forget(name)
+	if was := old.listed; was != nil && a.listed != nil && was.Same(a.listed) {
+		a.listed = was // which is the one that the directory holds
 	}
-	if !s.there && s.services == nil && len(s.refused) == 0 && len(s.records) == 0 {
+	v.rememberLocked(a.name, a.seen)
+	v.sums.keep(a.name, a.sums)
+}
+
+func (v *view) rememberLocked(name string, s seen) {
+	if s.nothing() {
 		delete(v.names, name)
 	} else {
 		v.names[name] = s
 	}
-	for _, r := range s.records {
-		if v.records[r.node] == nil {
-			v.records[r.node] = map[string]record{}
-		}
-		v.records[r.node][r.id] = r
-	}
-	v.bare.keep(name, a.sums)
 }
 
 // refuseLocked tells the feed which records are refused now and which of
@@ -253,12 +227,13 @@ func (v *view) nextTicketLocked(name string) {
 	v.tickets[name]++
 }
 
-// version returns the version of the owner's mirror under name, if it is known.
-func (v *view) version(name string) (version string, ok bool) {
+// stands reports whether the owner's mirror under name has this version, if that
+// is known.
+func (v *view) stands(name, version string) (is, known bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	version, ok = v.mine[name]
-	return version, ok
+	h, known := v.mine[name]
+	return h == maphash.String(v.seed, version), known
 }
 
 // wrote reports what the owner's mirrors are after a write; all hold nothing
@@ -267,23 +242,36 @@ func (v *view) wrote(all map[string]found) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.mine == nil {
-		v.mine = map[string]string{}
+		v.mine = map[string]uint64{}
 	}
 	v.echos += len(all)
 	var set []*catalog.Service
 	var gone []catalog.Ref
 	for name, f := range all {
 		v.nextTicketLocked(name)
-		v.mine[name] = f.version(v.owner)
+		v.mine[name] = maphash.String(v.seed, f.version(v.owner))
 		if v.feed == nil || !v.synced {
 			continue
 		}
-		s, g := v.putLocked(answer{name: name, seen: v.names[name].with(v.owner, f)})
-		set, gone = append(set, s...), append(gone, g...)
+		if len(f.services) == 0 && v.names[name].has(v.owner) {
+			gone = append(gone, v.ref(name, v.owner))
+		}
+		set = append(set, f.services...)
+		v.takeOverLocked(name, f)
 	}
 	if len(set)+len(gone) > 0 {
 		v.feed.Update(set, gone)
 	}
+}
+
+// takeOverLocked remembers f as what the owner has under name.
+func (v *view) takeOverLocked(name string, f found) {
+	old := v.names[name]
+	next := old.with(v.owner, f, func(record string) bool { return v.sums.isOn(v.owner, record) })
+	v.refuseLocked(old.refusals(), next.refused)
+	v.sums.forgetOf(v.owner, name)
+	v.rememberLocked(name, next)
+	v.sums.keep(name, v.sums.perNode(f.records))
 }
 
 // takeEchos returns how many services were written since it was last asked.
@@ -293,26 +281,6 @@ func (v *view) takeEchos() int {
 	n := v.echos
 	v.echos = 0
 	return n
-}
-
-// with returns s with owner's part replaced by f.
-func (s seen) with(owner string, f found) seen {
-	next := seen{index: s.index, found: found{refused: maps.Clone(s.refused), listed: s.listed}}
-	for _, svc := range s.services {
-		if svc.Ref().Owner != owner {
-			next.services = append(next.services, svc)
-		}
-	}
-	next.services = append(next.services, f.services...)
-	for _, r := range s.records {
-		if r.owner != owner {
-			next.records = append(next.records, r)
-			continue
-		}
-		delete(next.refused, r.node+"/"+r.id)
-	}
-	next.records = append(next.records, f.records...)
-	return next
 }
 
 // takeDirty returns the names to be read again and forgets that they are.
@@ -346,18 +314,26 @@ func (v *view) index(name string) uint64 {
 	return v.names[name].index
 }
 
-// on adds to dirty the name of one record on an owner's node, or of all.
-func (v *view) on(node, id string, dirty map[string]bool) {
+// on adds to dirty the name of a service on an owner's node, or with an empty
+// name all that stand there, but for mirrors that the feed holds bare.
+func (v *view) on(node, name string, dirty map[string]bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if id != "" {
-		if r, known := v.records[node][id]; known {
-			dirty[r.name] = true
-		}
+	n := v.sums.nodes[node]
+	if n == nil {
 		return
 	}
-	for _, r := range v.records[node] {
-		dirty[r.name] = true
+	add := func(name string) {
+		if _, stands := n.names[v.sums.hash(name)]; stands && !v.names[name].bare(n.owner) {
+			dirty[name] = true
+		}
+	}
+	if name != "" {
+		add(keyName(name))
+		return
+	}
+	for name := range v.names {
+		add(name)
 	}
 }
 
@@ -365,25 +341,14 @@ func (v *view) on(node, id string, dirty map[string]bool) {
 func (v *view) compare(node string, list []*api.AgentService, dirty map[string]bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	there := map[string]bool{}
-	var rest []*api.AgentService // may be bare
-	for _, s := range list {
-		there[s.ID] = true
-		r, known := v.records[node][s.ID]
-		switch {
-		case known && r.index == s.ModifyIndex:
-		case known:
-			dirty[keyName(s.Service)] = true
-			dirty[r.name] = true
-		default:
-			rest = append(rest, s)
+	gone := map[uint64]bool{}
+	v.sums.differ(node, list, func(name string) { dirty[name] = true }, func(hash uint64) { gone[hash] = true })
+	if len(gone) > 0 {
+		for name := range v.names {
+			if gone[v.sums.hash(name)] {
+				dirty[name] = true
+			}
 		}
 	}
-	for id, r := range v.records[node] {
-		if !there[id] {
-			dirty[r.name] = true
-		}
-	}
-	v.bare.differ(node, rest, dirty)
 	delete(dirty, "")
 }

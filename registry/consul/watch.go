@@ -257,7 +257,7 @@ func (w *watch) round(ctx context.Context) error {
 // came or went, checks of mirrors that began or ceased to fail, nodes gone.
 func (w *watch) differ(l listing, dirty map[string]bool) {
 	changed(w.last.natives, l.natives, func(name string) { dirty[name] = true })
-	changed(w.last.failing, l.failing, func(c check) { w.view.on(c.node, c.service, dirty) })
+	changed(w.last.failing, l.failing, func(c check) { w.view.on(c.node, c.name, dirty) })
 	for node := range w.last.nodes {
 		if _, there := l.nodes[node]; !there {
 			w.view.on(node, "", dirty)
@@ -357,13 +357,12 @@ func (w *watch) read(ctx context.Context, names []string) ([]answer, error) {
 	var mu sync.Mutex // guards all
 	var all []answer
 	err := each(ctx, names, func(ctx context.Context, name string) error {
-		a := answer{name: name, ticket: w.view.ticket(name)}
+		ticket := w.view.ticket(name)
 		entries, index, err := w.client.service(ctx, name)
 		if err != nil {
 			return err
 		}
-		a.index, a.found = index, w.layout.decode(name, entries)
-		w.view.strip(&a)
+		a := w.view.answerOf(name, ticket, index, w.layout.decode(name, entries))
 		mu.Lock()
 		defer mu.Unlock()
 		all = append(all, a)

@@ -66,8 +66,7 @@ func (c *consul) write(ctx context.Context, all []*catalog.Service, plan func(*c
 // stand, since records that were added are compared by nothing. Where the two
 // differ Consul is asked: somebody else may have written meanwhile.
 func (c *consul) current(ctx context.Context, s *catalog.Service) error {
-	known, ok := c.view.version(s.Name)
-	if !ok || known == s.Version {
+	if is, known := c.view.stands(s.Name, s.Version); is || !known {
 		return nil
 	}
 	entries, _, err := c.client.service(ctx, s.Name)

@@ -1,6 +1,7 @@
 package consul
 
 import (
+	"hash/maphash"
 	"log/slog"
 	"maps"
 	"slices"
@@ -20,19 +21,18 @@ func bareView() (*view, *catalog.Feed) {
 	cluster.Identify("k1")
 	cluster.Replace(nil)
 	feed := c.Feed("consul/b")
-	v := &view{namespace: "consul", log: slog.New(slog.DiscardHandler)}
+	v := &view{namespace: "consul", seed: maphash.MakeSeed(), log: slog.New(slog.DiscardHandler)}
 	v.begin(feed)
 	k := catalog.Key{Namespace: "consul", Name: "web"}
-	web := answer{name: "web", seen: seen{index: 9, found: found{
+	web := found{
 		there: true,
 		services: []*catalog.Service{
 			{Key: k, Endpoints: []catalog.Endpoint{{ID: "vm"}}},
 			{Key: k, Mark: &catalog.Mark{Owner: "prod", Of: "k1"}, Endpoints: []catalog.Endpoint{{ID: "a"}, {ID: "b"}}},
 		},
 		records: []record{{"prod", "prod-00", "a", "web", 7}, {"prod", "prod-00", "b", "web", 8}, {"dev", "dev-00", "c", "web", 6}},
-	}}}
-	v.strip(&web)
-	v.replace(map[string]answer{"web": web})
+	}
+	v.replace(map[string]answer{"web": v.answerOf("web", 0, 9, web)})
 	return v, feed
 }
 
@@ -40,15 +40,11 @@ func bareView() (*view, *catalog.Feed) {
 // held here, and that changes of it are noticed all the same.
 func TestBareView(t *testing.T) {
 	v, feed := bareView()
-	s := v.names["web"]
-	if len(s.services) != 1 || s.services[0].Mark != nil || !slices.Equal(s.owners, []string{"prod"}) {
-		t.Errorf("held are %+v and mirrors of %q", s.services, s.owners)
+	if got, want := v.names["web"].told, []told{{"", false}, {"prod", true}}; !slices.Equal(got, want) {
+		t.Errorf("told is %v, want %v", got, want)
 	}
-	if held := feed.Get(catalog.Ref{Key: s.services[0].Key, Owner: "prod"}); held == nil || !held.Bare {
+	if held := feed.Get(v.ref("web", "prod")); held == nil || !held.Bare {
 		t.Errorf("the feed holds %+v", held)
-	}
-	if len(s.records) != 1 || len(v.records["prod-00"]) != 0 || len(v.records["dev-00"]) != 1 {
-		t.Errorf("records %v, by node %v", s.records, v.records)
 	}
 	a, b := &api.AgentService{ID: "a", Service: "web", ModifyIndex: 7}, &api.AgentService{ID: "b", Service: "web", ModifyIndex: 8}
 	moved, more := &api.AgentService{ID: "b", Service: "web", ModifyIndex: 11}, &api.AgentService{ID: "d", Service: "db", ModifyIndex: 10}
@@ -62,8 +58,8 @@ func TestBareView(t *testing.T) {
 		{"one changed", []*api.AgentService{a, moved}, []string{"web"}},
 		{"one less", []*api.AgentService{a}, []string{"web"}},
 		{"another order", []*api.AgentService{b, a}, nil},
-		{"it went", nil, nil},
-		{"it comes again", []*api.AgentService{a, b}, []string{"web"}},
+		{"it went", nil, []string{"web"}},
+		{"it came again", []*api.AgentService{a, b}, nil},
 	} {
 		dirty := map[string]bool{}
 		v.compare("prod-00", tt.list, dirty)
@@ -73,18 +69,56 @@ func TestBareView(t *testing.T) {
 	}
 }
 
-// TestBareViewOfWriter holds that a bridge's view keeps all, whatever the
-// catalog does.
-func TestBareViewOfWriter(t *testing.T) {
+// TestOn holds that a check makes the names be read that it judges, but for
+// mirrors that the feed holds bare.
+func TestOn(t *testing.T) {
+	v, _ := bareView()
+	for _, tt := range []struct {
+		name, node, service string
+		want                []string
+	}{
+		{"an instance", "dev-00", "Web", []string{"web"}},
+		{"a node", "dev-00", "", []string{"web"}},
+		{"a bare mirror's instance", "prod-00", "web", nil},
+		{"a bare mirror's node", "prod-00", "", nil},
+		{"a name that is not there", "dev-00", "db", nil},
+		{"a node of users", "vm", "web", nil},
+	} {
+		dirty := map[string]bool{}
+		v.on(tt.node, tt.service, dirty)
+		if diff := cmp.Diff(tt.want, slices.Sorted(maps.Keys(dirty))); diff != "" {
+			t.Errorf("%s: to be read (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+// TestWriteLeavesOthers holds that a write takes over what its owner has under a
+// name, and nothing of others.
+func TestWriteLeavesOthers(t *testing.T) {
 	v, feed := bareView()
-	writer := &view{owner: "prod", log: v.log}
-	writer.begin(feed)
-	s := seen{found: found{services: []*catalog.Service{{Key: catalog.Key{Namespace: "consul", Name: "web"}, Mark: &catalog.Mark{Owner: "prod", Of: "k1"}}}, records: []record{{"prod", "prod-00", "a", "web", 7}}}}
-	web := answer{name: "web", seen: s}
-	writer.strip(&web)
-	writer.replace(map[string]answer{"web": web})
-	if held := writer.names["web"]; len(held.services) != 1 || held.services[0].Bare || len(held.records) != 1 {
-		t.Errorf("held is %+v", held)
+	v.owner = "prod"
+	k := catalog.Key{Namespace: "consul", Name: "web"}
+	v.wrote(map[string]found{"web": {
+		services: []*catalog.Service{{Key: k, Mark: &catalog.Mark{Owner: "prod", Of: "k1"}, Version: "2"}},
+		records:  []record{{"prod", "prod-01", "a", "web", 12}},
+	}})
+	for node, want := range map[string]int{"prod-00": 0, "prod-01": 1, "dev-00": 1} {
+		if got := len(v.sums.nodes[node].names); got != want {
+			t.Errorf("%d names on %q, want %d", got, node, want)
+		}
+	}
+	if is, known := v.stands("web", "2"); !is || !known {
+		t.Errorf("stands = %v, %v", is, known)
+	}
+	if is, _ := v.stands("web", "1"); is {
+		t.Error("another version stands, too")
+	}
+	v.wrote(map[string]found{"web": {}})
+	if got := v.names["web"].told; !slices.Equal(got, []told{{"", false}}) {
+		t.Errorf("told is %v after the mirror's end", got)
+	}
+	if feed.Get(v.ref("web", "prod")) != nil || feed.Get(v.ref("web", "")) == nil {
+		t.Error("the mirror stayed, or the native service went with it")
 	}
 }
 
@@ -93,12 +127,12 @@ func TestBareViewOfWriter(t *testing.T) {
 func TestBareGoes(t *testing.T) {
 	v, feed := bareView()
 	k := catalog.Key{Namespace: "consul", Name: "web"}
-	native := answer{name: "web", seen: seen{index: 10, found: found{there: true, services: []*catalog.Service{{Key: k, Endpoints: []catalog.Endpoint{{ID: "vm"}}}}}}}
-	v.apply([]answer{native})
+	native := found{there: true, services: []*catalog.Service{{Key: k, Endpoints: []catalog.Endpoint{{ID: "vm"}}}}}
+	v.apply([]answer{v.answerOf("web", 0, 10, native)})
 	if feed.Get(catalog.Ref{Key: k, Owner: "prod"}) != nil || feed.Get(catalog.Ref{Key: k}) == nil {
 		t.Error("the mirror stayed, or the native service went with it")
 	}
-	if n := len(v.bare.sums["prod-00"]); n != 0 {
+	if n := len(v.sums.nodes["prod-00"].names); n != 0 {
 		t.Errorf("%d sums are left", n)
 	}
 	v.apply([]answer{{name: "web"}})
