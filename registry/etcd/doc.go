@@ -41,7 +41,9 @@
 //
 // Every write is one transaction of at most 100 operations that compares the
 // owner's fence and the revision of each record that it touches; a service of
-// more records is compared transaction by transaction.
+// more records is compared transaction by transaction. Several transactions of
+// one Put or Delete are under way at a time, once the first was answered; of as
+// many the outcome may be unknown.
 //
 // A mirror of ours whose records differ from what its service would be written
 // as, be it in a field that a Service does not hold, reads back with the meta

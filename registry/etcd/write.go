@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -30,16 +32,24 @@ func (e *etcd) Delete(ctx context.Context, all []*catalog.Service) []registry.Re
 	return e.write(ctx, all, e.table.planDelete)
 }
 
-// writing is one Put or Delete on its way.
+// maxFlights is how many transactions of one write are under way at a time: the
+// server writes to its disk for several at once.
+const maxFlights = 4
+
+// writing is one Put or Delete on its way. Its transactions are of different
+// services, and several are under way at a time.
 type writing struct {
-	etcd     *etcd
-	all      []*catalog.Service
-	plans    planner
+	etcd    *etcd
+	all     []*catalog.Service
+	plans   planner
+	client  *clientv3.Client
+	history int
+	results []registry.Result // each is set by the transaction that its service is part of
+	flights errgroup.Group    // returns no error
+
+	mu       sync.Mutex             // guards what follows
 	reserved map[string]catalog.Ref // reverse keys that a service of this write creates
-	client   *clientv3.Client
 	fence    *fence
-	history  int
-	results  []registry.Result
 	stop     error // why nothing more is tried
 }
 
@@ -65,10 +75,29 @@ func (e *etcd) write(ctx context.Context, all []*catalog.Service, plan planner) 
 	} else if w.client, w.stop = e.client(); w.stop == nil {
 		w.stop = ctx.Err()
 	}
+	w.flights.SetLimit(maxFlights)
+	w.launch(ctx)
+	_ = w.flights.Wait() // they return none
+	return w.results
+}
+
+// launch starts all transactions, each once there is room for it. The first
+// goes alone: while the server does not answer, or the fence was moved, only
+// that one was tried.
+func (w *writing) launch(ctx context.Context) {
+	alone := true
+	fly := func(do func()) {
+		if alone {
+			alone = false
+			do()
+			return
+		}
+		w.flights.Go(func() error { do(); return nil })
+	}
 	seen := map[catalog.Ref]bool{}
 	var batch []part
 	size := 0
-	for i, s := range all {
+	for i, s := range w.all {
 		w.results[i].Ref = s.Ref()
 		ops, err := w.plan(s, seen)
 		switch {
@@ -77,27 +106,51 @@ func (e *etcd) write(ctx context.Context, all []*catalog.Service, plan planner) 
 		case len(ops) == 0:
 			w.results[i].Version = s.Version
 		case len(ops) > maxOps:
-			w.large(ctx, i, ops)
+			fly(func() { w.large(ctx, i, ops) })
 		case size+len(ops) > maxOps:
-			w.commit(ctx, batch)
+			full := batch
+			fly(func() { w.commit(ctx, full) })
 			batch, size = nil, 0
 			fallthrough
 		default:
 			batch, size = append(batch, part{index: i, ops: ops}), size+len(ops)
 		}
 	}
-	w.commit(ctx, batch)
-	return w.results
+	fly(func() { w.commit(ctx, batch) })
+}
+
+// stopped is why nothing more is tried.
+func (w *writing) stopped() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stop
+}
+
+// halt ends the write: what is under way goes on, nothing more is tried. The
+// first reason counts.
+func (w *writing) halt(why error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stop = cmp.Or(w.stop, why)
+}
+
+// held is the fence that the next transaction compares.
+func (w *writing) held() *fence {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.fence
 }
 
 func (w *writing) plan(s *catalog.Service, seen map[catalog.Ref]bool) ([]op, error) {
-	switch {
-	case w.stop != nil:
-		return nil, w.stop
+	switch stop := w.stopped(); {
+	case stop != nil:
+		return nil, stop
 	case seen[s.Ref()]:
 		return nil, fmt.Errorf("service %q stands twice in one write: %w", s.Key, registry.ErrConflict)
 	}
 	seen[s.Ref()] = true
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	ops, err := w.plans(s, w.reserved)
 	for _, o := range ops {
 		if o.do == put && o.mod == 0 && w.etcd.layout.isReverse(o.key) {
@@ -126,12 +179,13 @@ func (w *writing) large(ctx context.Context, index int, ops []op) {
 // them, without that one. It returns the revision of the last transaction, or
 // 0 if there was none.
 func (w *writing) commit(ctx context.Context, batch []part) (revision int64) {
-	if w.stop != nil {
-		w.fail(batch, w.stop)
+	if stop := w.stopped(); stop != nil {
+		w.fail(batch, stop)
 		return 0
 	}
 	for len(batch) > 0 {
-		resp, err := w.transact(ctx, batch)
+		held := w.held()
+		resp, err := w.transact(ctx, batch, held)
 		if err != nil {
 			return w.failed(ctx, batch, err)
 		}
@@ -139,17 +193,17 @@ func (w *writing) commit(ctx context.Context, batch []part) (revision int64) {
 			w.succeeded(batch, resp.Header.Revision)
 			return resp.Header.Revision
 		}
-		batch = w.conflicts(ctx, batch, resp)
+		batch = w.conflicts(ctx, batch, resp, held)
 	}
 	return 0
 }
 
-func (w *writing) transact(ctx context.Context, batch []part) (*clientv3.TxnResponse, error) {
+func (w *writing) transact(ctx context.Context, batch []part, held *fence) (*clientv3.TxnResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
-	compares := w.fence.compares()
+	compares := held.compares()
 	var then []clientv3.Op
-	look := []clientv3.Op{clientv3.OpGet(w.fence.key)}
+	look := []clientv3.Op{clientv3.OpGet(held.key)}
 	for _, p := range batch {
 		for _, o := range p.ops {
 			compares = append(compares, clientv3.Compare(clientv3.ModRevision(o.key), "=", o.mod))
@@ -177,16 +231,17 @@ func (w *writing) succeeded(batch []part, revision int64) {
 // conflicts returns what is to be tried again after a transaction was refused:
 // the parts whose records are all at their revision, and those that can be
 // planned around others' records. It sets the results of the rest.
-func (w *writing) conflicts(ctx context.Context, batch []part, resp *clientv3.TxnResponse) (rest []part) {
+func (w *writing) conflicts(ctx context.Context, batch []part, resp *clientv3.TxnResponse, held *fence) (rest []part) {
 	at := func(i int) item {
 		for _, kv := range resp.Responses[i].GetResponseRange().Kvs {
 			return item{key: string(kv.Key), value: kv.Value, mod: kv.ModRevision}
 		}
 		return item{}
 	}
-	if err := w.refence(resp.Responses[0].GetResponseRange().Kvs); err != nil {
-		w.stop = fmt.Errorf("etcd %q: write: %w", w.etcd.config.name, err)
-		w.fail(batch, w.stop)
+	if err := w.refence(held, resp.Responses[0].GetResponseRange().Kvs); err != nil {
+		err = fmt.Errorf("etcd %q: write: %w", w.etcd.config.name, err)
+		w.halt(err)
+		w.fail(batch, err)
 		return nil
 	}
 	i := 0
@@ -216,9 +271,14 @@ func (w *writing) conflicts(ctx context.Context, batch []part, resp *clientv3.Tx
 // refence makes the fence that was found, as kvs, the one that this write
 // compares, if it may go on by it: our own Claim may have moved it meanwhile. A
 // fence that another took over is forgotten; one that is gone is kept, so that
-// every write until the next Claim says so.
-func (w *writing) refence(kvs []*mvccpb.KeyValue) error {
-	was := w.fence
+// every write until the next Claim says so. Nothing is learned from a transaction
+// that compared was, if this write goes by a newer one already.
+func (w *writing) refence(was *fence, kvs []*mvccpb.KeyValue) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.fence != was {
+		return nil
+	}
 	is, err := was.now(kvs)
 	if err != nil {
 		if claimed := w.etcd.settledFence(); claimed != nil && claimed != was {
@@ -258,6 +318,8 @@ func (w *writing) around(ctx context.Context, p part, found []item, why error) (
 	if w.etcd.table.learn(ctx, found) != nil {
 		return p, why
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	ops, err := w.plans(w.all[p.index], w.reserved)
 	if err != nil || len(ops) == 0 || len(ops) > maxOps {
 		return p, cmp.Or(err, why)
@@ -282,10 +344,11 @@ func (w *writing) failed(ctx context.Context, batch []part, err error) (revision
 		if code == codes.Unauthenticated {
 			w.etcd.dropClient(w.client)
 		}
-		w.stop = fmt.Errorf("etcd %q: write: %w", w.etcd.config.name, err)
-		w.fail(batch, w.stop)
+		err = fmt.Errorf("etcd %q: write: %w", w.etcd.config.name, err)
+		w.halt(err)
+		w.fail(batch, err)
 	default:
-		w.stop = fmt.Errorf("etcd %q: not tried: %w", w.etcd.config.name, err)
+		w.halt(fmt.Errorf("etcd %q: not tried: %w", w.etcd.config.name, err))
 		w.fail(batch, fmt.Errorf("etcd %q: write: %w: %w", w.etcd.config.name, err, registry.ErrUnknownOutcome))
 	}
 	return 0
