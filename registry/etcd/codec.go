@@ -16,7 +16,7 @@ type record struct {
 	key    string
 	place  place
 	mod    int64  // its revision
-	value  string // of our own records only
+	digest digest // of the value, of our own records only
 	err    error  // why it is refused
 	host   catalog.Host
 	port   int // noPort without
@@ -29,7 +29,13 @@ type record struct {
 	external, heritage bool
 	noHost             bool // a text, no endpoint
 	reverse            bool // of an address; of the service at place if that is ours
+	// Of what is just as encode made it, in one go and beside nothing of others;
+	// nil of what was read.
+	made *made
 }
+
+// made is one use of encode.
+type made struct{ records int }
 
 // noPort keeps the stock plugin from answering SRV out of a record.
 const noPort = -1
@@ -73,7 +79,7 @@ func parseRecord(l layout, key string, text []byte) *record {
 		return parseReverse(l, key, text)
 	}
 	r := &record{key: key, port: noPort}
-	r.place, r.err = l.parse(key)
+	r.err = r.setPlace(l)
 	if errors.Is(r.err, errNotRead) {
 		return nil
 	}
@@ -91,6 +97,20 @@ func parseRecord(l layout, key string, text []byte) *record {
 		r.err = err
 	}
 	return r
+}
+
+// setPlace sets where the record stands, by its key and mark.
+func (r *record) setPlace(l layout) (err error) {
+	if !r.reverse {
+		r.place, err = l.parse(r.key)
+		return err
+	}
+	if r.mark != nil {
+		if k, ok := l.keyOf(r.mark.Reverse); ok {
+			r.place.Key = k
+		}
+	}
+	return nil
 }
 
 // setExternal sets what a value shows of external-dns.

@@ -280,26 +280,26 @@ func TestDrift(t *testing.T) {
 	s := service(t, "service shop/web Headless\n\tmark owner=prod of=x:1 key=s/w format=1\n\tendpoint 10.0.0.1 id=a ready\n\tendpoint 10.0.0.2 id=b ready\n")
 	for _, tt := range []struct {
 		name string
-		edit func([]*record)
+		edit func(values []string)
 		want string
 	}{
-		{"untouched", func([]*record) {}, ""},
-		{"group", func(r []*record) { r[0].value = strings.Replace(r[0].value, `"ttl"`, `"group":"g","ttl"`, 1) }, "1"},
-		{"ttl", func(r []*record) { r[0].value = strings.Replace(r[0].value, `"ttl":30`, `"ttl":31`, 1) }, "1"},
-		{"another original", func(r []*record) { r[1].value = strings.Replace(r[1].value, "s/w", "s/x", 1) }, "1"},
-		{"no host", func(r []*record) { r[0].value = strings.Replace(r[0].value, "10.0.0.1", "", 1) }, "1"},
+		{"untouched", func([]string) {}, ""},
+		{"group", func(v []string) { v[0] = strings.Replace(v[0], `"ttl"`, `"group":"g","ttl"`, 1) }, "1"},
+		{"ttl", func(v []string) { v[0] = strings.Replace(v[0], `"ttl":30`, `"ttl":31`, 1) }, "1"},
+		{"another original", func(v []string) { v[1] = strings.Replace(v[1], "s/w", "s/x", 1) }, "1"},
+		{"no host", func(v []string) { v[0] = strings.Replace(v[0], "10.0.0.1", "", 1) }, "1"},
 	} {
 		recs, err := encode(cluster, s, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, r := range recs {
-			r.value = r.marshal()
-		}
-		tt.edit(recs)
+		values := make([]string, len(recs))
 		for i, r := range recs {
-			recs[i] = parseRecord(cluster, r.key, []byte(r.value))
-			recs[i].value = r.value
+			values[i] = r.marshal()
+		}
+		tt.edit(values)
+		for i, r := range recs {
+			recs[i] = item{key: r.key, value: []byte(values[i])}.record(cluster, "prod")
 		}
 		got, _ := decode(cluster, recs, "prod", nil)
 		if len(got) != 1 || got[0].Meta[metaDrift] != tt.want {

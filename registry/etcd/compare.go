@@ -72,19 +72,19 @@ func pause(ctx context.Context, d time.Duration) error {
 // keys at one revision.
 func (t *table) differing(listed []item, revision int64) (n int) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.unlock()
 	there := make(map[string]bool, len(listed))
 	for _, it := range listed {
 		there[it.key] = true
-		if r := t.keys[it.key]; r != nil && r.mod >= it.mod || t.gone[it.key] > it.mod {
+		if r := t.findLocked(it.key); r != nil && r.mod >= it.mod || t.gone[it.key] > it.mod {
 			continue
 		}
 		if _, err := t.layout.parse(it.key); !errors.Is(err, errNotRead) || t.layout.isReverse(it.key) {
 			n++
 		}
 	}
-	for key, r := range t.keys {
-		if r.mod <= revision && !there[key] {
+	for r := range t.allLocked() {
+		if r.mod <= revision && !there[r.key] {
 			n++
 		}
 	}

@@ -238,17 +238,27 @@ func drift(l layout, s *catalog.Service, recs []*record, others map[string]bool)
 	if s.Mark == nil || s.Mark.Owner == catalog.UnknownOwner || s.Mark.Format > catalog.MarkFormat {
 		return 0
 	}
+	if len(others) == 0 && justMade(recs) {
+		return 0
+	}
 	want, _ := encode(l, s, others)
-	values := make(map[string]string, len(want))
+	values := make(map[string]digest, len(want))
 	for _, r := range want {
-		values[r.key] = r.marshal()
+		values[r.key] = digestOf(r.marshal())
 	}
 	n := 0
 	for _, r := range recs {
-		if v, ok := values[r.key]; !ok || v != r.value {
+		if v, ok := values[r.key]; !ok || v != r.digest {
 			n++
 		}
 		delete(values, r.key)
 	}
 	return n + len(values)
+}
+
+// justMade reports whether recs are all that one use of encode made: so they
+// were written, and what reads back of them would be encoded the same.
+func justMade(recs []*record) bool {
+	m := recs[0].made
+	return m != nil && len(recs) == m.records && !slices.ContainsFunc(recs, func(r *record) bool { return r.made != m })
 }

@@ -17,8 +17,9 @@ const maxOps = 98
 // op is what becomes of one key.
 type op struct {
 	key   string
-	value string // to put
-	mod   int64  // as it stands; 0: it does not
+	value string  // to put
+	read  *record // the same as it would be read
+	mod   int64   // as it stands; 0: it does not
 	do    verb
 }
 
@@ -53,6 +54,12 @@ func (t *table) planPut(s *catalog.Service, reserved map[string]catalog.Ref) ([]
 			return nil, fmt.Errorf("record %q would hide %q: %w", r.key, hidden, registry.ErrNotOwned)
 		}
 	}
+	if len(others) == 0 {
+		m := &made{len(want)}
+		for _, r := range want {
+			r.made = m
+		}
+	}
 	return diff(want, there), t.apart(want)
 }
 
@@ -83,21 +90,19 @@ func (t *table) standing(s *catalog.Service) (map[string]*record, map[string]boo
 		return nil, nil, fmt.Errorf("service %q of owner %q: %w", s.Key, s.Ref().Owner, registry.ErrNotOwned)
 	}
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.unlock()
 	there, foreign := map[string]*record{}, map[string]bool{}
 	maps.Copy(foreign, t.takenLocked(s.Key, hostsOf(s)))
 	var recs []*record
-	if g := t.groups[s.Key]; g != nil {
-		for key, r := range g.records {
-			switch {
-			case r.mark == nil || r.mark.Owner != t.owner:
-				foreign[key] = true
-			case r.mark.Format > catalog.MarkFormat:
-				return nil, nil, fmt.Errorf("record %q has a mark of format %d: %w", key, r.mark.Format, registry.ErrNotOwned)
-			default:
-				there[key] = r
-				recs = append(recs, r)
-			}
+	for _, r := range t.recordsLocked(s.Key) {
+		switch {
+		case r.mark == nil || r.mark.Owner != t.owner:
+			foreign[r.key] = true
+		case r.mark.Format > catalog.MarkFormat:
+			return nil, nil, fmt.Errorf("record %q has a mark of format %d: %w", r.key, r.mark.Format, registry.ErrNotOwned)
+		default:
+			there[r.key] = r
+			recs = append(recs, r)
 		}
 	}
 	if versionOf(recs) != s.Version {
@@ -113,10 +118,11 @@ func diff(want []*record, there map[string]*record) []op {
 	same := 0
 	for _, r := range want {
 		wanted[r.key] = true
-		o := op{key: r.key, value: r.marshal(), do: put}
+		o := op{key: r.key, value: r.marshal(), read: r, do: put}
+		r.digest = digestOf(o.value)
 		if old := there[r.key]; old != nil {
 			o.mod = old.mod
-			if old.value == o.value {
+			if old.digest == r.digest {
 				o.do = keep
 				same++
 			}
@@ -157,7 +163,7 @@ func items(ops []op, revision int64) []item {
 	var all []item
 	for _, o := range ops {
 		if o.do != keep {
-			all = append(all, item{key: o.key, value: []byte(o.value), mod: revision, gone: o.do == remove})
+			all = append(all, item{key: o.key, read: o.read, mod: revision, gone: o.do == remove})
 		}
 	}
 	return all

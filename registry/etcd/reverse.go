@@ -70,9 +70,7 @@ func parseReverse(l layout, key string, text []byte) *record {
 		return r
 	}
 	r.mark, r.host = m, catalog.ParseHost(v.Host)
-	if k, ok := l.keyOf(m.Reverse); ok {
-		r.place.Key = k
-	}
+	_ = r.setPlace(l) // there is no error
 	return r
 }
 
@@ -134,8 +132,8 @@ func (t *table) takenLocked(k catalog.Key, addrs iter.Seq[netip.Addr]) map[strin
 	taken := map[string]bool{}
 	for addr := range addrs {
 		key := t.layout.reverseKey(addr)
-		r := t.keys[key]
-		if (r == nil || t.joins(r) && r.place.Key == k) && t.reachLocked(key) == "" {
+		at, there := t.reverse[key]
+		if (!there || at.other == nil && at.of == k) && t.reachLocked(key) == "" {
 			continue
 		}
 		taken[key] = true

@@ -83,8 +83,8 @@ func TestReverseOfOthers(t *testing.T) {
 		for s := range c.Snapshot().From("etcd/x") {
 			t.Errorf("%s: reported\n%s", value, s.Text())
 		}
-		if n := c.Snapshot().State("etcd/x").Refused; n > 0 || len(tab.keys) != 1 {
-			t.Errorf("%s: %d refused, %d known; want 0, 1", value, n, len(tab.keys))
+		if n := c.Snapshot().State("etcd/x").Refused; n > 0 || len(tab.reverse) != 1 {
+			t.Errorf("%s: %d refused, %d known; want 0, 1", value, n, len(tab.reverse))
 		}
 	}
 }
@@ -194,7 +194,7 @@ func TestReverseBesideOthers(t *testing.T) {
 	w.again(t, mine)
 	for i := 1; i <= 32; i++ {
 		key := at(fmt.Sprintf("10.1.0.%d", i))
-		r := w.table.keys[key]
+		r := w.table.find(key)
 		ours := r != nil && r.mark != nil && r.mark.Owner == "prod"
 		if want := i > 3 && i != 20 && i < 30; ours != want {
 			t.Errorf("%s is ours: %v, want %v", key, ours, want)
@@ -218,4 +218,10 @@ func TestReverseBesideOthers(t *testing.T) {
 	if got, want := z.reverses(t), "10/1/0/1=other:shop/web 10/1/0/20=?"; got != want {
 		t.Errorf("left: %s, want %s", got, want)
 	}
+}
+
+func (t *table) find(key string) *record {
+	t.mu.Lock()
+	defer t.unlock()
+	return t.findLocked(key)
 }

@@ -114,9 +114,7 @@ func readBack(t *rapid.T, l layout, s *catalog.Service, others map[string]bool) 
 			t.Fatalf("key %q twice, or another's", r.key)
 		}
 		seen[r.key] = true
-		value := r.marshal()
-		recs[i] = parseRecord(l, r.key, []byte(value))
-		recs[i].value = value
+		recs[i] = item{key: r.key, value: []byte(r.marshal())}.record(l, "prod")
 	}
 	for key := range others {
 		recs = append(recs, parseRecord(l, key, []byte(`{"text":"native"}`)))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/isthmus-dns/isthmus/catalog"
@@ -14,6 +15,7 @@ import (
 type item struct {
 	key   string
 	value []byte
+	read  *record // what the value reads as, where that is known; else nil
 	mod   int64
 	gone  bool
 }
@@ -25,11 +27,15 @@ type table struct {
 	owner  string // whose values are kept
 	log    *slog.Logger
 
-	mu       sync.Mutex // guards what follows
-	keys     map[string]*record
-	gone     map[string]int64 // keys that we deleted, until the watch tells so
-	keeping  bool             // gone is kept beyond that
+	mu       sync.Mutex // guards what follows; unlock packs the groups
 	groups   map[catalog.Key]*group
+	open     []*group // those not packed
+	packer   packer
+	reverse  map[string]address
+	gone     map[string]int64                // keys that we deleted, until the watch tells so
+	keeping  bool                            // gone is kept beyond that
+	own      map[int64]bool                  // revisions of our own, known whole before the watch tells them
+	expected map[string]op                   // what is under way to be put
 	heritage map[string]int                  // names beside which external-dns keeps account
 	waiting  map[string]map[catalog.Key]bool // reverse keys that others hold, by who would have them
 	refused  map[string]bool
@@ -43,21 +49,15 @@ type table struct {
 	dirty    map[catalog.Key]bool
 }
 
-// group is all of one service key.
-type group struct {
-	records map[string]*record
-	told    map[catalog.Ref]string // what the feed was told: version and drift
-	refused map[string]bool
-}
-
 func newTable(l layout, owner string, log *slog.Logger) *table {
-	t := &table{layout: l, owner: owner, log: log, refused: map[string]bool{}}
+	t := &table{layout: l, owner: owner, log: log, refused: map[string]bool{}, expected: map[string]op{}}
 	t.resetLocked()
 	return t
 }
 
 func (t *table) resetLocked() {
-	t.keys, t.gone, t.groups = map[string]*record{}, map[string]int64{}, map[catalog.Key]*group{}
+	t.groups, t.open, t.reverse = map[catalog.Key]*group{}, nil, map[string]address{}
+	t.gone, t.own = map[string]int64{}, map[int64]bool{}
 	t.heritage, t.dirty = map[string]int{}, map[catalog.Key]bool{}
 	t.waiting = map[string]map[catalog.Key]bool{}
 	t.revision, t.listed, t.watched, t.moved = 0, 0, 0, make(chan struct{})
@@ -111,25 +111,32 @@ func (t *table) begin(since int64, p probed) {
 // replace takes over the list of all keys at one revision and reports it.
 func (t *table) replace(items []item, revision int64, feed *catalog.Feed) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	for key, r := range t.keys {
-		if r.mod <= revision {
-			t.dropLocked(key)
+	defer t.unlock()
+	listed := make(map[string]bool, len(items))
+	for _, it := range items {
+		listed[it.key] = true
+		t.setLocked(it)
+		t.easeLocked()
+	}
+	var gone []string
+	for r := range t.allLocked() {
+		if r.mod <= revision && !listed[r.key] {
+			gone = append(gone, r.key)
 		}
 	}
-	for _, it := range items {
-		t.setLocked(it)
+	for _, key := range gone {
+		t.dropLocked(key)
+		t.easeLocked()
 	}
 	t.listed = revision
 	t.watchedLocked(revision)
 	t.feed, t.dirty = feed, map[catalog.Key]bool{}
 	var all []*catalog.Service
-	for _, g := range t.groups {
+	for key, g := range t.groups {
 		g.told = nil
-	}
-	for key := range t.groups {
 		set, _ := t.decodeLocked(key)
 		all = append(all, set...)
+		t.easeLocked()
 	}
 	t.sweepLocked()
 	feed.Replace(all)
@@ -139,10 +146,13 @@ func (t *table) replace(items []item, revision int64, feed *catalog.Feed) {
 // what they changed.
 func (t *table) update(items []item) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.unlock()
 	newest := t.watched
 	for _, it := range items {
-		if it.mod > t.listed {
+		if it.mod > t.listed && !t.own[it.mod] {
+			if o := t.expected[it.key]; o.do == put && !it.gone && o.value == string(it.value) {
+				it.read = o.read
+			}
 			t.setLocked(it)
 		}
 		newest = max(newest, it.mod)
@@ -151,11 +161,35 @@ func (t *table) update(items []item) {
 	t.flushLocked()
 }
 
-// wrote takes over what a transaction of our own did at one revision, unless
-// the watch told of it already.
-func (t *table) wrote(items []item, revision int64, history int) {
+// expect has it known what a transaction puts while it is under way, so that
+// who of its answer and the watch comes first tells it without being read.
+func (t *table) expect(batch []part) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for _, p := range batch {
+		for _, o := range p.ops {
+			if o.do == put {
+				t.expected[o.key] = o
+			}
+		}
+	}
+}
+
+func (t *table) forget(batch []part) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range batch {
+		for _, o := range p.ops {
+			delete(t.expected, o.key)
+		}
+	}
+}
+
+// wrote takes over what a transaction of our own did at one revision, unless
+// the watch told of it already. Nothing else was done at that revision.
+func (t *table) wrote(items []item, revision int64, history int) {
+	t.mu.Lock()
+	defer t.unlock()
 	if history != t.history {
 		return
 	}
@@ -163,6 +197,9 @@ func (t *table) wrote(items []item, revision int64, history int) {
 	if revision > t.watched {
 		for _, it := range items {
 			t.setLocked(it)
+		}
+		if t.feed != nil {
+			t.own[revision] = true
 		}
 	}
 	t.flushLocked()
@@ -184,7 +221,7 @@ func (t *table) learn(ctx context.Context, found []item) error {
 			}
 		}
 		reached := t.watched >= newest
-		t.mu.Unlock()
+		t.unlock()
 		if reached || !watching {
 			return nil
 		}
@@ -216,6 +253,11 @@ func (t *table) watchedLocked(revision int64) {
 			delete(t.gone, key)
 		}
 	}
+	for mod := range t.own {
+		if mod <= t.watched {
+			delete(t.own, mod)
+		}
+	}
 }
 
 // setLocked takes over one key, unless something newer is known of it.
@@ -223,7 +265,7 @@ func (t *table) setLocked(it item) {
 	if it.mod < t.gone[it.key] {
 		return
 	}
-	if old := t.keys[it.key]; old != nil && old.mod >= it.mod {
+	if old := t.findLocked(it.key); old != nil && old.mod >= it.mod {
 		return
 	}
 	t.dropLocked(it.key)
@@ -231,46 +273,31 @@ func (t *table) setLocked(it item) {
 		t.gone[it.key] = it.mod
 		return
 	}
-	r := parseRecord(t.layout, it.key, it.value)
+	r := it.record(t.layout, t.owner)
 	if r == nil {
 		return
-	}
-	r.mod = it.mod
-	if r.mark != nil && r.mark.Owner == t.owner {
-		r.value = string(it.value)
 	}
 	delete(t.gone, it.key)
-	t.keys[it.key] = r
-	if t.joins(r) {
-		t.groupLocked(r.place.Key).records[it.key] = r
-		t.dirty[r.place.Key] = true
-	}
-	t.countLocked(r, +1)
+	t.addLocked(r)
 }
 
-func (t *table) dropLocked(key string) {
-	r := t.keys[key]
+// record reads the item, nil if it is no service's. Of values of owner it has
+// the digest.
+func (it item) record(l layout, owner string) *record {
+	if it.read != nil {
+		r := *it.read
+		r.mod = it.mod
+		return &r
+	}
+	r := parseRecord(l, it.key, it.value)
 	if r == nil {
-		return
+		return nil
 	}
-	delete(t.keys, key)
-	if t.joins(r) {
-		delete(t.groups[r.place.Key].records, key)
-		t.dirty[r.place.Key] = true
+	r.mod = it.mod
+	if r.mark != nil && r.mark.Owner == owner {
+		r.digest = digestOf(string(it.value))
 	}
-	if r.reverse {
-		t.releaseLocked(key)
-	}
-	t.countLocked(r, -1)
-}
-
-func (t *table) groupLocked(k catalog.Key) *group {
-	g := t.groups[k]
-	if g == nil {
-		g = &group{records: map[string]*record{}, refused: map[string]bool{}}
-		t.groups[k] = g
-	}
-	return g
+	return r
 }
 
 // flushLocked reports every group that changed, if a Watch reports.
@@ -296,24 +323,26 @@ func (t *table) decodeLocked(k catalog.Key) (set []*catalog.Service, gone []cata
 	if g == nil {
 		return nil, nil
 	}
+	t.openLocked(g)
 	recs := make([]*record, 0, len(g.records))
 	for _, r := range g.records {
 		recs = append(recs, t.claimedLocked(r))
 	}
 	services, refused := decode(t.layout, recs, t.owner, t.takenLocked(k, hosts(recs, t.owner)))
-	told := make(map[catalog.Ref]string, len(services))
+	now := make([]told, 0, len(services))
 	for _, s := range services {
-		told[s.Ref()] = s.Version + " " + s.Meta[metaDrift]
-		if was, ok := g.told[s.Ref()]; !ok || was != told[s.Ref()] {
+		s.Key = g.key
+		is := told{s.Ref().Owner, s.Version + " " + s.Meta[metaDrift]}
+		if now = append(now, is); !slices.Contains(g.told, is) {
 			set = append(set, s)
 		}
 	}
-	for ref := range g.told {
-		if _, ok := told[ref]; !ok {
-			gone = append(gone, ref)
+	for _, was := range g.told {
+		if !slices.ContainsFunc(now, func(is told) bool { return is.owner == was.owner }) {
+			gone = append(gone, catalog.Ref{Key: g.key, Owner: was.owner})
 		}
 	}
-	g.told = told
+	g.told = now
 	t.refuseLocked(g, refused)
 	if len(g.records) == 0 {
 		delete(t.groups, k)
@@ -330,6 +359,9 @@ func (t *table) refuseLocked(g *group, refused map[string]error) {
 			delete(g.refused, key)
 		}
 	}
+	if g.refused == nil && len(refused) > 0 {
+		g.refused = map[string]bool{}
+	}
 	for key, err := range refused {
 		g.refused[key], t.refused[key] = true, true
 		if t.feed.Refuse(key, err) {
@@ -341,7 +373,7 @@ func (t *table) refuseLocked(g *group, refused map[string]error) {
 // sweepLocked takes back refusals of records that are gone or well.
 func (t *table) sweepLocked() {
 	for key := range t.refused {
-		if r := t.keys[key]; r == nil || !t.groupLocked(r.place.Key).refused[key] {
+		if r := t.findLocked(key); r == nil || !t.groupLocked(r.place.Key).refused[key] {
 			t.feed.Refuse(key, nil)
 			delete(t.refused, key)
 		}

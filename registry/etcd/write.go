@@ -184,18 +184,26 @@ func (w *writing) commit(ctx context.Context, batch []part) (revision int64) {
 		return 0
 	}
 	for len(batch) > 0 {
-		held := w.held()
-		resp, err := w.transact(ctx, batch, held)
-		if err != nil {
-			return w.failed(ctx, batch, err)
-		}
-		if resp.Succeeded {
-			w.succeeded(batch, resp.Header.Revision)
-			return resp.Header.Revision
-		}
-		batch = w.conflicts(ctx, batch, resp, held)
+		batch, revision = w.try(ctx, batch)
 	}
-	return 0
+	return revision
+}
+
+// try does the parts in one transaction. It returns the revision of that or, if
+// it was refused, what of the parts is to be tried again.
+func (w *writing) try(ctx context.Context, batch []part) (rest []part, revision int64) {
+	w.etcd.table.expect(batch)
+	defer w.etcd.table.forget(batch)
+	held := w.held()
+	resp, err := w.transact(ctx, batch, held)
+	switch {
+	case err != nil:
+		return nil, w.failed(ctx, batch, err)
+	case resp.Succeeded:
+		w.succeeded(batch, resp.Header.Revision)
+		return nil, resp.Header.Revision
+	}
+	return w.conflicts(ctx, batch, resp, held), 0
 }
 
 func (w *writing) transact(ctx context.Context, batch []part, held *fence) (*clientv3.TxnResponse, error) {
