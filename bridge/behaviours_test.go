@@ -280,7 +280,7 @@ func instances(t *testing.T, w *mirror.Wanted) string {
 	var b strings.Builder
 	for _, key := range slices.SortedFunc(maps.Keys(w.Services), catalog.Key.Compare) {
 		fmt.Fprintf(&b, "%s\n", key)
-		endpoints := w.Services[key].Endpoints
+		endpoints := w.Services[key].Service().Endpoints
 		slices.SortFunc(endpoints, func(a, b catalog.Endpoint) int {
 			return cmp.Or(a.Host.Compare(b.Host), cmp.Compare(mainPort(a), mainPort(b)))
 		})

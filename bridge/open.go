@@ -52,7 +52,7 @@ func newBridge(c *Config, log *slog.Logger) *Bridge {
 }
 
 func policy(c *Config) catalog.Policy {
-	var p catalog.Policy
+	p := catalog.Policy{Packed: true}
 	for _, rc := range c.Registries {
 		p.Origins = append(p.Origins, rc.Policy())
 	}

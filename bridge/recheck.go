@@ -28,7 +28,7 @@ func readOnce(ctx context.Context, rc registry.Config, b *Bridge) (s *catalog.Sn
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	ctx, cancel := context.WithCancel(ctx)
-	c := catalog.New(catalog.Policy{})
+	c := catalog.New(catalog.Policy{Packed: true})
 	feed, ended := c.Feed(o), make(chan error, 1)
 	go func() { ended <- r.Watch(ctx, feed) }()
 	s, err = waitSynced(ctx, c, ended, o)

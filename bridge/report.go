@@ -113,8 +113,8 @@ func reportOrigin(s *catalog.Snapshot, st catalog.State, orphans []mirror.Findin
 		Error: text(st.Err), Partial: text(st.Partial), News: st.News, Services: st.Services, Missed: st.Missed,
 		Refused: reportRefused(s, st), Orphans: findings(orphans),
 	}
-	for svc := range s.From(st.Origin) {
-		if svc.Mark == nil {
+	for e := range s.Entries(st.Origin) {
+		if e.Mark() == nil {
 			o.Natives++
 		} else {
 			o.Mirrors++

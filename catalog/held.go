@@ -10,6 +10,7 @@ type held struct {
 	mark      *Mark    // nil: native
 	whole     *Service // nil: it is packed or bare
 	packed    Packed
+	says      int32           // how much of packed is what the service says, without its version
 	folded    PackedEndpoints // beside packed, of a service that was reported so
 	endpoints int32
 	bare      bool // nothing else of it is kept
@@ -21,7 +22,8 @@ func (s *Snapshot) hold(svc *Service) *held {
 	switch {
 	case h.bare:
 	case s.policy.Packed:
-		h.packed, h.folded = Pack(svc), svc.Folded
+		h.packed, h.says = pack(svc)
+		h.folded = svc.Folded
 	default:
 		h.whole = svc.unfolded()
 	}

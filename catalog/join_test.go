@@ -140,7 +140,8 @@ func TestUnder(t *testing.T) {
 	c.Feed("consul/b").Replace(services(t, "service consul/web Headless\n\nservice consul/web Headless\n\tmark owner=prod of=k1 key=shop/web format=1\n\nservice consul/db Headless\n"))
 	c.Feed("etcd/c").Replace(services(t, "service consul/web Headless\n"))
 	owners := map[string]bool{}
-	for _, svc := range c.Snapshot().Under("consul/b", Key{"consul", "web"}) {
+	for _, e := range c.Snapshot().Under("consul/b", Key{"consul", "web"}) {
+		svc := e.Service()
 		if svc.Origin != "consul/b" || svc.Key != (Key{"consul", "web"}) {
 			t.Errorf("found %+v", svc)
 		}

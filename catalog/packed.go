@@ -16,10 +16,18 @@ type Packed string
 // Pack packs s, which it does not keep. Services that say the same in the same
 // version, and came about at the same time, are packed the same.
 func Pack(s *Service) Packed {
+	p, _ := pack(s)
+	return p
+}
+
+// pack is Pack; what comes first in it is what s says: two services of which that
+// is equal are Same.
+func pack(s *Service) (all Packed, says int32) {
 	p := inMemory()
 	p.Service(s)
+	says = int32(len(p.buf))
 	p.rest(s)
-	return Packed(p.buf)
+	return Packed(p.buf), says
 }
 
 // Service unpacks p into a new Service, whose texts are parts of p.

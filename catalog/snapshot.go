@@ -286,11 +286,8 @@ func (s *Snapshot) Synced(all ...Origin) bool {
 // see Policy.Packed.
 func (s *Snapshot) From(o Origin) iter.Seq[*Service] {
 	return func(yield func(*Service) bool) {
-		if s.origins[o] == nil {
-			return
-		}
-		for _, h := range s.origins[o].services.All() {
-			if !yield(h.service()) {
+		for e := range s.Entries(o) {
+			if !yield(e.Service()) {
 				return
 			}
 		}
@@ -298,22 +295,16 @@ func (s *Snapshot) From(o Origin) iter.Seq[*Service] {
 }
 
 // Get returns one service of one origin, or nil; see Policy.Packed.
-func (s *Snapshot) Get(o Origin, ref Ref) *Service {
-	if s.origins[o] == nil {
-		return nil
-	}
-	h, _ := s.origins[o].services.Get(ref)
-	return h.service()
-}
+func (s *Snapshot) Get(o Origin, ref Ref) *Service { return s.Entry(o, ref).Service() }
 
 // Under returns what the origin holds under k, of all owners, in no order.
 // Mirrors that are kept bare are not among it.
-func (s *Snapshot) Under(o Origin, k Key) []*Service {
+func (s *Snapshot) Under(o Origin, k Key) []Entry {
 	all, _ := s.keys.Get(k)
-	var found []*Service
+	var found []Entry
 	for _, h := range all {
 		if h.origin == o && h.Key == k {
-			found = append(found, h.service())
+			found = append(found, Entry{h})
 		}
 	}
 	return found

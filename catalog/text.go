@@ -45,6 +45,7 @@ func WriteText(w io.Writer, all []*Service) error {
 
 // Text returns the service in text form, ending in a newline.
 func (s *Service) Text() string {
+	s = s.unfolded()
 	var b textWriter
 	b.line(0, "service", quote(s.Key.String()), s.Type.String(), pair("ttl", dur(s)), pair("version", s.Version))
 	if m := s.Mark; m != nil {

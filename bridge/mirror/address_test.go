@@ -90,7 +90,8 @@ func TestReachByNote(t *testing.T) {
 
 // reached is how the one service that is wanted is reached, and what is wrong.
 func (w *Wanted) reached() (text string) {
-	for _, s := range w.Services {
+	for _, kept := range w.Services {
+		s := kept.Service()
 		if len(s.Endpoints) == 0 {
 			text = "none"
 		}
@@ -121,7 +122,7 @@ func TestNodesMove(t *testing.T) {
 	for _, addr := range []string{"10.2.0.1", "10.2.0.9"} {
 		c.Feed(src).ReplaceNodes("", []*catalog.Node{{Name: "n1", Host: catalog.ParseHost(addr)}, {Name: "n2", Host: catalog.ParseHost("10.2.1.0")}})
 		s := c.Snapshot()
-		got := Desired(s, r, m.round(sourceOf(s, r), MirrorsOf(s, r, asIs))).reached()
+		got := desired(s, r, m.round(sourceOf(s, r), MirrorsOf(s, r, asIs))).reached()
 		if want := addr + "=true:30080:30081 10.2.1.0=false:30080:30081"; got != want {
 			t.Errorf("reached by %s, want %s", got, want)
 		}

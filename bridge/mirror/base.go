@@ -1,7 +1,6 @@
 package mirror
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/isthmus-dns/isthmus/catalog"
@@ -9,41 +8,54 @@ import (
 
 // maxSteps is of how many keys a plan is made by way of the one before. More are
 // not worth it.
-const maxSteps = 256
+const maxSteps = 1024
 
-// base is a plan that was made from the start, by which the next ones are made
-// at the cost of what changed since: most changes are of what services say, and
-// of 10,000 others nothing needs to be asked again. Whatever might concern more
-// than the services that changed is left to a plan from the start, which is the
-// only one that deletes, takes names, or gives them up. It is immutable.
+// base is a plan by which the next one is made at the cost of what changed since:
+// most changes are of what services say, and of 10,000 others nothing needs to be
+// asked again. Whatever might concern more than the services that changed is left
+// to a plan from the start, which is the only one that deletes, takes names, or
+// gives them up. It belongs to one goroutine.
 type base struct {
-	s    *catalog.Snapshot
-	from source
-	to   catalog.Identity
-	w    *Wanted
-	p    *Plan
+	s     *catalog.Snapshot
+	from  source
+	to    catalog.Identity
+	w     *Wanted // kept as it would be by now
+	p     *Plan
+	memo  *memo
+	alone bool // no other rule could want the same names
 
 	taken map[catalog.Key]bool // the names that p says somebody else has
 }
 
 // newBase returns nil if p is no plan to go on from: something is held back or
-// goes, or depends on more than the services themselves.
-func newBase(s *catalog.Snapshot, from source, w *Wanted, p *Plan, others []Other) *base {
+// goes, or depends on more than the services themselves. m is the memo that w was
+// made by.
+func newBase(s *catalog.Snapshot, from source, w *Wanted, p *Plan, m *memo, others []Other) *base {
 	switch {
 	case p.Blocked != "", len(p.Deletes)+len(p.Held) > 0, blind(s, w.Rule, others) != "":
 		return nil
 	case w.lacks, w.unread, len(w.joins.asked) > 0:
 		return nil
 	}
-	b := &base{s: s, from: from, to: s.State(w.Rule.To).Identity, w: w, p: p, taken: map[catalog.Key]bool{}}
+	b := &base{
+		s: s, from: from, to: s.State(w.Rule.To).Identity, w: w, p: p, memo: m, alone: len(others) == 0,
+		taken: map[catalog.Key]bool{},
+	}
 	for _, f := range p.Taken {
 		b.taken[f.Target] = true
 	}
 	return b
 }
 
-// step returns what Diff would, or nil where only that can tell. mirrors returns
-// for the same original what the base was made of.
+// renewed are the mirrors that changed sources want now, and the sources that they
+// are no longer made of.
+type renewed struct {
+	want map[catalog.Key]catalog.Entry
+	past []catalog.Entry
+}
+
+// step returns what Diff would, or nil where only that can tell. Then b is of no
+// use any more.
 func (b *base) step(s *catalog.Snapshot, from source, others []Other, mirrors Mirrors) *Plan {
 	if b == nil || from != b.from || s.State(b.w.Rule.To).Identity != b.to ||
 		blocked(s, b.w.Rule, others) != "" || blind(s, b.w.Rule, others) != "" {
@@ -53,31 +65,49 @@ func (b *base) step(s *catalog.Snapshot, from source, others []Other, mirrors Mi
 	if len(keys) > maxSteps {
 		return nil
 	}
-	want := map[catalog.Key]*catalog.Service{}
+	made, n := b.memo.more(mirrors), renewed{want: map[catalog.Key]catalog.Entry{}}
 	for _, k := range keys {
 		for _, owner := range append([]string{""}, b.w.Rule.Bridges...) {
 			ref := catalog.Ref{Key: k, Owner: owner}
-			if !b.again(b.s.Get(b.w.Rule.From, ref), s.Get(b.w.Rule.From, ref), mirrors, want) {
+			if !b.again(b.s.Entry(b.w.Rule.From, ref), s.Entry(b.w.Rule.From, ref), made, &n) {
 				return nil
 			}
 		}
 	}
-	return b.plan(s, keys, want)
+	p := b.plan(s, keys, n.want)
+	if p != nil {
+		b.advance(s, p, n)
+	}
+	return p
+}
+
+// advance makes b the base of what comes after s.
+func (b *base) advance(s *catalog.Snapshot, p *Plan, n renewed) {
+	b.s, b.p = s, p
+	for k, m := range n.want {
+		b.w.Services[k] = m
+	}
+	for _, src := range n.past {
+		b.memo.forget(src)
+	}
 }
 
 // again adds the mirrors of an original that is not what it was; false if they
 // are not the same mirrors, saying something else.
-func (b *base) again(was, is *catalog.Service, mirrors Mirrors, want map[catalog.Key]*catalog.Service) bool {
+func (b *base) again(was, is catalog.Entry, mirrors entries, n *renewed) bool {
+	if was == is {
+		return true
+	}
 	r := b.w.Rule
-	old, now := was != nil && r.copies(was, b.to), is != nil && r.copies(is, b.to)
+	old, now := !was.IsZero() && r.copies(was.Mark(), b.to), !is.IsZero() && r.copies(is.Mark(), b.to)
 	switch {
 	case old != now:
 		return false
-	case !old || was == is:
+	case !old:
 		return true
-	case keyOf(was) != keyOf(is) || r.of(was) != r.of(is):
+	case keyOf(was.Ref().Key, was.Mark()) != keyOf(is.Ref().Key, is.Mark()), !r.alike(was, is):
 		return false
-	case !r.selects(keyOf(is)):
+	case !r.selects(keyOf(is.Ref().Key, is.Mark())):
 		return true
 	}
 	before, errBefore := mirrors(was)
@@ -89,14 +119,26 @@ func (b *base) again(was, is *catalog.Service, mirrors Mirrors, want map[catalog
 		if !b.replaces(before[i], m) {
 			return false
 		}
-		want[m.Key] = m
+		n.want[m.Ref().Key] = m
 	}
+	n.past = append(n.past, was)
 	return true
 }
 
+// alike reports whether what the rule says of one is what it says of the other,
+// and neither has instances whose names are to be looked up.
+func (r *Rule) alike(was, is catalog.Entry) bool {
+	if len(r.Blocks) > 0 && r.of(was.Head()) != r.of(is.Head()) {
+		return false
+	}
+	named := func(e catalog.Entry) bool { return slices.ContainsFunc(e.Service().Endpoints, isNamed) }
+	return !r.Inward || !named(was) && !named(is)
+}
+
 // replaces reports whether m is wanted where was is, and is a mirror of the same.
-func (b *base) replaces(was, m *catalog.Service) bool {
-	return b.w.Services[was.Key] == was && m.Key == was.Key && *m.Mark == *was.Mark && b.w.originalOf(m) == b.w.originalOf(was)
+func (b *base) replaces(was, m catalog.Entry) bool {
+	key := m.Ref().Key
+	return was.Ref().Key == key && b.w.Services[key] == was && *m.Mark() == *was.Mark() && b.w.originalOf(m) == b.w.originalOf(was)
 }
 
 func text(err error) string {
@@ -106,26 +148,31 @@ func text(err error) string {
 	return oneLine(err)
 }
 
-// plan looks at the target's names that may not be as they are wanted.
-func (b *base) plan(s *catalog.Snapshot, keys []catalog.Key, want map[catalog.Key]*catalog.Service) *Plan {
-	names := map[catalog.Key]bool{}
+// plan looks at the target's names that may not be as they are wanted: what was to
+// be put before still is where nothing changed.
+func (b *base) plan(s *catalog.Snapshot, keys []catalog.Key, want map[catalog.Key]catalog.Entry) *Plan {
+	names := map[catalog.Key]*Change{}
 	for _, k := range keys {
-		names[k] = true
+		names[k] = nil
 	}
 	for k := range want {
-		names[k] = true
-	}
-	for _, c := range b.p.Puts {
-		names[c.Want.Key] = true
+		names[k] = nil
 	}
 	p := *b.p
-	p.Same, p.Puts = b.p.Same+len(b.p.Puts), nil
-	for k := range maps.Keys(names) {
+	p.Puts = make([]Change, 0, len(b.p.Puts)+len(want))
+	for _, c := range b.p.Puts {
+		if _, changed := names[c.Want.Key]; changed {
+			names[c.Want.Key] = &c
+		} else {
+			p.Puts = append(p.Puts, c)
+		}
+	}
+	for k, before := range names {
 		m := want[k]
-		if m == nil {
+		if m.IsZero() {
 			m = b.w.Services[k]
 		}
-		c, ok := b.look(s, k, m)
+		c, ok := b.look(s, k, m, before)
 		if !ok {
 			return nil
 		}
@@ -133,32 +180,36 @@ func (b *base) plan(s *catalog.Snapshot, keys []catalog.Key, want map[catalog.Ke
 			p.Puts = append(p.Puts, *c)
 		}
 	}
-	p.Same -= len(p.Puts)
+	p.Same = b.p.Same + len(b.p.Puts) - len(p.Puts)
 	slices.SortFunc(p.Puts, Change.compare)
 	return &p
 }
 
 // look returns what is to be written under one name, if anything; false if that
-// is more than to bring a mirror up to date.
-func (b *base) look(s *catalog.Snapshot, k catalog.Key, want *catalog.Service) (*Change, bool) {
+// is more than to bring a mirror up to date, or to go on making one that was to be
+// made before.
+func (b *base) look(s *catalog.Snapshot, k catalog.Key, want catalog.Entry, before *Change) (*Change, bool) {
 	r, there := b.w.Rule, spot{}
-	for _, svc := range s.Under(r.To, k) {
-		there.add(r, svc)
+	for _, e := range s.Under(r.To, k) {
+		there.add(r, e)
 	}
 	m := there.ours
 	switch {
 	case b.taken[k]:
 		return nil, false
-	case want == nil:
-		asks := there.stranger != nil && there.stranger.Meta[noteJoin] != ""
+	case want.IsZero():
+		asks := !there.stranger.IsZero() && there.stranger.Head().Meta[noteJoin] != ""
 		return nil, !asks && !b.w.ours(m)
-	case there.stranger != nil, !b.w.ours(m), whole(m) != whole(want):
+	case !there.stranger.IsZero(), r.Inward && !s.HoldsNamespace(r.To, k.Namespace):
 		return nil, false
-	case r.Inward && !s.HoldsNamespace(r.To, k.Namespace):
+	case m.IsZero():
+		c := creation(want)
+		return &c, b.alone && before != nil && before.Found == nil
+	case !b.w.ours(m), whole(m.Mark()) != whole(want.Mark()):
 		return nil, false
 	case want.Same(m):
 		return nil, true
 	}
-	c := &Change{Want: want, Found: m, Why: differs(m, want)}
-	return c, c.loss() == Loss{}
+	c := update(m, want)
+	return &c, c.loss() == Loss{}
 }

@@ -27,7 +27,7 @@ func TestStep(t *testing.T) {
 		if rapid.Bool().Draw(rt, "bridges") {
 			r.Bridges = []string{"you"}
 		}
-		c := catalog.New(catalog.Policy{})
+		c := catalog.New(catalog.Policy{Packed: rapid.Bool().Draw(rt, "packed")})
 		from, to := c.Feed(src), c.Feed(dst)
 		from.Identify(id(src))
 		to.Identify(id(dst))
@@ -38,12 +38,15 @@ func TestStep(t *testing.T) {
 		for range 25 {
 			was := l.base
 			p := l.plan(c.Snapshot(), time.Now())
-			if was != nil && l.base == was {
+			if was != nil && l.base == was { // which went on
 				steps++
 				writes += len(p.Puts)
 			}
 			if diff := cmp.Diff(everything(Plans(c.Snapshot(), []*Rule{r}, func(catalog.Origin) Place { return l.target }, nil)[0]), everything(p)); diff != "" {
 				rt.Fatalf("a plan from the start, and by way of the last one:\n%s", diff)
+			}
+			if kept, there := len(l.memos[r].is), c.Snapshot().State(src).Services; kept > there+1 {
+				rt.Fatalf("the mirrors of %d originals are kept, of %d that are there", kept, there)
 			}
 			happen(rt, from, to, c, p)
 		}

@@ -20,7 +20,7 @@ type Block struct {
 // selects reports whether the block is for src, by the key and the labels of the
 // original.
 func (b Block) selects(src *catalog.Service) bool {
-	k := keyOf(src)
+	k := keyOf(src.Key, src.Mark)
 	return matches(b.Namespaces, k.Namespace) && matches(b.Names, k.Name) &&
 		(b.Labels == nil || b.Labels.Matches(labelsOf(src.Meta)))
 }
@@ -58,29 +58,35 @@ func (r *Rule) WantsExports() bool {
 
 // note keeps which block src is of, for what is found of it at the target, where
 // labels are not known.
-func (w *Wanted) note(src *catalog.Service) {
-	r := w.Rule.of(src)
+func (w *Wanted) note(src catalog.Entry) {
+	if len(w.Rule.Blocks) == 0 {
+		return
+	}
+	r := w.Rule.of(src.Head())
 	if r == w.Rule {
 		return
 	}
 	if w.blocks == nil {
 		w.blocks = map[Original]*Rule{}
 	}
-	m := w.Rule.mark(src, w.Of)
+	m := w.Rule.mark(src.Ref().Key, src.Mark(), w.Of)
 	w.blocks[Original{Of: m.Of, Key: m.Key}] = r
 }
 
-// ruleOf returns the rule as it is for the original that m, which is wanted or
-// found, is a mirror of.
-func (w *Wanted) ruleOf(m *catalog.Service) *Rule {
+// ruleOf returns the rule as it is for the original that a mirror with the mark m,
+// which is wanted or found, is of.
+func (w *Wanted) ruleOf(m *catalog.Mark) *Rule {
 	return cmp.Or(w.blocks[whole(m)], w.Rule)
 }
 
 // originalOf tells what m, of this rule, is a mirror of.
-func (w *Wanted) originalOf(m *catalog.Service) Original {
-	o := whole(m)
-	if w.ruleOf(m).Split && len(m.Ports) == 1 {
-		o.Port = m.Ports[0].Name
+func (w *Wanted) originalOf(m catalog.Entry) Original {
+	o := whole(m.Mark())
+	if !w.ruleOf(m.Mark()).Split {
+		return o
+	}
+	if ports := m.Head().Ports; len(ports) == 1 {
+		o.Port = ports[0].Name
 	}
 	return o
 }

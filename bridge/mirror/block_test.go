@@ -102,7 +102,7 @@ func TestBlockPlans(t *testing.T) {
 			}
 			var there []*catalog.Service
 			for _, m := range wanted(c.Snapshot(), was).Services {
-				there = append(there, m)
+				there = append(there, m.Service())
 			}
 			c.Feed(dst).Replace(there)
 			s := c.Snapshot()

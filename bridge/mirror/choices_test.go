@@ -25,7 +25,8 @@ func noting(notes ...string) string {
 // chosen is w with all that annotations choose.
 func (w *Wanted) chosen() string {
 	var lines []string
-	for _, s := range w.Services {
+	for _, kept := range w.Services {
+		s := kept.Service()
 		line := s.Key.String()
 		for _, e := range s.Endpoints {
 			line += fmt.Sprintf(" %s*%d", e.Host, e.Weight)
@@ -147,7 +148,7 @@ func TestChoices(t *testing.T) {
 func TestBadAnnotation(t *testing.T) {
 	c := sides(t, map[catalog.Origin]string{src: noting(noteExport+"=perhaps") + "service shop/db Headless\n", dst: ""})
 	r := rule()
-	there := *wanted(c.Snapshot(), r).Services[catalog.Key{Namespace: "shop", Name: "db"}]
+	there := *wanted(c.Snapshot(), r).Services[catalog.Key{Namespace: "shop", Name: "db"}].Service()
 	there.Key.Name = "web"
 	there.Mark = &catalog.Mark{Owner: "me", Of: id(src), Key: catalog.Key{Namespace: "shop", Name: "web"}, Format: catalog.MarkFormat}
 	c.Feed(dst).Replace([]*catalog.Service{&there})

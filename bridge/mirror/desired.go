@@ -13,14 +13,14 @@ import (
 // Wanted is what a rule wants its target to hold. It is immutable.
 type Wanted struct {
 	Rule     *Rule
-	Of       catalog.Identity                 // the source's, in every mark
-	Services map[catalog.Key]*catalog.Service // by the target's key, in the target's canonical form
-	Names    map[Original]catalog.Key         // every original that is not rightly absent: the name it wants
-	Taken    []Finding                        // originals that lost their name to another one of the same rule
-	Refused  []Finding                        // originals that cannot be mirrored
-	Reduced  []Finding                        // originals whose mirrors lack something
-	Natives  int                              // how many the source has, selected or not
-	Missing  map[string]bool                  // namespaces that are to be made first
+	Of       catalog.Identity              // the source's, in every mark
+	Services map[catalog.Key]catalog.Entry // by the target's key, in the target's canonical form
+	Names    map[Original]catalog.Key      // every original that is not rightly absent: the name it wants
+	Taken    []Finding                     // originals that lost their name to another one of the same rule
+	Refused  []Finding                     // originals that cannot be mirrored
+	Reduced  []Finding                     // originals whose mirrors lack something
+	Natives  int                           // how many the source has, selected or not
+	Missing  map[string]bool               // namespaces that are to be made first
 
 	refused map[Original]bool  // of those that cannot be mirrored, be it for none of their ports
 	blocks  map[Original]*Rule // of those for which a block says otherwise
@@ -39,7 +39,7 @@ type Original struct {
 }
 
 // whole is the original that a mirror is of, be it for one port.
-func whole(m *catalog.Service) Original { return Original{Of: m.Mark.Of, Key: m.Mark.Key} }
+func whole(m *catalog.Mark) Original { return Original{Of: m.Of, Key: m.Key} }
 
 // Finding is one original that is not mirrored, or a namespace that is missing
 // at the target (then Original is the zero key), or something that concerns many
@@ -63,6 +63,18 @@ type MirrorOf func(src *catalog.Service) (*catalog.Service, error)
 // Mirrors says what the mirrors of one original are, as MirrorOf says of one: no
 // mirror and no error if there rightly are none.
 type Mirrors func(src *catalog.Service) ([]*catalog.Service, error)
+
+// entries is Mirrors of and for what is kept.
+type entries func(src catalog.Entry) ([]catalog.Entry, error)
+
+func (mirrors Mirrors) entries(src catalog.Entry) ([]catalog.Entry, error) {
+	all, err := mirrors(src.Service())
+	kept := make([]catalog.Entry, len(all))
+	for i, m := range all {
+		kept[i] = catalog.NewEntry(m)
+	}
+	return kept, err
+}
 
 // MirrorsOf returns the Mirrors of a rule whose source is as s shows it, and
 // whose target's Canon is canon.
@@ -91,7 +103,7 @@ func (from source) mirrors(rule *Rule, canon MirrorOf) Mirrors {
 		endpoints, mainPort := c.marked(endpoints)
 		m := &catalog.Service{
 			Key:       r.target(src),
-			Mark:      r.mark(src, from.of),
+			Mark:      r.mark(src.Key, src.Mark, from.of),
 			Type:      catalog.Headless,
 			Alias:     src.Alias,
 			Ports:     src.Ports,
@@ -149,21 +161,25 @@ func sourceOf(s *catalog.Snapshot, r *Rule) source {
 // originals that want one name the one whose mirror is there keeps it, else the
 // least key gets it; the others are reported.
 func Desired(s *catalog.Snapshot, r *Rule, mirrors Mirrors) *Wanted {
+	return desired(s, r, mirrors.entries)
+}
+
+func desired(s *catalog.Snapshot, r *Rule, mirrors entries) *Wanted {
 	w := &Wanted{
 		Rule:     r,
 		Of:       s.State(r.From).Identity,
-		Services: map[catalog.Key]*catalog.Service{},
+		Services: map[catalog.Key]catalog.Entry{},
 		Names:    map[Original]catalog.Key{},
 		refused:  map[Original]bool{},
 	}
-	c := claims{missing: map[string]bool{}, rest: map[catalog.Key][]*catalog.Service{}}
+	c := claims{missing: map[string]bool{}, rest: map[catalog.Key][]catalog.Entry{}}
 	to := s.State(r.To).Identity
-	for src := range s.From(r.From) {
-		if !r.copies(src, to) {
+	for src := range s.Entries(r.From) {
+		if !r.copies(src.Mark(), to) {
 			continue
 		}
 		w.Natives++
-		if r.selects(keyOf(src)) {
+		if r.selects(keyOf(src.Ref().Key, src.Mark())) {
 			w.claim(s, src, mirrors, &c)
 		}
 	}
@@ -179,32 +195,33 @@ func Desired(s *catalog.Snapshot, r *Rule, mirrors Mirrors) *Wanted {
 
 // claims is what Desired finds on its walk and settles after it.
 type claims struct {
-	missing map[string]bool                    // namespaces that the target lacks
-	rest    map[catalog.Key][]*catalog.Service // those who came second to a name
+	missing map[string]bool                 // namespaces that the target lacks
+	rest    map[catalog.Key][]catalog.Entry // those who came second to a name
 }
 
-func (w *Wanted) claim(s *catalog.Snapshot, src *catalog.Service, mirrors Mirrors, c *claims) {
+func (w *Wanted) claim(s *catalog.Snapshot, src catalog.Entry, mirrors entries, c *claims) {
 	w.note(src)
 	all, err := mirrors(src)
 	switch {
 	case err != nil && len(all) > 0:
-		w.Reduced = append(w.Reduced, Finding{all[0].Mark.Key, all[0].Key, oneLine(err)})
+		w.Reduced = append(w.Reduced, Finding{all[0].Mark().Key, all[0].Ref().Key, oneLine(err)})
 	case err != nil:
-		w.refuse(src, w.Rule.of(src).target(src), err)
+		head := src.Head()
+		w.refuse(src, w.Rule.of(head).target(head), err)
 	}
 	for _, m := range all {
 		w.claimOne(s, src, m, c)
 	}
 }
 
-func (w *Wanted) claimOne(s *catalog.Snapshot, src, m *catalog.Service, c *claims) {
-	r := w.Rule
+func (w *Wanted) claimOne(s *catalog.Snapshot, src, m catalog.Entry, c *claims) {
+	r, key := w.Rule, m.Ref().Key
 	switch {
-	case r.Writable(m.Namespace) != nil:
-		w.refuse(src, m.Key, r.Writable(m.Namespace))
-	case r.Inward && s.Synced(r.To) && !s.HoldsNamespace(r.To, m.Namespace):
-		w.Names[w.originalOf(m)] = m.Key
-		c.missing[m.Namespace] = true
+	case r.Writable(key.Namespace) != nil:
+		w.refuse(src, key, r.Writable(key.Namespace))
+	case r.Inward && s.Synced(r.To) && !s.HoldsNamespace(r.To, key.Namespace):
+		w.Names[w.originalOf(m)] = key
+		c.missing[key.Namespace] = true
 		if r.Make {
 			w.name(m, c)
 		}
@@ -214,17 +231,18 @@ func (w *Wanted) claimOne(s *catalog.Snapshot, src, m *catalog.Service, c *claim
 }
 
 // name gives m the name that it wants, unless somebody has it.
-func (w *Wanted) name(m *catalog.Service, c *claims) {
-	w.Names[w.originalOf(m)] = m.Key
-	if w.Services[m.Key] != nil {
-		c.rest[m.Key] = append(c.rest[m.Key], m)
+func (w *Wanted) name(m catalog.Entry, c *claims) {
+	key := m.Ref().Key
+	w.Names[w.originalOf(m)] = key
+	if !w.Services[key].IsZero() {
+		c.rest[key] = append(c.rest[key], m)
 		return
 	}
-	w.Services[m.Key] = m
+	w.Services[key] = m
 }
 
-func (w *Wanted) refuse(src *catalog.Service, target catalog.Key, err error) {
-	m := w.Rule.mark(src, w.Of)
+func (w *Wanted) refuse(src catalog.Entry, target catalog.Key, err error) {
+	m := w.Rule.mark(src.Ref().Key, src.Mark(), w.Of)
 	is := Original{Of: m.Of, Key: m.Key}
 	w.Names[is], w.refused[is] = target, true
 	if errors.Is(err, errExportsUnknown) {
@@ -242,12 +260,13 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 func (w *Wanted) settle(s *catalog.Snapshot, c claims) {
 	for key, rest := range c.rest {
 		all := append(rest, w.Services[key])
-		slices.SortFunc(all, func(a, b *catalog.Service) int {
-			return cmp.Or(w.precedence(s, a)-w.precedence(s, b), a.Mark.Key.Compare(b.Mark.Key), cmp.Compare(a.Mark.Via, b.Mark.Via), cmp.Compare(a.Mark.Of, b.Mark.Of))
+		slices.SortFunc(all, func(a, b catalog.Entry) int {
+			m, n := a.Mark(), b.Mark()
+			return cmp.Or(w.precedence(s, a)-w.precedence(s, b), m.Key.Compare(n.Key), cmp.Compare(m.Via, n.Via), cmp.Compare(m.Of, n.Of))
 		})
 		w.Services[key] = all[0]
 		for _, loser := range all[1:] {
-			w.Taken = append(w.Taken, Finding{loser.Mark.Key, key, fmt.Sprintf("the name goes to %s %q", w.Rule.From, all[0].Mark.Key)})
+			w.Taken = append(w.Taken, Finding{loser.Mark().Key, key, fmt.Sprintf("the name goes to %s %q", w.Rule.From, all[0].Mark().Key)})
 		}
 	}
 	w.lacks = len(c.missing) > 0
@@ -264,9 +283,9 @@ func (w *Wanted) settle(s *catalog.Snapshot, c claims) {
 }
 
 // precedence is 0 for a mirror whose like is there already, else 1.
-func (w *Wanted) precedence(s *catalog.Snapshot, m *catalog.Service) int {
-	there := s.Get(w.Rule.To, m.Ref())
-	if there != nil && whole(there) == whole(m) {
+func (w *Wanted) precedence(s *catalog.Snapshot, m catalog.Entry) int {
+	there := s.Entry(w.Rule.To, m.Ref())
+	if !there.IsZero() && whole(there.Mark()) == whole(m.Mark()) {
 		return 0
 	}
 	return 1

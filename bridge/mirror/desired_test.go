@@ -18,7 +18,8 @@ var namingSame = registry.Naming{Namespace: "{namespace}", Name: "{service}"}
 // each finding.
 func (w *Wanted) text() string {
 	var lines []string
-	for _, s := range w.Services {
+	for _, kept := range w.Services {
+		s := kept.Service()
 		line := fmt.Sprintf("%s of %s %s", s.Key, s.Mark.Key, s.Type)
 		if s.Alias != "" {
 			line += " " + s.Alias
@@ -174,7 +175,7 @@ func TestDesiredMark(t *testing.T) {
 	c := sides(t, map[catalog.Origin]string{src: plain, dst: ""})
 	r := rule()
 	naming("consul", "{service}-{namespace}")(r)
-	got := wanted(c.Snapshot(), r).Services[catalog.Key{Namespace: "consul", Name: "web-shop"}].Mark
+	got := wanted(c.Snapshot(), r).Services[catalog.Key{Namespace: "consul", Name: "web-shop"}].Mark()
 	want := &catalog.Mark{Owner: "me", Of: id(src), Key: catalog.Key{Namespace: "shop", Name: "web"}, Format: catalog.MarkFormat}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("mark: -want +got\n%s", diff)
@@ -187,7 +188,7 @@ func TestDesiredMarkVia(t *testing.T) {
 	c := sides(t, map[catalog.Origin]string{src: farMirrors, dst: ""})
 	r := rule()
 	r.Bridges = []string{"you"}
-	got := wanted(c.Snapshot(), r).Services[catalog.Key{Namespace: "far", Name: "api"}].Mark
+	got := wanted(c.Snapshot(), r).Services[catalog.Key{Namespace: "far", Name: "api"}].Mark()
 	want := &catalog.Mark{Owner: "me", Of: "kubernetes:far", Key: catalog.Key{Namespace: "far", Name: "api"}, Via: id(src), Format: catalog.MarkFormat}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("mark: -want +got\n%s", diff)
@@ -204,7 +205,7 @@ func TestMemo(t *testing.T) {
 	walk := func(of catalog.Identity, want int) {
 		t.Helper()
 		calls = 0
-		Desired(c.Snapshot(), r, m.round(source{of: of}, MirrorsOf(c.Snapshot(), r, count)))
+		desired(c.Snapshot(), r, m.round(source{of: of}, MirrorsOf(c.Snapshot(), r, count)))
 		if calls != want {
 			t.Errorf("%d mirrors were made, want %d", calls, want)
 		}

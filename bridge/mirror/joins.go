@@ -20,7 +20,7 @@ const (
 
 // asked is a native at the target that asks a rule for what its source has.
 type asked struct {
-	native   *catalog.Service
+	native   catalog.Entry
 	name     string // of what is asked for, in the words of the annotation
 	key      catalog.Key
 	failover bool
@@ -39,12 +39,16 @@ func (r *Rule) asking(s *catalog.Snapshot, visit func(asked)) {
 	if !r.Inward {
 		return
 	}
-	for native := range s.From(r.To) {
-		text := native.Meta[noteJoin]
-		if native.Mark != nil || text == "" {
+	for e := range s.Entries(r.To) {
+		if e.Mark() != nil {
 			continue
 		}
-		a := asked{native: native}
+		native := e.Head()
+		text := native.Meta[noteJoin]
+		if text == "" {
+			continue
+		}
+		a := asked{native: e}
 		rest, ok := strings.CutPrefix(strings.TrimSpace(text), string(r.From)+"/")
 		if !ok {
 			continue // another rule's
@@ -65,15 +69,15 @@ func (r *Rule) asking(s *catalog.Snapshot, visit func(asked)) {
 	}
 }
 
-// find returns the native of the source that is asked for, or nil. Where no
+// find returns the native of the source that is asked for, or none. Where no
 // namespace is said, the least key of the name counts.
-func (r *Rule) find(s *catalog.Snapshot, key catalog.Key) *catalog.Service {
+func (r *Rule) find(s *catalog.Snapshot, key catalog.Key) catalog.Entry {
 	if key.Namespace != "" {
-		return s.Get(r.From, catalog.Ref{Key: key})
+		return s.Entry(r.From, catalog.Ref{Key: key})
 	}
-	var least *catalog.Service
-	for src := range s.From(r.From) {
-		if src.Mark == nil && src.Name == key.Name && (least == nil || src.Key.Compare(least.Key) < 0) {
+	var least catalog.Entry
+	for src := range s.Entries(r.From) {
+		if is := src.Ref().Key; src.Mark() == nil && is.Name == key.Name && (least.IsZero() || is.Compare(least.Ref().Key) < 0) {
 			least = src
 		}
 	}
@@ -84,26 +88,37 @@ func (r *Rule) find(s *catalog.Snapshot, key catalog.Key) *catalog.Service {
 // same for the same.
 type JoinOf func(native, src *catalog.Service) (*catalog.Service, error)
 
+// joinEntries is JoinOf of and for what is kept: none if nothing.
+type joinEntries func(native, src catalog.Entry) (catalog.Entry, error)
+
+func (joinOf JoinOf) entries(native, src catalog.Entry) (catalog.Entry, error) {
+	m, err := joinOf(native.Service(), src.Service())
+	if m == nil {
+		return catalog.Entry{}, err
+	}
+	return catalog.NewEntry(m), err
+}
+
 // join adds to w what natives at the target ask for.
-func (w *Wanted) join(s *catalog.Snapshot, joinOf JoinOf) {
+func (w *Wanted) join(s *catalog.Snapshot, joinOf joinEntries) {
 	w.joins = joins{asked: map[catalog.Key]bool{}, rest: map[catalog.Key]bool{}, stand: map[catalog.Key]bool{}}
 	w.Rule.asking(s, func(a asked) {
-		key := a.native.Key
+		key := a.native.Ref().Key
 		w.joins.asked[key] = true
 		switch src := w.Rule.find(s, a.key); {
 		case a.err != nil:
 			w.cannotJoin(a, a.err)
 		case w.Rule.Writable(key.Namespace) != nil:
 			w.cannotJoin(a, w.Rule.Writable(key.Namespace))
-		case src == nil:
+		case src.IsZero():
 			w.Refused = append(w.Refused, Finding{Target: key, Why: fmt.Sprintf("annotation %s: there is no %q at %s", noteJoin, a.name, w.Rule.From)})
-		case a.failover && a.native.ReadyEndpoints() > 0:
+		case a.failover && a.native.Service().ReadyEndpoints() > 0:
 			w.joins.rest[key] = true
 		default:
 			m, err := joinOf(a.native, src)
 			if err != nil {
 				w.cannotJoin(a, err)
-			} else if m != nil {
+			} else if !m.IsZero() {
 				w.addJoin(m)
 			}
 		}
@@ -113,28 +128,30 @@ func (w *Wanted) join(s *catalog.Snapshot, joinOf JoinOf) {
 }
 
 // addJoin wants m beside the native. A mirror that wants its name does not get it.
-func (w *Wanted) addJoin(m *catalog.Service) {
-	if other := w.Services[m.Key]; other != nil {
-		w.Taken = append(w.Taken, Finding{other.Mark.Key, m.Key, "a native service has the name"})
+func (w *Wanted) addJoin(m catalog.Entry) {
+	key := m.Ref().Key
+	if other := w.Services[key]; !other.IsZero() {
+		w.Taken = append(w.Taken, Finding{other.Mark().Key, key, "a native service has the name"})
 	}
-	w.Services[m.Key] = m
+	w.Services[key] = m
 }
 
 func (w *Wanted) cannotJoin(a asked, err error) {
-	w.joins.stand[a.native.Key] = true
-	w.Refused = append(w.Refused, Finding{Original: a.key, Target: a.native.Key, Why: oneLine(err)})
+	key := a.native.Ref().Key
+	w.joins.stand[key] = true
+	w.Refused = append(w.Refused, Finding{Original: a.key, Target: key, Why: oneLine(err)})
 }
 
 // unjoined settles what joins a native that is not wanted there, or no more.
-func (p *Plan) unjoined(w *Wanted, m *catalog.Service) {
-	switch {
-	case w.joins.stand[m.Key]:
-	case w.joins.rest[m.Key]:
-		p.Deletes = append(p.Deletes, Change{Found: m, Why: "its own instances are ready", meant: true})
-	case !w.joins.asked[m.Key]:
-		p.Deletes = append(p.Deletes, Change{Found: m, Why: "nobody asks to join it", meant: true})
+func (p *Plan) unjoined(w *Wanted, m catalog.Entry) {
+	switch key := m.Ref().Key; {
+	case w.joins.stand[key]:
+	case w.joins.rest[key]:
+		p.Deletes = append(p.Deletes, Change{Found: m.Service(), Why: "its own instances are ready", meant: true})
+	case !w.joins.asked[key]:
+		p.Deletes = append(p.Deletes, Change{Found: m.Service(), Why: "nobody asks to join it", meant: true})
 	default:
-		p.Deletes = append(p.Deletes, Change{Found: m, Why: "no longer wanted"})
+		p.Deletes = append(p.Deletes, Change{Found: m.Service(), Why: "no longer wanted"})
 	}
 }
 
@@ -154,7 +171,7 @@ func (from source) joins(r *Rule, canon MirrorOf) JoinOf {
 		if err = cmp.Or(err, lacks); err != nil && len(endpoints) == 0 {
 			return nil, err
 		}
-		mark := r.mark(src, from.of)
+		mark := r.mark(src.Key, src.Mark, from.of)
 		mark.Joins = true
 		m := &catalog.Service{Key: native.Key, Mark: mark, Type: catalog.Headless, Endpoints: fitPorts(native, endpoints)}
 		m, refused := canon(m)

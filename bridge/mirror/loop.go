@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	quiet     = 5 * time.Millisecond  // a burst of changes is over after this
+	quiet     = 2 * time.Millisecond  // a burst of changes is over after this
 	maxBurst  = 50 * time.Millisecond // nobody waits longer than this for a burst to end
 	maxWrites = 512                   // written between two looks at the catalog
 	recheckIn = 30 * time.Second      // what a second read of the source may take
@@ -192,22 +192,25 @@ func (l *Loop) round(ctx context.Context, s *catalog.Snapshot) (again bool, due 
 
 // plan says what is to be written by s.
 func (l *Loop) plan(s *catalog.Snapshot, now time.Time) *Plan {
-	if l.names != nil {
-		l.names.Keep(Names(s, slices.Collect(maps.Keys(l.memos))))
-		l.answers = l.names.Answers()
-	}
 	others := make([]Other, len(l.others))
 	for i, r := range l.others {
 		others[i] = Other{r, func() *Wanted { return l.desired(s, r) }}
 	}
+	if l.names != nil {
+		l.answers = l.names.Answers()
+	}
 	from := l.source(s, l.rule)
-	mirrors := from.mirrors(l.rule, l.target.Canon)
-	if p := l.base.step(s, from, others, l.memos[l.rule].more(mirrors)); p != nil {
+	if p := l.base.step(s, from, others, from.mirrors(l.rule, l.target.Canon)); p != nil {
 		return p
+	}
+	if l.names != nil {
+		l.names.Keep(Names(s, slices.Collect(maps.Keys(l.memos))))
+		l.answers = l.names.Answers()
+		from = l.source(s, l.rule)
 	}
 	w := l.desired(s, l.rule)
 	p := Diff(s, w, others, l.budget.now(l.rule, now))
-	l.base = newBase(s, from, w, p, others)
+	l.base = newBase(s, from, w, p, l.memos[l.rule], others)
 	return p
 }
 
@@ -219,7 +222,7 @@ func (l *Loop) source(s *catalog.Snapshot, r *Rule) source {
 
 func (l *Loop) desired(s *catalog.Snapshot, r *Rule) *Wanted {
 	from := l.source(s, r)
-	w := Desired(s, r, l.memos[r].round(from, from.mirrors(r, l.target.Canon)))
+	w := desired(s, r, l.memos[r].round(from, from.mirrors(r, l.target.Canon)))
 	w.join(s, l.memos[r].joined(from.joins(r, l.target.Canon)))
 	w.beside = l.target.Beside
 	return w

@@ -37,9 +37,9 @@ func Orphans(s *catalog.Snapshot, rules []*Rule, owner string, o catalog.Origin)
 // version may write, sorted by key.
 func Owned(s *catalog.Snapshot, owner string, o catalog.Origin) []*catalog.Service {
 	var all []*catalog.Service
-	for m := range s.From(o) {
-		if m.Mark != nil && m.Mark.Owner == owner && m.Mark.Format <= catalog.MarkFormat {
-			all = append(all, m)
+	for e := range s.Entries(o) {
+		if m := e.Mark(); m != nil && m.Owner == owner && m.Format <= catalog.MarkFormat {
+			all = append(all, e.Service())
 		}
 	}
 	slices.SortFunc(all, func(a, b *catalog.Service) int { return a.Key.Compare(b.Key) })

@@ -32,10 +32,11 @@ func (p *Plan) Empty() bool { return len(p.Puts)+len(p.Deletes)+len(p.Held) == 0
 type Change struct {
 	Want  *catalog.Service
 	Found *catalog.Service
-	Why   string // what differs or why it goes; for a held one, what it waits for
-	over  bool   // held by the budget
-	make  bool   // the namespace of Want is to be made first
-	meant bool   // a deletion that the users of what it is part of asked for
+	Why   string        // what differs or why it goes; for a held one, what it waits for
+	want  catalog.Entry // Want as it is kept: the same as long as it is the same that is wanted
+	over  bool          // held by the budget
+	make  bool          // the namespace of Want is to be made first
+	meant bool          // a deletion that the users of what it is part of asked for
 }
 
 // Ref is the name at the target of the service that the change is about.
@@ -58,22 +59,30 @@ func (c Change) Original() catalog.Key {
 // left without any.
 func (c Change) loss() Loss {
 	switch {
-	case c.meant, c.Found == nil, c.Want != nil && instances(c.Want) > 0:
+	case c.meant, c.Found == nil, c.Want != nil && reached(c.Want) > 0:
 		return Loss{}
 	case c.Want == nil:
-		return Loss{1, max(1, instances(c.Found))}
-	case instances(c.Found) == 0:
+		return Loss{1, max(1, reached(c.Found))}
+	case reached(c.Found) == 0:
 		return Loss{}
 	}
-	return Loss{1, instances(c.Found)}
+	return Loss{1, reached(c.Found)}
 }
 
-// instances counts the ways by which a service is reached.
-func instances(s *catalog.Service) int {
+// reached counts the ways by which a service is reached.
+func reached(s *catalog.Service) int {
 	if s.Alias != "" {
 		return 1
 	}
 	return len(s.Endpoints)
+}
+
+// instances is reached of what is kept.
+func instances(e catalog.Entry) int {
+	if n := e.Endpoints(); n > 0 {
+		return n
+	}
+	return reached(e.Head())
 }
 
 // Budget is what a loop remembers of deletions: those of the last while, and
@@ -132,8 +141,8 @@ func Diff(s *catalog.Snapshot, w *Wanted, others []Other, b Budget) *Plan {
 		}
 		total += instances(m)
 		switch {
-		case w.Services[m.Key] != nil:
-		case m.Mark.Joins:
+		case !w.Services[m.Ref().Key].IsZero():
+		case m.Mark().Joins:
 			p.unjoined(w, m)
 		default:
 			p.unwanted(w, m, found)
@@ -149,70 +158,84 @@ func Diff(s *catalog.Snapshot, w *Wanted, others []Other, b Budget) *Plan {
 
 // spot is what stands at the target under one key.
 type spot struct {
-	ours     *catalog.Service   // of this owner
-	stranger *catalog.Service   // native, or of another owner; the native if both
-	more     []*catalog.Service // the other strangers
+	ours     catalog.Entry   // of this owner
+	stranger catalog.Entry   // native, or of another owner; the native if both
+	more     []catalog.Entry // the other strangers
 }
 
 func survey(s *catalog.Snapshot, r *Rule) map[catalog.Key]spot {
 	found := make(map[catalog.Key]spot, s.State(r.To).Services)
-	for svc := range s.From(r.To) {
-		there := found[svc.Key]
-		there.add(r, svc)
-		found[svc.Key] = there
+	for e := range s.Entries(r.To) {
+		there := found[e.Ref().Key]
+		there.add(r, e)
+		found[e.Ref().Key] = there
 	}
 	return found
 }
 
-func (there *spot) add(r *Rule, svc *catalog.Service) {
-	switch {
-	case svc.Mark != nil && svc.Mark.Owner == r.Owner:
-		there.ours = svc
-	case there.stranger == nil:
-		there.stranger = svc
-	case svc.Mark == nil:
-		there.stranger, there.more = svc, append(there.more, there.stranger)
+func (there *spot) add(r *Rule, e catalog.Entry) {
+	switch m := e.Mark(); {
+	case m != nil && m.Owner == r.Owner:
+		there.ours = e
+	case there.stranger.IsZero():
+		there.stranger = e
+	case m == nil:
+		there.stranger, there.more = e, append(there.more, there.stranger)
 	default:
-		there.more = append(there.more, svc)
+		there.more = append(there.more, e)
 	}
 }
 
 // ours reports whether m is a mirror of this rule, which it may write: its
 // source is where it was read from.
-func (w *Wanted) ours(m *catalog.Service) bool {
-	return m != nil && m.Mark.Owner == w.Rule.Owner && ReadFrom(m.Mark) == w.Of && m.Mark.Format <= catalog.MarkFormat
+func (w *Wanted) ours(e catalog.Entry) bool {
+	if e.IsZero() {
+		return false
+	}
+	m := e.Mark()
+	return m.Owner == w.Rule.Owner && ReadFrom(m) == w.Of && m.Format <= catalog.MarkFormat
 }
 
 // want settles one wanted service: the upper half of the table.
-func (p *Plan) want(w *Wanted, want *catalog.Service, there spot) {
-	if want.Mark.Joins {
-		there.stranger = nil // it is what is joined
+func (p *Plan) want(w *Wanted, want catalog.Entry, there spot) {
+	if want.Mark().Joins {
+		there.stranger = catalog.Entry{} // it is what is joined
 	}
 	by, alone := w.inTheWay(want, there)
 	switch m := there.ours; {
-	case m == nil && by != nil:
+	case m.IsZero() && !by.IsZero():
 		p.taken(want, by, alone)
 		return
-	case m == nil:
-		p.Puts = append(p.Puts, Change{Want: want, Why: describe(want)})
+	case m.IsZero():
+		p.Puts = append(p.Puts, creation(want))
 	case !w.ours(m):
 		p.taken(want, m, nil)
 		return
 	case want.Same(m):
 		p.Same++
 	default:
-		p.Puts = append(p.Puts, Change{Want: want, Found: m, Why: differs(m, want)})
+		p.Puts = append(p.Puts, update(m, want))
 	}
-	if by != nil {
+	if !by.IsZero() {
 		p.taken(want, by, alone)
 	}
 }
 
+func creation(of catalog.Entry) Change {
+	want := of.Service()
+	return Change{Want: want, want: of, Why: describe(want)}
+}
+
+func update(was, is catalog.Entry) Change {
+	found, want := was.Service(), is.Service()
+	return Change{Want: want, want: is, Found: found, Why: differs(found, want)}
+}
+
 // taken reports who has a name that is wanted and, where names are shared, why
 // that one is not.
-func (p *Plan) taken(want, by *catalog.Service, alone error) {
+func (p *Plan) taken(want, by catalog.Entry, alone error) {
 	why := "a native service has the name"
-	switch m := by.Mark; {
+	switch m := by.Mark(); {
 	case m == nil:
 	case m.Owner == catalog.UnknownOwner:
 		why = "a copy by another tool has the name"
@@ -224,22 +247,22 @@ func (p *Plan) taken(want, by *catalog.Service, alone error) {
 	if alone != nil {
 		why += "; it is not shared: " + oneLine(alone)
 	}
-	p.Taken = append(p.Taken, Finding{want.Mark.Key, want.Key, why})
+	p.Taken = append(p.Taken, Finding{want.Mark().Key, want.Ref().Key, why})
 }
 
 // unwanted settles a mirror of this rule under a name that is not wanted.
-func (p *Plan) unwanted(w *Wanted, m *catalog.Service, found map[catalog.Key]spot) {
+func (p *Plan) unwanted(w *Wanted, m catalog.Entry, found map[catalog.Key]spot) {
 	name, known := w.Names[w.originalOf(m)]
 	next := found[name].ours
 	switch {
-	case !known && w.refused[whole(m)]: // with all its ports
+	case !known && w.refused[whole(m.Mark())]: // with all its ports
 	case !known:
-		p.Deletes = append(p.Deletes, Change{Found: m, Why: "no longer wanted"})
-	case name == m.Key: // refused: what was there stands
-	case w.ours(next) && whole(next) == whole(m):
-		p.Deletes = append(p.Deletes, Change{Found: m, Why: fmt.Sprintf("renamed to %q", name)})
+		p.Deletes = append(p.Deletes, Change{Found: m.Service(), Why: "no longer wanted"})
+	case name == m.Ref().Key: // refused: what was there stands
+	case w.ours(next) && whole(next.Mark()) == whole(m.Mark()):
+		p.Deletes = append(p.Deletes, Change{Found: m.Service(), Why: fmt.Sprintf("renamed to %q", name)})
 	default:
-		p.Held = append(p.Held, Change{Found: m, Why: fmt.Sprintf("the new name %q is not there", name)})
+		p.Held = append(p.Held, Change{Found: m.Service(), Why: fmt.Sprintf("the new name %q is not there", name)})
 	}
 }
 
@@ -265,10 +288,10 @@ func (p *Plan) yield(w *Wanted, others []Other) {
 		services := other.Wanted().Services
 		p.Puts = slices.DeleteFunc(p.Puts, func(c Change) bool {
 			theirs := services[c.Want.Key]
-			if c.Found != nil || theirs == nil {
+			if c.Found != nil || theirs.IsZero() {
 				return false
 			}
-			p.Taken = append(p.Taken, Finding{c.Original(), c.Want.Key, fmt.Sprintf("the name goes to %s %q", other.Rule.From, theirs.Mark.Key)})
+			p.Taken = append(p.Taken, Finding{c.Original(), c.Want.Key, fmt.Sprintf("the name goes to %s %q", other.Rule.From, theirs.Mark().Key)})
 			return true
 		})
 	}
@@ -301,7 +324,7 @@ func Plans(s *catalog.Snapshot, rules []*Rule, at func(to catalog.Origin) Place,
 		from.names = names
 		to := at(r.To)
 		all[i] = Desired(s, r, from.mirrors(r, to.Canon))
-		all[i].join(s, from.joins(r, to.Canon))
+		all[i].join(s, from.joins(r, to.Canon).entries)
 		all[i].beside = to.Beside
 	}
 	plans := make([]*Plan, len(rules))

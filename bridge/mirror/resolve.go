@@ -115,9 +115,13 @@ func namesOf(s *catalog.Snapshot, r *Rule) map[string]bool {
 	names := map[string]bool{}
 	to, joins := s.State(r.To).Identity, false
 	r.asking(s, func(asked) { joins = true })
-	for src := range s.From(r.From) {
+	for e := range s.Entries(r.From) {
+		if !joins && (!r.copies(e.Mark(), to) || !r.selects(keyOf(e.Ref().Key, e.Mark()))) {
+			continue
+		}
+		src := e.Service()
 		alone := len(src.Endpoints) == 1 && !r.of(src).Virtual
-		if !joins && (!r.copies(src, to) || !r.selects(keyOf(src)) || alone) {
+		if !joins && alone {
 			continue
 		}
 		for i := range src.Endpoints {

@@ -21,7 +21,7 @@ const (
 type retries map[catalog.Ref]attempt
 
 type attempt struct {
-	want  *catalog.Service // nil: a deletion
+	want  catalog.Entry // none: a deletion
 	tries int
 	due   time.Time // not again before
 	err   error     // of the last try
@@ -32,7 +32,7 @@ type attempt struct {
 func (r retries) ready(changes []Change, now time.Time) (may []Change, due time.Time) {
 	for _, c := range changes {
 		a, known := r[c.Ref()]
-		if !known || a.want != c.Want || !now.Before(a.due) {
+		if !known || a.want != c.want || !now.Before(a.due) {
 			may = append(may, c)
 			continue
 		}
@@ -44,8 +44,8 @@ func (r retries) ready(changes []Change, now time.Time) (may []Change, due time.
 // note remembers what became of a change.
 func (r retries) note(o outcome, now time.Time) {
 	a := r[o.Ref()]
-	if a.want != o.Want {
-		a = attempt{want: o.Want}
+	if a.want != o.want {
+		a = attempt{want: o.want}
 	}
 	a.tries++
 	a.err = o.Err

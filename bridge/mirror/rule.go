@@ -48,7 +48,7 @@ func (r *Rule) String() string { return string(r.From) + ":" + string(r.To) }
 // that it chose, if it may, or the one that the rule gives it, which is what is
 // said for that original.
 func (r *Rule) target(original *catalog.Service) catalog.Key {
-	is := keyOf(original)
+	is := keyOf(original.Key, original.Mark)
 	fill := strings.NewReplacer("{service}", is.Name, "{namespace}", is.Namespace)
 	k := catalog.Key{
 		Namespace: strings.ToLower(fill.Replace(r.Naming.Namespace)),

@@ -56,7 +56,7 @@ func (l *Loop) failing(p *Plan) []Finding {
 	for _, list := range [][]Change{p.Puts, p.Deletes} {
 		for _, c := range list {
 			a := l.retries[c.Ref()]
-			if a.err != nil && a.want == c.Want && !errors.Is(a.err, registry.ErrConflict) {
+			if a.err != nil && a.want == c.want && !errors.Is(a.err, registry.ErrConflict) {
 				all = append(all, Finding{c.Original(), c.Ref().Key, a.err.Error()})
 			}
 		}

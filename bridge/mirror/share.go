@@ -13,7 +13,7 @@ type Beside func(ours, theirs *catalog.Service) error
 var errAlias = errors.New("an alias stands alone")
 
 // inTheWay returns who keeps a name from a mirror, and why it cannot stand beside
-// that, if its rule shares names; nil if it may have the name.
+// that, if its rule shares names; none if it may have the name.
 //
 //	under the name                        the rule shares  then
 //	nobody else                           -                it may
@@ -21,19 +21,17 @@ var errAlias = errors.New("an alias stands alone")
 //	some, and the target can hold all     yes              it may
 //	some, one of which is an alias        yes              that is in the way, as every one is in an alias' way
 //	one that the target cannot hold with  yes              that is in the way
-func (w *Wanted) inTheWay(want *catalog.Service, there spot) (*catalog.Service, error) {
-	if there.stranger == nil || !w.ruleOf(want).Share || w.beside == nil {
+func (w *Wanted) inTheWay(want catalog.Entry, there spot) (catalog.Entry, error) {
+	if there.stranger.IsZero() || !w.ruleOf(want.Mark()).Share || w.beside == nil {
 		return there.stranger, nil
 	}
-	if err := w.besideOne(want, there.stranger); err != nil {
-		return there.stranger, err
-	}
-	for _, s := range there.more {
-		if err := w.besideOne(want, s); err != nil {
+	ours := want.Service()
+	for _, s := range append([]catalog.Entry{there.stranger}, there.more...) {
+		if err := w.besideOne(ours, s.Service()); err != nil {
 			return s, err
 		}
 	}
-	return nil, nil
+	return catalog.Entry{}, nil
 }
 
 func (w *Wanted) besideOne(ours, theirs *catalog.Service) error {

@@ -150,10 +150,10 @@ func (l *Loop) secondLook(ctx context.Context, s *catalog.Snapshot) []catalog.Re
 	}
 	var gone []catalog.Ref
 	for _, ref := range l.budget.held {
-		if m := s.Get(l.rule.To, ref); m != nil && m.Mark.Joins && again.Get(l.rule.From, catalog.Ref{Key: m.Mark.Key}) != nil {
+		if m := s.Entry(l.rule.To, ref); !m.IsZero() && m.Mark().Joins && !again.Entry(l.rule.From, catalog.Ref{Key: m.Mark().Key}).IsZero() {
 			continue
 		}
-		if m := w.Services[ref.Key]; m != nil && instances(m) == 0 || !wanted[ref.Key] {
+		if m := w.Services[ref.Key]; !m.IsZero() && instances(m) == 0 || !wanted[ref.Key] {
 			gone = append(gone, ref)
 		}
 	}

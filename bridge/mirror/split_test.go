@@ -52,7 +52,7 @@ func TestSplit(t *testing.T) {
 func TestSplitPlans(t *testing.T) {
 	held := func(w *Wanted) (all []*catalog.Service) {
 		for _, s := range w.Services {
-			all = append(all, s)
+			all = append(all, s.Service())
 		}
 		return all
 	}

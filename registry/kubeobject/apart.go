@@ -13,7 +13,8 @@ import (
 // bridge has to tell them apart, since a mirror is never a source.
 
 // Apart is Join, but for what bridges added to a native Service: that is a mirror
-// of its own for each owner, sorted by owner.
+// of its own for each owner, sorted by owner. Of the Service the endpoints are as
+// Fold has them.
 func (h *Head) Apart(parts []*Part) (svc *catalog.Service, joined []*catalog.Service, err error) {
 	if h.svc == "" {
 		return nil, nil, h.err
@@ -32,7 +33,7 @@ func (h *Head) Apart(parts []*Part) (svc *catalog.Service, joined []*catalog.Ser
 		}
 		added[p.owner] = append(added[p.owner], p)
 	}
-	svc, err = h.join(out, native)
+	svc, err = h.complete(out, native, h.weight == 0)
 	errs := []error{err}
 	for _, of := range added {
 		one, err := joining(out.Key, of)

@@ -400,7 +400,7 @@ func TestApart(t *testing.T) {
 		t.Errorf("Join = %v, %v; want both endpoints", whole.Text(), err)
 	}
 	native, joined, err := HeadOf(svc).Apart(parts)
-	if err != nil || len(native.Endpoints) != 1 || len(joined) != 1 {
+	if err != nil || native.Folded.Len() != 1 || len(joined) != 1 {
 		t.Fatalf("Apart = %v, %v, %v", native.Text(), joined, err)
 	}
 	canon, err := Canon(m)
