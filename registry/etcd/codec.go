@@ -186,15 +186,18 @@ func checkHost(h catalog.Host) error {
 }
 
 // marshal is the record's value in etcd.
-func (r *record) marshal() string {
-	v := value{Host: r.host.String(), Port: r.port, Priority: r.priority, Weight: r.weight, TTL: defaultTTL}
+func (r *record) marshal() string { return string(r.text()) }
+
+func (r *record) text() []byte {
+	v := struct {
+		value
+		Isthmus *mark `json:"isthmus"`
+	}{value{Host: r.host.String(), Port: r.port, Priority: r.priority, Weight: r.weight, TTL: defaultTTL}, r.mark}
 	if r.ttl > 0 {
 		v.TTL = uint32(r.ttl)
 	}
-	// Neither can fail: no field of either type is of a kind that could.
-	v.Isthmus, _ = json.Marshal(r.mark)
-	text, _ := json.Marshal(v)
-	return string(text)
+	text, _ := json.Marshal(&v) // no field is of a kind that could fail
+	return text
 }
 
 // owner is whose record it is: "" for a native one.

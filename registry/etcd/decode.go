@@ -139,7 +139,7 @@ func endpoints(recs []*record) []catalog.Endpoint {
 	}
 	at := map[instance]int{}
 	hosts := map[string]int{} // of each id
-	var all []catalog.Endpoint
+	all := make([]catalog.Endpoint, 0, len(recs))
 	for _, r := range recs {
 		if r.err != nil {
 			continue
@@ -160,6 +160,9 @@ func endpoints(recs []*record) []catalog.Endpoint {
 		}
 	}
 	setPriorities(all)
+	if len(all) < len(recs) {
+		return slices.Clone(all) // who keeps them pays for no room
+	}
 	return all
 }
 
@@ -209,14 +212,19 @@ func versionOf(recs []*record) string {
 	if len(recs) == 0 {
 		return ""
 	}
-	recs = slices.Clone(recs)
-	slices.SortFunc(recs, func(a, b *record) int { return cmp.Compare(a.key, b.key) })
+	byKey := func(a, b *record) int { return cmp.Compare(a.key, b.key) }
+	if !slices.IsSortedFunc(recs, byKey) {
+		recs = slices.Clone(recs)
+		slices.SortFunc(recs, byKey)
+	}
 	h := sha256.New()
 	newest := int64(0)
+	var buf []byte
 	for _, r := range recs {
 		newest = max(newest, r.mod)
-		h.Write([]byte(r.key))
-		h.Write(binary.BigEndian.AppendUint64([]byte{0}, uint64(r.mod)))
+		buf = append(append(buf[:0], r.key...), 0)
+		buf = binary.BigEndian.AppendUint64(buf, uint64(r.mod))
+		h.Write(buf)
 	}
 	return fmt.Sprintf("%d-%d-%s", newest, len(recs), hex.EncodeToString(h.Sum(nil)[:8]))
 }
@@ -244,7 +252,7 @@ func drift(l layout, s *catalog.Service, recs []*record, others map[string]bool)
 	want, _ := encode(l, s, others)
 	values := make(map[string]digest, len(want))
 	for _, r := range want {
-		values[r.key] = digestOf(r.marshal())
+		values[r.key] = digestOf(r.text())
 	}
 	n := 0
 	for _, r := range recs {

@@ -45,7 +45,10 @@ func encode(l layout, s *catalog.Service, others map[string]bool) ([]*record, er
 	if err := checkService(s); err != nil {
 		return nil, fmt.Errorf("service %q: %w", s.Key, err)
 	}
-	e := encoder{layout: l, service: s, others: others, above: above(l.key(place{Key: s.Key}), others), taken: map[place]bool{}}
+	e := encoder{layout: l, service: s, others: others, above: above(l.key(place{Key: s.Key}), others), taken: map[string]bool{}}
+	e.common = mark{
+		Owner: s.Mark.Owner, Of: s.Mark.Of, Key: s.Mark.Key.String(), Via: s.Mark.Via, Format: s.Mark.Format, TTL: seconds(s.TTL),
+	}
 	if s.Type == catalog.ExternalName {
 		host := catalog.ParseHost(s.Alias)
 		if host.Addr.IsValid() || checkName(host.Name) != nil {
@@ -101,7 +104,7 @@ func checkOwner(owner string) error {
 // writable returns the ready endpoints, without those whose host is refused,
 // unless that are all of them.
 func writable(all []catalog.Endpoint) ([]catalog.Endpoint, error) {
-	var ready []catalog.Endpoint
+	ready := make([]catalog.Endpoint, 0, len(all))
 	var refused error
 	for _, e := range all {
 		if !e.Ready {
@@ -111,7 +114,7 @@ func writable(all []catalog.Endpoint) ([]catalog.Endpoint, error) {
 			refused = fmt.Errorf("endpoint %q: %w", e.ID, err)
 			continue
 		}
-		if !plainLabel(e.Hostname) {
+		if e.Hostname != "" && !plainLabel(e.Hostname) {
 			e.Hostname = ""
 		}
 		ready = append(ready, e)
@@ -164,17 +167,17 @@ func label(id string, n int) string {
 type encoder struct {
 	layout  layout
 	service *catalog.Service
+	common  mark // what all records say
 	records []*record
-	taken   map[place]bool
+	taken   map[string]bool // keys
 	others  map[string]bool // keys that are not ours
 	above   map[string]bool // what these stand below
 }
 
-// free reports whether what is put at p is found there, and hides no record of
-// others that it need not hide.
-func (e *encoder) free(p place) bool {
-	key := e.layout.key(p)
-	if e.taken[p] || e.others[key] || e.above[key] {
+// free reports whether what is put at p, at its key, is found there, and hides no
+// record of others that it need not hide.
+func (e *encoder) free(p place, key string) bool {
+	if e.taken[key] || e.others[key] || e.above[key] {
 		return false
 	}
 	for range strings.Count(p.ID, ".") {
@@ -201,7 +204,7 @@ func (e *encoder) endpoint(ep catalog.Endpoint, label string, shared bool) {
 	switch {
 	case shared:
 		e.add(place{Key: e.service.Key, ID: label + "." + ep.Hostname}, ep, noPort, mark{ID: label})
-	case ep.Hostname != "" && e.free(bare):
+	case ep.Hostname != "" && e.free(bare, e.layout.key(bare)):
 		e.add(bare, ep, noPort, mark{ID: label})
 	}
 }
@@ -227,26 +230,26 @@ func portsOf(ep catalog.Endpoint) []catalog.Port {
 // add adds a record at p or, if that is taken, at the next free id beside it;
 // what stands at the service's own name has no id to change.
 func (e *encoder) add(p place, ep catalog.Endpoint, port int, m mark) {
-	id := p.ID
-	for n := 0; id != "" && !e.free(p); n++ {
+	id, key := p.ID, e.layout.key(p)
+	for n := 0; id != "" && !e.free(p, key); n++ {
 		p.ID = label(fmt.Sprintf("%s:%d", id, port), n)
+		key = e.layout.key(p)
 	}
-	e.taken[p] = true
+	e.taken[key] = true
 	m = e.mark(m)
 	m.Hostname, m.Zone = ep.Hostname, ep.Zone
 	if m.ID == p.ID {
 		m.ID = ""
 	}
 	e.records = append(e.records, &record{
-		key: e.layout.key(p), place: p, host: ep.Host, port: port,
+		key: key, place: p, host: ep.Host, port: port,
 		weight: min(max(ep.Weight, 0), maxWeight), priority: int(ep.Priority), ttl: m.TTL, mark: &m,
 	})
 }
 
 // mark returns m with what all records of the service say.
 func (e *encoder) mark(m mark) mark {
-	s := e.service
-	m.Owner, m.Of, m.Key, m.Via, m.Format = s.Mark.Owner, s.Mark.Of, s.Mark.Key.String(), s.Mark.Via, s.Mark.Format
-	m.TTL = seconds(s.TTL)
+	c := &e.common
+	m.Owner, m.Of, m.Key, m.Via, m.Format, m.TTL = c.Owner, c.Of, c.Key, c.Via, c.Format, c.TTL
 	return m
 }

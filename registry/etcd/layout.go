@@ -92,19 +92,26 @@ func protocol(label string) (catalog.Protocol, bool) {
 
 // key is the etcd key of p; a place is always written below svc.
 func (l layout) key(p place) string {
-	labels := []string{l.base + "svc", p.Key.Namespace, p.Key.Name}
+	var b strings.Builder
+	b.Grow(len(l.base) + len("svc//") + len(p.Key.Namespace) + len(p.Key.Name) + len("/_/_/") + len(p.Proto) + len(p.Port) + len(p.ID))
+	for _, s := range []string{l.base, "svc/", p.Key.Namespace, "/", p.Key.Name} {
+		b.WriteString(s)
+	}
 	if p.Proto != "" {
-		labels = append(labels, "_"+strings.ToLower(string(p.Proto)))
+		b.WriteString("/_")
+		b.WriteString(strings.ToLower(string(p.Proto)))
 	}
 	if p.Port != "" {
-		labels = append(labels, "_"+p.Port)
+		b.WriteString("/_")
+		b.WriteString(p.Port)
 	}
-	if p.ID != "" {
-		ids := strings.Split(p.ID, ".")
-		slices.Reverse(ids)
-		labels = append(labels, ids...)
+	for id := p.ID; id != ""; {
+		at := strings.LastIndexByte(id, '.')
+		b.WriteByte('/')
+		b.WriteString(id[at+1:])
+		id = id[:max(at, 0)]
 	}
-	return strings.Join(labels, "/")
+	return b.String()
 }
 
 // checkLabel accepts what a query can ask for, and SkyDNS's wildcard as a

@@ -17,8 +17,8 @@ type packed string
 // digest tells one value of a record of ours from another.
 type digest [16]byte
 
-func digestOf(value string) digest {
-	sum := sha256.Sum256([]byte(value))
+func digestOf(value []byte) digest {
+	sum := sha256.Sum256(value)
 	return digest(sum[:])
 }
 

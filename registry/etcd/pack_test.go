@@ -111,7 +111,7 @@ func fill(t *testing.T, how string) (tab *table, n int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		its := items(ops, int64(i+2))
+		its := items(ops, after(ops, int64(i+2)), int64(i+2))
 		if how == "written" {
 			tab.wrote(its, int64(i+2), tab.age())
 			continue

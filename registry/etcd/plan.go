@@ -118,8 +118,9 @@ func diff(want []*record, there map[string]*record) []op {
 	same := 0
 	for _, r := range want {
 		wanted[r.key] = true
-		o := op{key: r.key, value: r.marshal(), read: r, do: put}
-		r.digest = digestOf(o.value)
+		text := r.text()
+		r.digest = digestOf(text)
+		o := op{key: r.key, value: string(text), read: r, do: put}
 		if old := there[r.key]; old != nil {
 			o.mod = old.mod
 			if old.digest == r.digest {
@@ -144,27 +145,35 @@ func diff(want []*record, there map[string]*record) []op {
 	return ops
 }
 
-// after returns the records that stand when ops are done at a revision.
+// after returns the records that stand when ops are done at a revision, in
+// their order.
 func after(ops []op, revision int64) []*record {
-	var recs []*record
+	recs := make([]*record, 0, len(ops))
 	for _, o := range ops {
 		switch o.do {
 		case keep:
 			recs = append(recs, &record{key: o.key, mod: o.mod})
 		case put:
-			recs = append(recs, &record{key: o.key, mod: revision})
+			r := *o.read
+			r.mod = revision
+			recs = append(recs, &r)
 		}
 	}
 	return recs
 }
 
-// items returns what ops did at a revision.
-func items(ops []op, revision int64) []item {
-	var all []item
+// items returns what ops did at a revision, after which all of stand does.
+func items(ops []op, stand []*record, revision int64) []item {
+	all := make([]item, 0, len(ops))
 	for _, o := range ops {
-		if o.do != keep {
-			all = append(all, item{key: o.key, read: o.read, mod: revision, gone: o.do == remove})
+		switch o.do {
+		case remove:
+			all = append(all, item{key: o.key, mod: revision, gone: true})
+			continue
+		case put:
+			all = append(all, item{key: o.key, read: stand[0], mod: revision})
 		}
+		stand = stand[1:]
 	}
 	return all
 }

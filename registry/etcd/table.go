@@ -265,10 +265,12 @@ func (t *table) setLocked(it item) {
 	if it.mod < t.gone[it.key] {
 		return
 	}
-	if old := t.findLocked(it.key); old != nil && old.mod >= it.mod {
-		return
+	if old := t.findLocked(it.key); old != nil {
+		if old.mod >= it.mod {
+			return
+		}
+		t.dropLocked(it.key)
 	}
-	t.dropLocked(it.key)
 	if it.gone {
 		t.gone[it.key] = it.mod
 		return
@@ -285,6 +287,9 @@ func (t *table) setLocked(it item) {
 // the digest.
 func (it item) record(l layout, owner string) *record {
 	if it.read != nil {
+		if it.read.mod == it.mod {
+			return it.read
+		}
 		r := *it.read
 		r.mod = it.mod
 		return &r
@@ -295,7 +300,7 @@ func (it item) record(l layout, owner string) *record {
 	}
 	r.mod = it.mod
 	if r.mark != nil && r.mark.Owner == owner {
-		r.digest = digestOf(string(it.value))
+		r.digest = digestOf(it.value)
 	}
 	return r
 }

@@ -108,3 +108,49 @@ func TestOtherHistory(t *testing.T) {
 	claimed(t, w.etcd)
 	mustPut(t, w.etcd, s)
 }
+
+// TestOwnIsNotReadAgain holds that what a write of ours puts is taken from the
+// write, be it told by the answer or by the watch first, and that what comes
+// second is not looked at; but what another put in its place is.
+func TestOwnIsNotReadAgain(t *testing.T) {
+	const value = `{"host":"10.0.0.1"}`
+	handed := parseRecord(cluster, cluster.base+"web/a", []byte(`{"host":"10.0.0.9"}`)) // not as it says, so that it can be told
+	put := op{key: handed.key, value: value, read: handed, do: put}
+	told := func(value string) []item { return []item{{key: put.key, value: []byte(value), mod: 7}} }
+	for _, tt := range []struct {
+		name string
+		do   func(*table)
+		want string
+	}{
+		{"the answer alone", func(tab *table) { tab.wrote(items([]op{put}, after([]op{put}, 7), 7), 7, tab.age()) }, "10.0.0.9"},
+		{"the answer, then the watch", func(tab *table) {
+			tab.wrote(items([]op{put}, after([]op{put}, 7), 7), 7, tab.age())
+			tab.update(told("never looked at"))
+		}, "10.0.0.9"},
+		{"the watch, then the answer", func(tab *table) {
+			tab.expect([]part{{ops: []op{put}}})
+			tab.update(told(value))
+			tab.wrote([]item{{key: put.key, value: []byte("never looked at"), mod: 7}}, 7, tab.age())
+		}, "10.0.0.9"},
+		{"another's in its place", func(tab *table) {
+			tab.expect([]part{{ops: []op{put}}})
+			tab.update(told(`{"host":"10.0.0.2"}`))
+		}, "10.0.0.2"},
+		{"once it is no longer under way", func(tab *table) {
+			tab.expect([]part{{ops: []op{put}}})
+			tab.forget([]part{{ops: []op{put}}})
+			tab.update(told(value))
+		}, "10.0.0.1"},
+	} {
+		tab := newTable(cluster, "prod", slog.New(slog.NewTextHandler(io.Discard, nil)))
+		w := &watched{catalog: catalog.New(catalog.Policy{}), origin: "etcd/x"}
+		tab.replace(nil, 5, w.catalog.Feed(w.origin))
+		tt.do(tab)
+		if got := w.hosts(w.catalog.Snapshot(), "etcd/web"); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+		if tab.update([]item{{key: "/x", mod: 8}}); len(tab.own)+len(tab.open) > 0 {
+			t.Errorf("%s: %d revisions and %d groups are left", tt.name, len(tab.own), len(tab.open))
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -31,10 +32,6 @@ func (e *etcd) Put(ctx context.Context, all []*catalog.Service) []registry.Resul
 func (e *etcd) Delete(ctx context.Context, all []*catalog.Service) []registry.Result {
 	return e.write(ctx, all, e.table.planDelete)
 }
-
-// maxFlights is how many transactions of one write are under way at a time: the
-// server writes to its disk for several at once.
-const maxFlights = 4
 
 // writing is one Put or Delete on its way. Its transactions are of different
 // services, and several are under way at a time.
@@ -79,66 +76,6 @@ func (e *etcd) write(ctx context.Context, all []*catalog.Service, plan planner) 
 	w.launch(ctx)
 	_ = w.flights.Wait() // they return none
 	return w.results
-}
-
-// launch starts all transactions, each once there is room for it. The first
-// goes alone: while the server does not answer, or the fence was moved, only
-// that one was tried.
-func (w *writing) launch(ctx context.Context) {
-	alone := true
-	fly := func(do func()) {
-		if alone {
-			alone = false
-			do()
-			return
-		}
-		w.flights.Go(func() error { do(); return nil })
-	}
-	seen := map[catalog.Ref]bool{}
-	var batch []part
-	size := 0
-	for i, s := range w.all {
-		w.results[i].Ref = s.Ref()
-		ops, err := w.plan(s, seen)
-		switch {
-		case err != nil:
-			w.results[i].Err = err
-		case len(ops) == 0:
-			w.results[i].Version = s.Version
-		case len(ops) > maxOps:
-			fly(func() { w.large(ctx, i, ops) })
-		case size+len(ops) > maxOps:
-			full := batch
-			fly(func() { w.commit(ctx, full) })
-			batch, size = nil, 0
-			fallthrough
-		default:
-			batch, size = append(batch, part{index: i, ops: ops}), size+len(ops)
-		}
-	}
-	fly(func() { w.commit(ctx, batch) })
-}
-
-// stopped is why nothing more is tried.
-func (w *writing) stopped() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.stop
-}
-
-// halt ends the write: what is under way goes on, nothing more is tried. The
-// first reason counts.
-func (w *writing) halt(why error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.stop = cmp.Or(w.stop, why)
-}
-
-// held is the fence that the next transaction compares.
-func (w *writing) held() *fence {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.fence
 }
 
 func (w *writing) plan(s *catalog.Service, seen map[catalog.Ref]bool) ([]op, error) {
@@ -209,12 +146,16 @@ func (w *writing) try(ctx context.Context, batch []part) (rest []part, revision 
 func (w *writing) transact(ctx context.Context, batch []part, held *fence) (*clientv3.TxnResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
-	compares := held.compares()
-	var then []clientv3.Op
-	look := []clientv3.Op{clientv3.OpGet(held.key)}
+	n := 1 // the fence
+	for _, p := range batch {
+		n += len(p.ops)
+	}
+	compares := append(make([]clientv3.Cmp, 0, n+1), held.compares()...)
+	then := make([]clientv3.Op, 0, n)
+	look := append(make([]clientv3.Op, 0, n), clientv3.OpGet(held.key))
 	for _, p := range batch {
 		for _, o := range p.ops {
-			compares = append(compares, clientv3.Compare(clientv3.ModRevision(o.key), "=", o.mod))
+			compares = append(compares, at(o.key, o.mod))
 			look = append(look, clientv3.OpGet(o.key))
 			switch o.do {
 			case put:
@@ -227,11 +168,21 @@ func (w *writing) transact(ctx context.Context, batch []part, held *fence) (*cli
 	return w.client.Txn(ctx).If(compares...).Then(then...).Else(look...).Commit()
 }
 
+// at compares a key's revision. It is clientv3.Compare(ModRevision), which makes
+// a copy by reflection on the way.
+func at(key string, mod int64) clientv3.Cmp {
+	c := clientv3.ModRevision(key)
+	c.GetCompare().Result = etcdserverpb.Compare_EQUAL
+	c.GetCompare().TargetUnion = &etcdserverpb.Compare_ModRevision{ModRevision: mod}
+	return c
+}
+
 func (w *writing) succeeded(batch []part, revision int64) {
 	var did []item
 	for _, p := range batch {
-		did = append(did, items(p.ops, revision)...)
-		w.results[p.index].Version = versionOf(append(after(p.ops, revision), p.done...))
+		stand := after(p.ops, revision)
+		did = append(did, items(p.ops, stand, revision)...)
+		w.results[p.index].Version = versionOf(append(stand, p.done...))
 	}
 	w.etcd.table.wrote(did, revision, w.history)
 }
@@ -240,7 +191,7 @@ func (w *writing) succeeded(batch []part, revision int64) {
 // the parts whose records are all at their revision, and those that can be
 // planned around others' records. It sets the results of the rest.
 func (w *writing) conflicts(ctx context.Context, batch []part, resp *clientv3.TxnResponse, held *fence) (rest []part) {
-	at := func(i int) item {
+	found := func(i int) item {
 		for _, kv := range resp.Responses[i].GetResponseRange().Kvs {
 			return item{key: string(kv.Key), value: kv.Value, mod: kv.ModRevision}
 		}
@@ -254,18 +205,18 @@ func (w *writing) conflicts(ctx context.Context, batch []part, resp *clientv3.Tx
 	}
 	i := 0
 	for _, p := range batch {
-		var found []item
+		var others []item
 		var err error
 		for _, o := range p.ops {
 			i++
-			it := at(i)
+			it := found(i)
 			if it.mod != o.mod {
-				found = append(found, it)
+				others = append(others, it)
 				err = fmt.Errorf("record %q is at revision %d and was at %d: %w", o.key, it.mod, o.mod, registry.ErrConflict)
 			}
 		}
 		if err != nil {
-			p, err = w.around(ctx, p, found, err)
+			p, err = w.around(ctx, p, others, err)
 		}
 		if err != nil {
 			w.fail([]part{p}, err)
