@@ -161,9 +161,13 @@ func (b *base) plan(s *catalog.Snapshot, keys []catalog.Key, want map[catalog.Ke
 	p := *b.p
 	p.Puts = make([]Change, 0, len(b.p.Puts)+len(want))
 	for _, c := range b.p.Puts {
-		if _, changed := names[c.Want.Key]; changed {
+		_, changed := names[c.Want.Key]
+		switch {
+		case changed:
 			names[c.Want.Key] = &c
-		} else {
+		case b.w.Rule.Inward && !s.HoldsNamespace(b.w.Rule.To, c.Want.Namespace):
+			return nil
+		default:
 			p.Puts = append(p.Puts, c)
 		}
 	}

@@ -260,10 +260,7 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 func (w *Wanted) settle(s *catalog.Snapshot, c claims) {
 	for key, rest := range c.rest {
 		all := append(rest, w.Services[key])
-		slices.SortFunc(all, func(a, b catalog.Entry) int {
-			m, n := a.Mark(), b.Mark()
-			return cmp.Or(w.precedence(s, a)-w.precedence(s, b), m.Key.Compare(n.Key), cmp.Compare(m.Via, n.Via), cmp.Compare(m.Of, n.Of))
-		})
+		slices.SortFunc(all, func(a, b catalog.Entry) int { return w.comparePrecedence(s, a, b) })
 		w.Services[key] = all[0]
 		for _, loser := range all[1:] {
 			w.Taken = append(w.Taken, Finding{loser.Mark().Key, key, fmt.Sprintf("the name goes to %s %q", w.Rule.From, all[0].Mark().Key)})
@@ -280,6 +277,16 @@ func (w *Wanted) settle(s *catalog.Snapshot, c claims) {
 			Why:    fmt.Sprintf("namespace %q does not exist at %s", ns, w.Rule.To),
 		})
 	}
+}
+
+// comparePrecedence orders mirrors that want one name. Two copies of one original
+// come in an order of their own, which is the same each time.
+func (w *Wanted) comparePrecedence(s *catalog.Snapshot, a, b catalog.Entry) int {
+	m, n := a.Mark(), b.Mark()
+	if order := cmp.Or(w.precedence(s, a)-w.precedence(s, b), m.Key.Compare(n.Key), cmp.Compare(m.Via, n.Via), cmp.Compare(m.Of, n.Of)); order != 0 {
+		return order
+	}
+	return cmp.Compare(a.Service().Text(), b.Service().Text())
 }
 
 // precedence is 0 for a mirror whose like is there already, else 1.

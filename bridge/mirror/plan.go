@@ -159,7 +159,7 @@ func Diff(s *catalog.Snapshot, w *Wanted, others []Other, b Budget) *Plan {
 // spot is what stands at the target under one key.
 type spot struct {
 	ours     catalog.Entry   // of this owner
-	stranger catalog.Entry   // native, or of another owner; the native if both
+	stranger catalog.Entry   // native, or else the least owner's
 	more     []catalog.Entry // the other strangers
 }
 
@@ -179,7 +179,7 @@ func (there *spot) add(r *Rule, e catalog.Entry) {
 		there.ours = e
 	case there.stranger.IsZero():
 		there.stranger = e
-	case m == nil:
+	case e.Ref().Owner < there.stranger.Ref().Owner:
 		there.stranger, there.more = e, append(there.more, there.stranger)
 	default:
 		there.more = append(there.more, e)
