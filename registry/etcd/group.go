@@ -25,9 +25,9 @@ type group struct {
 type told struct{ owner, as string }
 
 // address is who has a reverse key: our mirror of a service, in whose group the
-// record is, or another's record.
+// record is, or another's record. The other is nil.
 type address struct {
-	of    catalog.Key
+	of    *group
 	other *record
 }
 
@@ -61,7 +61,8 @@ func (t *table) openLocked(g *group) {
 	t.open = append(t.open, g)
 }
 
-// groupLocked opens the group of k, which is made if there is none.
+// groupLocked opens the group of k, which is made if there is none. It is in the
+// table for as long as it has records.
 func (t *table) groupLocked(k catalog.Key) *group {
 	g := t.groups[k]
 	if g == nil {
@@ -87,20 +88,23 @@ func (t *table) recordsLocked(k catalog.Key) []*record {
 // findLocked returns the record at a key, nil if there is none. Its group is
 // open then.
 func (t *table) findLocked(key string) *record {
-	var k catalog.Key
+	var g *group
 	if t.layout.isReverse(key) {
-		at, there := t.reverse[key]
-		if !there || at.other != nil {
+		at := t.reverse[key]
+		if at.of == nil {
 			return at.other
 		}
-		k = at.of
+		g = at.of
 	} else {
 		p, _ := t.layout.parse(key) // records at bad keys have a group as well
-		k = p.Key
+		g = t.groups[p.Key]
 	}
-	recs := t.recordsLocked(k)
-	if i, there := search(recs, key); there {
-		return recs[i]
+	if g == nil {
+		return nil
+	}
+	t.openLocked(g)
+	if i, there := search(g.records, key); there {
+		return g.records[i]
 	}
 	return nil
 }
@@ -133,18 +137,16 @@ func (t *table) easeLocked() {
 
 // addLocked adds a record at a key where none is.
 func (t *table) addLocked(r *record) {
-	joins := t.joins(r)
-	switch {
-	case r.reverse && joins:
-		t.reverse[r.key] = address{of: r.place.Key}
-	case r.reverse:
-		t.reverse[r.key] = address{other: r}
-	}
-	if joins {
+	at := address{other: r}
+	if t.joins(r) {
 		g := t.groupLocked(r.place.Key)
 		i, _ := search(g.records, r.key)
 		g.records, g.changed = slices.Insert(g.records, i, r), true
 		t.dirty[g.key] = true
+		at = address{of: g}
+	}
+	if r.reverse {
+		t.reverse[r.key] = at
 	}
 	t.countLocked(r, +1)
 }

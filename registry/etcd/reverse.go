@@ -133,7 +133,7 @@ func (t *table) takenLocked(k catalog.Key, addrs iter.Seq[netip.Addr]) map[strin
 	for addr := range addrs {
 		key := t.layout.reverseKey(addr)
 		at, there := t.reverse[key]
-		if (!there || at.other == nil && at.of == k) && t.reachLocked(key) == "" {
+		if (!there || at.of != nil && at.of.key == k) && t.reachLocked(key) == "" {
 			continue
 		}
 		taken[key] = true

@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -151,6 +152,46 @@ func TestOwnIsNotReadAgain(t *testing.T) {
 		}
 		if tab.update([]item{{key: "/x", mod: 8}}); len(tab.own)+len(tab.open) > 0 {
 			t.Errorf("%s: %d revisions and %d groups are left", tt.name, len(tab.own), len(tab.open))
+		}
+	}
+}
+
+// TestDriftOfWhatWasJustPut holds that a mirror just written is without drift,
+// and that what another changes of it in the same moment shows.
+func TestDriftOfWhatWasJustPut(t *testing.T) {
+	for _, tt := range []struct {
+		name, want string
+		then       func(first op) []item
+	}{
+		{"as it was put", "3 ", func(op) []item { return nil }},
+		{"one changed", "3 1", func(o op) []item {
+			return []item{{key: o.key, value: []byte(strings.Replace(o.value, `"ttl":30`, `"ttl":31`, 1)), mod: 8}}
+		}},
+		{"one gone", "2 ", func(o op) []item { return []item{{key: o.key, mod: 8, gone: true}} }},
+		{"one more", "4 ", func(o op) []item {
+			return []item{{key: o.key + "x", value: []byte(strings.Replace(o.value, `10.1.0.1`, `10.1.0.9`, 1)), mod: 8}}
+		}},
+		{"another's in the way of none", "3 ", func(o op) []item {
+			return []item{{key: o.key + "x", value: []byte(`{"host":"10.1.0.9","port":1}`), mod: 8}}
+		}},
+	} {
+		tab := newTable(cluster, "prod", slog.New(slog.NewTextHandler(io.Discard, nil)))
+		c := catalog.New(catalog.Policy{})
+		tab.replace(nil, 5, c.Feed("etcd/x"))
+		s := mirror("prod", "web", 3)
+		ops, err := tab.planPut(s, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tab.expect([]part{{ops: ops}})
+		var all []item
+		for _, o := range ops {
+			all = append(all, item{key: o.key, value: []byte(o.value), mod: 7})
+		}
+		tab.update(append(all, tt.then(ops[0])...))
+		got := c.Snapshot().Get("etcd/x", s.Ref())
+		if is := fmt.Sprint(len(got.Endpoints), " ", got.Meta[metaDrift]); is != tt.want {
+			t.Errorf("%s: endpoints and drift %q, want %q", tt.name, is, tt.want)
 		}
 	}
 }
