@@ -15,8 +15,8 @@ var errFiltered = errors.New("access rules left something out: the token must be
 
 // whole returns an error if a list of services lacks the one that every
 // server registers, so that others may be missing as well.
-func whole(list map[string][]string) error {
-	if _, there := list["consul"]; !there {
+func whole(names map[string]bool) error {
+	if !names[self] {
 		return fmt.Errorf("consul: the list of services lacks %q itself: %w", "consul", errFiltered)
 	}
 	return nil

@@ -32,12 +32,16 @@
 // A blocking query on the list of services wakes a watch; it may be stale.
 // Woken, it asks what changed and reads that, from the leader:
 //
-//	a name that came or went                   is read
-//	a name with instances that no bridge wrote is asked for its index, by a query whose filter
-//	                                           lets nothing through, and read if that moved
+//	the nodes of users                         are asked for their indexes, by a query whose filter lets
+//	                                           nothing through; of one that moved the names are listed,
+//	                                           and a name that came or went is read
+//	a name that stands on them                 is asked for its index likewise, and read if that moved
 //	the nodes of the owners                    are asked for their indexes likewise; of one that moved
 //	                                           the list is compared, and names that differ are read
 //	a check that began or ceased to fail       makes its name be read
+//
+// Where users have more than 256 nodes, all names are listed instead, and those
+// with instances that no bridge wrote, for which Consul walks every instance.
 //
 // Two more block on the checks that are critical and on those that warn. What
 // they tell of users' services is read at once, between two rounds, by these
@@ -49,8 +53,14 @@
 // Each name that is not a mirror alone costs one small question a round, and
 // rounds are kept apart by a millisecond for each such name: at most a
 // thousand questions a second, whatever happens in Consul. While a bridge
-// writes, the nodes that it writes are read at most a tenth of the time, and
-// each half minute at least: its own writes showed already.
+// writes, the nodes that it writes are read at most a tenth of the time, not
+// at once, and each half minute at least: its own writes showed already. And it
+// blocks on no list then, which each of its writes would have the server make
+// anew, but looks four times a second whether the index of all services moved.
+//
+// What was reported is kept by the catalog alone. A watch keeps the names, of
+// the records on a node one sum for each name, and of mirrors that it wrote a
+// hash of each version.
 //
 // # Directory
 //

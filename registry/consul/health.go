@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// failing are the states of checks that do not pass. Consul finds the checks of
+// failingStates are the states of checks that do not pass. Consul finds the checks of
 // a state by an index, so that asking for them costs what they are, and a query
 // that blocks on them wakes for no others.
-func failing() []string { return []string{api.HealthCritical, api.HealthWarning} }
+func failingStates() []string { return []string{api.HealthCritical, api.HealthWarning} }
 
 // checkPause is how long what failed is left to itself after a change, so that
 // many are read at once.
@@ -28,7 +28,7 @@ type state struct {
 // states reads all states of failing checks.
 func (w *watch) states(ctx context.Context) ([]*state, error) {
 	var all []*state
-	for _, name := range failing() {
+	for _, name := range failingStates() {
 		s := &state{name: name}
 		if _, err := w.see(ctx, s, 0); err != nil {
 			return nil, err
@@ -82,6 +82,9 @@ func (w *watch) attend(ctx context.Context, s *state) error {
 			s.index = 1
 		}
 		if len(differ) == 0 {
+			if err := w.rest(ctx); err != nil {
+				return err
+			}
 			continue
 		}
 		select {
@@ -93,6 +96,15 @@ func (w *watch) attend(ctx context.Context, s *state) error {
 			return err
 		}
 	}
+}
+
+// rest waits a little while this process writes: where few checks fail, Consul
+// ends the query for every check that is written.
+func (w *watch) rest(ctx context.Context) error {
+	if !w.view.wroteWithin(checkedRest) {
+		return nil
+	}
+	return sleep(ctx, checkedRest)
 }
 
 // await returns when a round is due. Until then it reads what checks judge

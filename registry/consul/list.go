@@ -5,15 +5,15 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/consul/api"
-	"golang.org/x/sync/errgroup"
 )
 
 // listing is what is asked first in each round.
 type listing struct {
-	names   map[string]bool   // all, in lower case
-	natives map[string]bool   // those with instances that no bridge wrote
+	names   map[string]bool   // all, in lower case; nil: they are those on nodes
+	natives map[string]bool   // those with instances that no bridge wrote, or on nodes that are no owner's
 	nodes   map[string]string // of owners, and whose they are
 	failing map[check]string
 }
@@ -21,47 +21,108 @@ type listing struct {
 // check is one check that does not pass.
 type check struct{ node, id, service, name string }
 
-func (w *watch) list(ctx context.Context) (listing, error) {
-	l := listing{nodes: map[string]string{}, failing: map[check]string{}}
-	var all, natives map[string][]string
-	var nodes []*api.Node
-	var checks api.HealthChecks
-	group, ctx := errgroup.WithContext(ctx)
-	for _, q := range []struct {
-		path, filter string
-		out          any
-	}{
-		{"/v1/catalog/services", "", &all},
-		{"/v1/catalog/services", nativeFilter, &natives},
-		{"/v1/catalog/nodes", ownersFilter, &nodes},
-		{"/v1/health/state/any", failingFilter, &checks},
-	} {
-		group.Go(func() error {
-			_, err := w.client.get(ctx, q.path, filtered(q.filter), q.out)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+func (w *watch) list(ctx context.Context) (l listing, err error) {
+	var users []string
+	if l.nodes, users, err = w.listNodes(ctx); err != nil {
 		return l, err
 	}
-	for _, list := range []map[string][]string{all, natives} {
-		if err := whole(list); err != nil {
-			return l, err
+	if l.failing, err = w.listFailing(ctx); err != nil {
+		return l, err
+	}
+	if len(users) <= maxUsers {
+		l.natives, err = w.onUsers(ctx, users)
+	} else {
+		w.users = nil
+		if l.names, err = w.listNames(ctx, ""); err == nil {
+			l.natives, err = w.listNames(ctx, nativeFilter)
 		}
 	}
-	l.names, l.natives = keyNames(all), keyNames(natives)
-	if w.layout.directory {
-		l.names[self], l.natives[self] = true, true
-	}
-	for _, n := range nodes {
-		l.nodes[n.Node] = n.Meta[metaOwner]
-	}
-	for _, c := range checks {
-		l.failing[check{c.Node, c.CheckID, c.ServiceID, c.ServiceName}] = c.Status
-	}
-	return l, nil
+	return l, err
 }
 
+// listNodes returns the nodes of owners, and those that are no owner's.
+func (w *watch) listNodes(ctx context.Context) (owned map[string]string, users []string, err error) {
+	var all []*api.Node
+	if _, err := w.client.get(ctx, "/v1/catalog/nodes", nil, &all); err != nil {
+		return nil, nil, err
+	}
+	owned = map[string]string{}
+	for _, n := range all {
+		if owner, there := n.Meta[metaOwner]; there {
+			owned[n.Node] = owner
+		} else {
+			users = append(users, n.Node)
+		}
+	}
+	return owned, users, nil
+}
+
+// listNames returns the names that have instances of which filter lets some
+// through.
+func (w *watch) listNames(ctx context.Context, filter string) (map[string]bool, error) {
+	var all map[string][]string
+	if _, err := w.client.get(ctx, "/v1/catalog/services", filtered(filter), &all); err != nil {
+		return nil, err
+	}
+	names := make(map[string]bool, len(all))
+	for name := range all {
+		names[keyName(name)] = true
+	}
+	return names, w.shown(names)
+}
+
+// shown takes out of names what is in no catalog, but for the directory. That
+// Consul itself is missing is an error: others may be as well.
+func (w *watch) shown(names map[string]bool) error {
+	err := whole(names)
+	delete(names, "")
+	if !w.layout.directory {
+		delete(names, self)
+	}
+	return err
+}
+
+// oddPause is how long apart checks in no state that Consul has an index of are
+// looked for: that walks all checks, and only what others write by hand into the
+// catalog is ever in another state.
+const oddPause = time.Minute
+
+// listFailing returns the checks that do not pass.
+func (w *watch) listFailing(ctx context.Context) (map[check]string, error) {
+	queries := []waker{{"/v1/health/state/any", failingFilter}}
+	failing := map[check]string{}
+	if !w.oddDue() {
+		queries = nil
+		for _, state := range failingStates() {
+			queries = append(queries, waker{"/v1/health/state/" + state, ""})
+		}
+		for c, status := range w.last.failing {
+			if !slices.Contains(failingStates(), status) {
+				failing[c] = status
+			}
+		}
+	}
+	for _, q := range queries {
+		var list api.HealthChecks
+		if _, err := w.client.get(ctx, q.path, filtered(q.filter), &list); err != nil {
+			return nil, err
+		}
+		for _, c := range list {
+			failing[check{c.Node, c.CheckID, c.ServiceID, c.ServiceName}] = c.Status
+		}
+	}
+	return failing, nil
+}
+
+// oddDue reports whether all checks are looked through, and takes note of it.
+func (w *watch) oddDue() bool {
+	now := time.Now()
+	due := now.After(w.odd)
+	if due {
+		w.odd = now.Add(oddPause)
+	}
+	return due
+}
 func filtered(filter string) url.Values {
 	if filter == "" {
 		return url.Values{}
@@ -75,16 +136,6 @@ const self = "consul"
 // keyName returns the name in the catalog of a Consul service: Consul itself
 // finds services whatever their case.
 func keyName(name string) string { return strings.ToLower(name) }
-
-func keyNames(list map[string][]string) map[string]bool {
-	names := make(map[string]bool, len(list))
-	for name := range list {
-		if k := keyName(name); k != self && k != "" {
-			names[k] = true
-		}
-	}
-	return names
-}
 
 // parted returns the nodes of others, and those of owner.
 func (l listing) parted(owner string) (others, own []string) {

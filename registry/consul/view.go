@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/consul/api"
 
@@ -36,6 +37,7 @@ type view struct {
 	refusedNodes map[string]bool   // of the directory; those are in refused, too
 	kick         chan struct{}     // has room for one: names became dirty
 	echos        int               // services written since takeEchos
+	written      time.Time         // when something was written last
 }
 
 // begin prepares for a new Watch and returns what tells of dirty names.
@@ -245,6 +247,7 @@ func (v *view) wrote(all map[string]found) {
 		v.mine = map[string]uint64{}
 	}
 	v.echos += len(all)
+	v.written = time.Now()
 	var set []*catalog.Service
 	var gone []catalog.Ref
 	for name, f := range all {
@@ -272,6 +275,13 @@ func (v *view) takeOverLocked(name string, f found) {
 	v.sums.forgetOf(v.owner, name)
 	v.rememberLocked(name, next)
 	v.sums.keep(name, v.sums.perNode(f.records))
+}
+
+// wroteWithin reports whether something was written at most d ago.
+func (v *view) wroteWithin(d time.Duration) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return time.Since(v.written) < d
 }
 
 // takeEchos returns how many services were written since it was last asked.

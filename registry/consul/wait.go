@@ -15,8 +15,11 @@ type spare struct {
 }
 
 // due reports whether they are read now, with echos services written since
-// this was last asked.
+// this was last asked. The first of those has them wait, too: more may follow.
 func (s *spare) due(now time.Time, echos int) bool {
+	if echos > 0 && !s.owed && now.After(s.until) && !s.until.IsZero() {
+		s.until = now.Add(minSpare)
+	}
 	s.owed = (s.owed || echos > 0) && now.Before(s.until)
 	return !s.owed
 }

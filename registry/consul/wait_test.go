@@ -55,7 +55,12 @@ func TestSpare(t *testing.T) {
 		t.Error("what was owed ten times as long as it took is not due")
 	}
 	s.read(now, now.Add(time.Hour))
-	if !s.due(now.Add(time.Hour+maxSpare), 1) {
+	now = now.Add(time.Hour)
+	if s.due(now, 1) || !s.due(now.Add(maxSpare), 1) {
 		t.Error("not due after the longest time")
+	}
+	now = now.Add(time.Hour)
+	if s.due(now, 1) || !s.due(now.Add(minSpare), 0) {
+		t.Error("a single write made them due at once, or not soon")
 	}
 }

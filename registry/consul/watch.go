@@ -2,7 +2,6 @@ package consul
 
 import (
 	"context"
-	"math/rand/v2"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -34,6 +33,7 @@ const (
 	waitTime  = 5 * time.Minute        // of a blocking query, unless the stanza says it; then all is compared anyway
 	minPause  = 100 * time.Millisecond // between rounds
 	maxPause  = 5 * time.Second        // where Consul is slow
+	minSpare  = 3 * time.Second        // from a write until the nodes that this process writes are read
 	maxSpare  = 30 * time.Second       // between readings of the nodes that this process writes
 	namePause = time.Millisecond       // for each name that is asked
 	parallel  = 32                     // reads at a time
@@ -50,6 +50,10 @@ func (c *consul) Watch(ctx context.Context, feed *catalog.Feed) error {
 	w := &watch{client: c.client, every: c.compare, layout: c.layout, view: &c.view, wake: make(chan struct{}, 1), checked: make(chan []judged)}
 	w.kick = c.view.begin(feed)
 	defer c.view.end()
+	probed, err := w.probe(ctx)
+	if err != nil {
+		return ended(ctx, err)
+	}
 	wakers := c.layout.wakers()
 	index := make([]uint64, len(wakers))
 	for i, q := range wakers {
@@ -65,25 +69,15 @@ func (c *consul) Watch(ctx context.Context, feed *catalog.Feed) error {
 	group, ctx := errgroup.WithContext(ctx)
 	w.follow(ctx, group, states)
 	for i, q := range wakers {
-		read := make(chan struct{}, 1)
-		w.listeners = append(w.listeners, read)
+		read := w.listener()
 		group.Go(func() error { return w.listen(ctx, q, index[i], read) })
+	}
+	if c.layout.owner != "" {
+		read := w.listener()
+		group.Go(func() error { return w.look(ctx, probed, read) })
 	}
 	group.Go(func() error { return w.run(ctx) })
 	return group.Wait()
-}
-
-// waker is a blocking query that says that something changed.
-type waker struct{ path, filter string }
-
-func (l layout) wakers() []waker {
-	all := []waker{
-		{"/v1/catalog/services", ""}, // any instance; with a filter it would join every node
-	}
-	if l.directory {
-		all = append(all, waker{"/v1/catalog/nodes", ""})
-	}
-	return all
 }
 
 // Filters. The last two let nothing through: what counts is the answer's index.
@@ -94,14 +88,6 @@ const (
 	noneOfService = `Service.ID == ""`
 	noneOfNode    = `ID == ""`
 )
-
-func (q waker) query() url.Values {
-	v := url.Values{"stale": {""}}
-	if q.filter != "" {
-		v.Set("filter", q.filter)
-	}
-	return v
-}
 
 // watch is one Watch under way.
 type watch struct {
@@ -121,38 +107,11 @@ type watch struct {
 	token      string // that what is known was read with
 	last       listing
 	nodes      map[string]uint64 // indexes of owners' nodes
+	users      map[string]user   // by node; nil: there are too many
+	odd        time.Time         // when all checks are looked through next
 	nodesIndex uint64            // of all nodes, for the directory
 	took       time.Duration     // by the last round
 	spare      spare
-}
-
-// listen blocks on one query and wakes the rounds when it returns. Before it
-// asks again it waits for the end of a round, as read tells: while much is
-// written every change would end the query, and each costs the server a walk
-// over all that it holds.
-func (w *watch) listen(ctx context.Context, q waker, index uint64, read <-chan struct{}) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-read:
-		}
-		wait := w.every - rand.N(w.every/10)
-		next, err := w.client.block(ctx, q.path, q.query(), index, wait, nil)
-		if err != nil {
-			return ended(ctx, err)
-		}
-		if next < index {
-			w.relist.Store(true)
-			next = 1
-		}
-		index = next
-		select {
-		case <-read: // of an older round
-		default:
-		}
-		offer(w.wake)
-	}
 }
 
 // run reads everything, then what changes.
@@ -194,9 +153,15 @@ func (w *watch) load(ctx context.Context) (err error) {
 	if err := w.readNodes(ctx); err != nil {
 		return err
 	}
+	w.users, w.odd = nil, time.Time{}
 	l, err := w.list(ctx)
 	if err != nil {
 		return err
+	}
+	if l.names == nil {
+		if l.names, err = w.listNames(ctx, ""); err != nil {
+			return err
+		}
 	}
 	nodes, err := w.indexes(ctx, keys(l.nodes), "/v1/catalog/node-services/", noneOfNode)
 	if err != nil {
@@ -215,6 +180,7 @@ func (w *watch) load(ctx context.Context) (err error) {
 			break
 		}
 	}
+	l.names = nil // they are the view's
 	w.last, w.nodes = l, nodes
 	return nil
 }
@@ -236,7 +202,9 @@ func (w *watch) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.view.differ(l.names, dirty)
+	if l.names != nil {
+		w.view.differ(l.names, dirty)
+	}
 	w.differ(l, dirty)
 	if err := w.askNames(ctx, l, dirty); err != nil {
 		return err
@@ -249,6 +217,7 @@ func (w *watch) round(ctx context.Context) error {
 		return err
 	}
 	w.view.apply(read)
+	l.names = nil
 	w.last = l
 	return nil
 }

@@ -192,7 +192,7 @@ func TestBadAnswers(t *testing.T) {
 		{"list without Consul itself", "/v1/catalog/services", code(200, "{}"), "access rules"},
 		{"too many", "/v1/catalog/services", code(429, "rate limit"), "429"},
 		{"no leader", "/v1/health/service/", code(500, "No cluster leader"), "No cluster leader"},
-		{"unavailable", "/v1/health/state/any", code(503, ""), "503"},
+		{"unavailable", "/v1/health/state/", code(503, ""), "503"},
 		{"a page of something else", "/v1/catalog/services", code(200, "<html>"), "decode"},
 		{"cut short", "/v1/catalog/nodes", code(200, "[{"), "decode"},
 	} {
