@@ -54,7 +54,9 @@
 // rounds are kept apart by a millisecond for each such name: at most a
 // thousand questions a second, whatever happens in Consul. While a bridge
 // writes, the nodes that it writes are read at most a tenth of the time, not
-// at once, and each half minute at least: its own writes showed already. And it
+// at once, and each half minute at least: its own writes showed already. One
+// that it was the last to write is listed when it pauses, or each half minute;
+// until then what another did there before is hidden beneath its own. And it
 // blocks on no list then, which each of its writes would have the server make
 // anew, but looks four times a second whether the index of all services moved.
 //

@@ -36,6 +36,7 @@ type view struct {
 	refused      map[string]bool   // records that the feed was told to refuse; outlives a Watch
 	refusedNodes map[string]bool   // of the directory; those are in refused, too
 	kick         chan struct{}     // has room for one: names became dirty
+	own          map[string]uint64 // indexes that nodes got by what this one wrote
 	echos        int               // services written since takeEchos
 	written      time.Time         // when something was written last
 }
@@ -52,6 +53,7 @@ func (v *view) begin(feed *catalog.Feed) <-chan struct{} {
 
 func (v *view) clearLocked() {
 	v.names, v.sums, v.dirty = map[string]seen{}, newSums(v.seed), map[string]bool{}
+	v.own = map[string]uint64{}
 }
 
 // end makes sure that the feed is not used any more.
@@ -275,6 +277,16 @@ func (v *view) takeOverLocked(name string, f found) {
 	v.sums.forgetOf(v.owner, name)
 	v.rememberLocked(name, next)
 	v.sums.keep(name, v.sums.perNode(f.records))
+	for _, r := range f.records {
+		v.own[r.node] = max(v.own[r.node], r.index)
+	}
+}
+
+// wroteLast reports whether a node has its index by what this one wrote.
+func (v *view) wroteLast(node string, index uint64) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.own[node] == index
 }
 
 // wroteWithin reports whether something was written at most d ago.

@@ -24,9 +24,10 @@ func (s *spare) due(now time.Time, echos int) bool {
 	return !s.owed
 }
 
-// read takes note that they were read.
-func (s *spare) read(begun, ended time.Time) {
-	s.until = ended.Add(min(10*ended.Sub(begun), maxSpare))
+// read takes note that they were read, or that some are left for the next time.
+func (s *spare) read(begun, ended time.Time, left bool) {
+	s.owed = left
+	s.until = ended.Add(min(max(10*ended.Sub(begun), minSpare), maxSpare))
 }
 
 // end returns what sends when what is owed is due; nil if nothing is.

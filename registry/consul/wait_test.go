@@ -40,7 +40,7 @@ func TestSpare(t *testing.T) {
 	if !s.due(now, 5) {
 		t.Error("nothing was read yet, and is not due")
 	}
-	s.read(now, now.Add(time.Second))
+	s.read(now, now.Add(time.Second), false)
 	now = now.Add(2 * time.Second)
 	if !s.due(now, 0) || s.end(now) != nil {
 		t.Error("another's change is not due")
@@ -54,7 +54,7 @@ func TestSpare(t *testing.T) {
 	if now = now.Add(9 * time.Second); !s.due(now, 1) || s.end(now) != nil {
 		t.Error("what was owed ten times as long as it took is not due")
 	}
-	s.read(now, now.Add(time.Hour))
+	s.read(now, now.Add(time.Hour), false)
 	now = now.Add(time.Hour)
 	if s.due(now, 1) || !s.due(now.Add(maxSpare), 1) {
 		t.Error("not due after the longest time")
@@ -62,5 +62,10 @@ func TestSpare(t *testing.T) {
 	now = now.Add(time.Hour)
 	if s.due(now, 1) || !s.due(now.Add(minSpare), 0) {
 		t.Error("a single write made them due at once, or not soon")
+	}
+	now = now.Add(time.Hour)
+	s.read(now, now, true)
+	if s.end(now) == nil || s.due(now, 0) || !s.due(now.Add(minSpare), 0) {
+		t.Error("what was left is forgotten, due at once, or not soon")
 	}
 }

@@ -112,6 +112,7 @@ type watch struct {
 	nodesIndex uint64            // of all nodes, for the directory
 	took       time.Duration     // by the last round
 	spare      spare
+	wholeAt    time.Time // when even nodes that this process was the last to write are listed
 }
 
 // run reads everything, then what changes.
@@ -273,38 +274,49 @@ func (w *watch) askNames(ctx context.Context, l listing, dirty map[string]bool) 
 // Nodes that this process writes wait while it does, as spare says.
 func (w *watch) askNodes(ctx context.Context, l listing, dirty map[string]bool) error {
 	others, own := l.parted(w.layout.owner)
-	if err := w.readSome(ctx, others, dirty); err != nil {
+	if _, err := w.readSome(ctx, others, dirty, true); err != nil {
 		return err
 	}
-	begun := time.Now()
-	if !w.spare.due(begun, w.view.takeEchos()) {
+	begun, echos := time.Now(), w.view.takeEchos()
+	if !w.spare.due(begun, echos) {
 		return nil
 	}
-	if err := w.readSome(ctx, own, dirty); err != nil {
-		return err
+	whole := echos == 0 || begun.After(w.wholeAt)
+	if whole {
+		w.wholeAt = begun.Add(maxSpare)
 	}
-	w.spare.read(begun, time.Now())
-	return nil
-}
-
-// readSome adds to dirty the names whose records on some nodes changed.
-func (w *watch) readSome(ctx context.Context, nodes []string, dirty map[string]bool) error {
-	indexes, err := w.indexes(ctx, nodes, "/v1/catalog/node-services/", noneOfNode)
+	left, err := w.readSome(ctx, own, dirty, whole)
 	if err != nil {
 		return err
 	}
+	w.spare.read(begun, time.Now(), left)
+	return nil
+}
+
+// readSome adds to dirty the names whose records on some nodes changed. Unless
+// the whole is wanted, it leaves nodes that this process was the last to write,
+// and reports whether it left any.
+func (w *watch) readSome(ctx context.Context, nodes []string, dirty map[string]bool, whole bool) (left bool, err error) {
+	indexes, err := w.indexes(ctx, nodes, "/v1/catalog/node-services/", noneOfNode)
+	if err != nil {
+		return false, err
+	}
 	for node, index := range indexes {
-		if index == w.nodes[node] {
+		switch {
+		case index == w.nodes[node]:
+			continue
+		case !whole && w.view.wroteLast(node, index):
+			left = true
 			continue
 		}
 		var list struct{ Services []*api.AgentService }
 		if _, err := w.client.get(ctx, "/v1/catalog/node-services/"+url.PathEscape(node), nil, &list); err != nil {
-			return err
+			return false, err
 		}
 		w.view.compare(node, list.Services, dirty)
 		w.nodes[node] = index
 	}
-	return nil
+	return left, nil
 }
 
 // indexes asks for the indexes of many paths.
