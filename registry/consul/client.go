@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +18,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/consul/api"
+
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // client speaks HTTP with one Consul agent or server. It takes the types of
@@ -50,11 +51,10 @@ func newClient(c *config) (*client, error) {
 	}
 	if c.certFile != "" {
 		load := func() (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
-			return &pair, err
+			return registry.PEMFile{Word: "cert_file", Name: c.certFile}.KeyPair(registry.PEMFile{Word: "key_file", Name: c.keyFile})
 		}
 		if _, err := load(); err != nil {
-			return nil, fmt.Errorf("consul: load certificate %q: %w", c.certFile, err)
+			return nil, fmt.Errorf("consul: %w", err)
 		}
 		// Read again at each handshake, so that a renewed one is taken.
 		conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
@@ -98,14 +98,11 @@ func loadCA(conf *tls.Config, file string) error {
 	if file == "" {
 		return nil
 	}
-	text, err := os.ReadFile(file)
+	pool, err := registry.PEMFile{Word: "ca_file", Name: file}.Authorities()
 	if err != nil {
-		return fmt.Errorf("consul: read ca_file: %w", err)
+		return fmt.Errorf("consul: %w", err)
 	}
-	conf.RootCAs = x509.NewCertPool()
-	if !conf.RootCAs.AppendCertsFromPEM(text) {
-		return fmt.Errorf("consul: ca_file %q holds no certificate", file)
-	}
+	conf.RootCAs = pool
 	return nil
 }
 

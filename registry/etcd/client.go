@@ -3,7 +3,6 @@ package etcd
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +14,8 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 const (
@@ -97,21 +98,16 @@ func (c *config) tls() (*tls.Config, error) {
 	}
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.caFile != "" {
-		pem, err := os.ReadFile(c.caFile)
-		if err != nil {
+		var err error
+		if t.RootCAs, err = (registry.PEMFile{Word: "ca_file", Name: c.caFile}).Authorities(); err != nil {
 			return nil, err
-		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("file %q holds no certificate", c.caFile)
 		}
 	}
 	if c.certFile == "" {
 		return t, nil
 	}
 	load := func() (*tls.Certificate, error) {
-		cert, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
-		return &cert, err
+		return registry.PEMFile{Word: "cert_file", Name: c.certFile}.KeyPair(registry.PEMFile{Word: "key_file", Name: c.keyFile})
 	}
 	t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
 	_, err := load()

@@ -12,6 +12,8 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // open makes the client; it does not connect.
@@ -44,6 +46,21 @@ func (c *config) dial(owner string, log *slog.Logger) (*server, *rest.Config, er
 	return s, to, err
 }
 
+// checkFiles says what is wrong with which file, by the word for it. The client
+// reads them again later, and names none then.
+func checkFiles(tls rest.TLSClientConfig, ca, cert, key string) error {
+	if tls.CAFile != "" {
+		if _, err := (registry.PEMFile{Word: ca, Name: tls.CAFile}).Authorities(); err != nil {
+			return err
+		}
+	}
+	if tls.CertFile == "" || tls.KeyFile == "" {
+		return nil
+	}
+	_, err := registry.PEMFile{Word: cert, Name: tls.CertFile}.KeyPair(registry.PEMFile{Word: key, Name: tls.KeyFile})
+	return err
+}
+
 // rest says where the API server is and how to speak to it.
 func (c *config) rest() (*rest.Config, error) {
 	to, err := c.where()
@@ -69,10 +86,13 @@ func (c *config) where() (*rest.Config, error) {
 		if err != nil {
 			return nil, fmt.Errorf("kubeconfig %q: %w", c.kubeconfig, err)
 		}
+		if err := checkFiles(to.TLSClientConfig, "certificate-authority", "client-certificate", "client-key"); err != nil {
+			return nil, fmt.Errorf("kubeconfig %q: %w", c.kubeconfig, err)
+		}
 		return to, nil
 	case c.endpoint != "":
 		tls := rest.TLSClientConfig{CertFile: c.cert, KeyFile: c.key, CAFile: c.ca}
-		return &rest.Config{Host: c.endpoint, TLSClientConfig: tls}, nil
+		return &rest.Config{Host: c.endpoint, TLSClientConfig: tls}, checkFiles(tls, "tls CACERT", "tls CERT", "tls KEY")
 	}
 	to, err := rest.InClusterConfig()
 	if errors.Is(err, rest.ErrNotInCluster) {
