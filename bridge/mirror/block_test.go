@@ -90,7 +90,7 @@ func TestBlockPlans(t *testing.T) {
 		rule        *Rule
 		want        string
 	}{
-		{"split from now on", twoPorts, split, "put shop/web-http\nput shop/web-rpc\ndelete shop/web"},
+		{"split from now on", twoPorts, split, "put shop/web-http\nput shop/web-rpc\nhold shop/web"},
 		{"split already", "split", split, ""},
 		{"no longer", "split", plainly, "put shop/web\nhold shop/web-http\nhold shop/web-rpc"},
 	} {

@@ -22,11 +22,12 @@ type Wanted struct {
 	Natives  int                           // how many the source has, selected or not
 	Missing  map[string]bool               // namespaces that are to be made first
 
-	refused map[Original]bool  // of those that cannot be mirrored, be it for none of their ports
-	blocks  map[Original]*Rule // of those for which a block says otherwise
-	beside  Beside             // the target's; nil: nothing stands beside another there
-	unread  bool               // nobody can tell which originals are exported
-	lacks   bool               // the target lacks a namespace of some
+	refused map[Original]bool       // of those that cannot be mirrored, be it for one of their ports
+	parts   map[Original][]Original // of those with a mirror for each port
+	blocks  map[Original]*Rule      // of those for which a block says otherwise
+	beside  Beside                  // the target's; nil: nothing stands beside another there
+	unread  bool                    // nobody can tell which originals are exported
+	lacks   bool                    // the target lacks a namespace of some
 	joins   joins
 }
 
@@ -132,8 +133,11 @@ func (from source) mirrors(rule *Rule, canon MirrorOf) Mirrors {
 func (r *Rule) held(m *catalog.Service, canon MirrorOf) (all []*catalog.Service, refused error) {
 	for _, part := range r.split(m) {
 		c, err := canon(part)
-		if c != nil {
+		switch {
+		case c != nil:
 			all = append(all, c)
+		case err != nil:
+			err = partRefused{err}
 		}
 		refused = errors.Join(refused, err)
 	}
@@ -205,6 +209,7 @@ func (w *Wanted) claim(s *catalog.Snapshot, src catalog.Entry, mirrors entries, 
 	switch {
 	case err != nil && len(all) > 0:
 		w.Reduced = append(w.Reduced, Finding{all[0].Mark().Key, all[0].Ref().Key, oneLine(err)})
+		w.refuseParts(all[0], err)
 	case err != nil:
 		head := src.Head()
 		w.refuse(src, w.Rule.of(head).target(head), err)
@@ -234,6 +239,7 @@ func (w *Wanted) claimOne(s *catalog.Snapshot, src, m catalog.Entry, c *claims) 
 func (w *Wanted) name(m catalog.Entry, c *claims) {
 	key := m.Ref().Key
 	w.Names[w.originalOf(m)] = key
+	w.notePart(m)
 	if !w.Services[key].IsZero() {
 		c.rest[key] = append(c.rest[key], m)
 		return

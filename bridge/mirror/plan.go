@@ -117,8 +117,8 @@ type Other struct {
 // Wanted.inTheWay).
 //
 // A deletion waits while the source was not synced since start or either side
-// is not connected; while its original's new name is not there; and while the
-// budget is exceeded. The mirror of an original that is refused, or that lost
+// is not connected; while its original's new name is not there, or one of several
+// by port; and while the budget is exceeded. The mirror of an original that is refused, or that lost
 // its name, stands. Nothing is put while the target is not there.
 //
 // Marks name a registry and not the origin that reads it. So nothing is written
@@ -253,16 +253,16 @@ func (p *Plan) taken(want, by catalog.Entry, alone error) {
 // unwanted settles a mirror of this rule under a name that is not wanted.
 func (p *Plan) unwanted(w *Wanted, m catalog.Entry, found map[catalog.Key]spot) {
 	name, known := w.Names[w.originalOf(m)]
-	next := found[name].ours
+	next, waits := w.awaited(m, found)
 	switch {
-	case !known && w.refused[whole(m.Mark())]: // with all its ports
-	case !known:
-		p.Deletes = append(p.Deletes, Change{Found: m.Service(), Why: "no longer wanted"})
-	case name == m.Ref().Key: // refused: what was there stands
-	case w.ours(next) && whole(next.Mark()) == whole(m.Mark()):
+	case !known && w.refused[whole(m.Mark())]: // with all its ports, or for one of them
+	case known && name == m.Ref().Key: // refused: what was there stands
+	case waits:
+		p.Held = append(p.Held, Change{Found: m.Service(), Why: fmt.Sprintf("the new name %q is not there", next)})
+	case known:
 		p.Deletes = append(p.Deletes, Change{Found: m.Service(), Why: fmt.Sprintf("renamed to %q", name)})
 	default:
-		p.Held = append(p.Held, Change{Found: m.Service(), Why: fmt.Sprintf("the new name %q is not there", name)})
+		p.Deletes = append(p.Deletes, Change{Found: m.Service(), Why: "no longer wanted"})
 	}
 }
 

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/isthmus-dns/isthmus/catalog"
@@ -52,4 +53,47 @@ func part(m *catalog.Service, port string) *catalog.Service {
 		}
 	}
 	return &out
+}
+
+// partRefused is why the target cannot hold one of several mirrors.
+type partRefused struct{ error }
+
+// Unwrap returns what the target said.
+func (e partRefused) Unwrap() error { return e.error }
+
+// refuseParts notes that some mirror beside m, of its original, is refused: what
+// is there of that under names that are not wanted may be in its place.
+func (w *Wanted) refuseParts(m catalog.Entry, err error) {
+	if errors.As(err, &partRefused{}) {
+		w.refused[whole(m.Mark())] = true
+	}
+}
+
+// notePart notes that m is wanted, if there is a mirror for each port.
+func (w *Wanted) notePart(m catalog.Entry) {
+	if !w.ruleOf(m.Mark()).Split {
+		return
+	}
+	if w.parts == nil {
+		w.parts = map[Original][]Original{}
+	}
+	w.parts[whole(m.Mark())] = append(w.parts[whole(m.Mark())], w.originalOf(m))
+}
+
+// awaited returns the name of a mirror that has to be there before m, which is not
+// wanted, may go, and is not: of what takes its place or, where that cannot be
+// told, as when its original is split from now on or a port has another name, of
+// each that its original has.
+func (w *Wanted) awaited(m catalog.Entry, found map[catalog.Key]spot) (catalog.Key, bool) {
+	next := w.parts[whole(m.Mark())]
+	if is := w.originalOf(m); w.Names[is] != (catalog.Key{}) {
+		next = []Original{is}
+	}
+	for _, o := range next {
+		name := w.Names[o]
+		if there := found[name].ours; !w.ours(there) || w.originalOf(there) != o {
+			return name, true
+		}
+	}
+	return catalog.Key{}, false
 }

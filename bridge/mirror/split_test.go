@@ -1,11 +1,13 @@
 package mirror
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 const twoPorts = `
@@ -69,10 +71,10 @@ func TestSplitPlans(t *testing.T) {
 	}{
 		{"nothing changes", split, split, twoPorts, 0, 0, 0, 2},
 		{"a port goes", split, split, rpcOnly, 0, 1, 0, 1},
-		{"the ports become one without a name", split, split, unnamed, 1, 2, 0, 0},
+		{"the ports become one without a name", split, split, unnamed, 1, 0, 2, 0},
 		{"the original goes", split, split, "", 0, 2, 0, 0},
 		{"the original is refused", split, split, twoPorts + "\tmeta isthmus.dev/export=perhaps\n", 0, 0, 0, 0},
-		{"it is split from now on", rule(), split, twoPorts, 2, 1, 0, 0},
+		{"it is split from now on", rule(), split, twoPorts, 2, 0, 1, 0},
 		{"it no longer is", split, rule(), twoPorts, 1, 0, 2, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -83,6 +85,56 @@ func TestSplitPlans(t *testing.T) {
 			p := Diff(s, wanted(s, tt.is), nil, Budget{})
 			if got, want := [4]int{len(p.Puts), len(p.Deletes), len(p.Held), p.Same}, [4]int{tt.puts, tt.gone, tt.held, tt.stays}; got != want {
 				t.Errorf("puts, deletes, held, same: %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// TestSplitInTheWay holds that what is in the way of one port's mirror lets no
+// old one go that it would take the place of, and the others do.
+func TestSplitInTheWay(t *testing.T) {
+	const (
+		there  = "\tmark owner=me of=id:kubernetes/src key=shop/web format=1\n\tendpoint 10.1.0.1 id=a ready serving\n"
+		http   = "\tport http TCP 80\n" + there + "\t\tport http TCP 8080\n\tendpoint 10.1.0.2 id=b ready serving\n\t\tport http TCP 8080\n"
+		rpc    = "\tport rpc TCP 81\n" + there + "\t\tport rpc TCP 2000\n"
+		both   = "\tport http TCP 80\n\tport rpc TCP 81\n" + there
+		native = " Headless version=7\n"
+	)
+	refuse := func(s *catalog.Service) (*catalog.Service, error) {
+		if strings.HasSuffix(s.Name, "-rpc") {
+			return nil, registry.ErrInvalid
+		}
+		return s, nil
+	}
+	for _, tt := range []struct {
+		name, found string
+		canon       MirrorOf
+		rule        func(*Rule)
+		want        string
+	}{
+		{"split from now on, one name is taken", "service shop/web Headless\n" + both + "service shop/web-http" + native, asIs, nil,
+			"put shop/web-rpc\nhold shop/web\ntaken shop/web-http: a native service has the name"},
+		{"split from now on, the other name is there", "service shop/web Headless\n" + both + "service shop/web-rpc Headless\n" + rpc + "service shop/web-http" + native, asIs, nil,
+			"hold shop/web\ntaken shop/web-http: a native service has the name"},
+		{"split from now on, all are there", "service shop/web Headless\n" + both + "service shop/web-rpc Headless\n" + rpc + "service shop/web-http Headless\n" + http, asIs, nil, "delete shop/web"},
+		{"split from now on, one is refused", "service shop/web Headless\n" + both + "service shop/web-http Headless\n" + http, refuse, nil, ""},
+		{"one is refused that stands", "service shop/web-http Headless\n" + http + "service shop/web-rpc Headless\n" + rpc, refuse, nil, ""},
+		{"of new names one is refused, the other is there", "service shop/web-http Headless\n" + http + "service shop/web-rpc Headless\n" + rpc + "service shop/x-web-http Headless\n" + http, refuse, naming("shop", "x-{service}"),
+			"delete shop/web-http"},
+		{"of new names one is taken, the other is there", "service shop/web-http Headless\n" + http + "service shop/web-rpc Headless\n" + rpc + "service shop/x-web-http Headless\n" + http + "service shop/x-web-rpc" + native, asIs, naming("shop", "x-{service}"),
+			"delete shop/web-http\nhold shop/web-rpc\ntaken shop/x-web-rpc: a native service has the name"},
+		{"a port has another name, which is taken", "service shop/web-http Headless\n" + http + "service shop/web-old Headless\n" + strings.ReplaceAll(rpc, "rpc", "old") + "service shop/web-rpc" + native, asIs, nil,
+			"hold shop/web-old\ntaken shop/web-rpc: a native service has the name"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, r := sides(t, map[catalog.Origin]string{src: twoPorts, dst: tt.found}).Snapshot(), rule()
+			splitting(r)
+			if tt.rule != nil {
+				tt.rule(r)
+			}
+			p := Diff(s, Desired(s, r, MirrorsOf(s, r, tt.canon)), nil, Budget{})
+			if diff := cmp.Diff(tt.want, strings.ReplaceAll(strings.ReplaceAll(p.text(), " at 7", ""), " at ", "")); diff != "" {
+				t.Errorf("plan: -want +got\n%s", diff)
 			}
 		})
 	}
