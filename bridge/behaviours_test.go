@@ -179,6 +179,9 @@ func TestBehaviours(t *testing.T) {
 			"\t2.3.4.5:30000 passing http=30000 rpc=30001 zone=us-west-2b node=n2\n" +
 			"\t3.4.5.6:30000 critical http=30000 rpc=30001 zone=us-west-2c node=n3\n" +
 			"\t4.5.6.7:30000 passing http=30000 rpc=30001 zone=us-west-2a node=n1\n"},
+		{"30 external addresses alone", strings.Replace(nodePort(), ", {type: ExternalIP, address: 1.2.3.4}", "", 1), "address auto external", "consul/foo-shop\n" +
+			"\t2.3.4.5:30000 passing http=30000 rpc=30001 zone=us-west-2b node=n2\n" +
+			"\t3.4.5.6:30000 critical http=30000 rpc=30001 zone=us-west-2c node=n3\n"},
 		// Endpoints.
 		{"31 endpoints of two slices, one that does not say that it is ready", foo("clusterIP: 10.96.0.1", "") + threeEndpoints, "", threeInstances},
 		{"31 headless", foo("clusterIP: None", "") + threeEndpoints, "", threeInstances},

@@ -73,7 +73,7 @@ bridge prod {
 // what is so where nothing is said.
 func TestParseTakenBack(t *testing.T) {
 	for _, tt := range []struct{ pair, always, says, back string }{
-		{"kubernetes/prod consul/dc1", "", "default off\nannotated_names on\nshare\nports split\naddress nodeport internal",
+		{"kubernetes/prod consul/dc1", "", "default off\nannotated_names on\nshare\nports split\naddress nodeport external",
 			"default on\nannotated_names off\nshare off\nports off\naddress auto"},
 		{"kubernetes/prod consul/dc1", "", "default exports\nname web\nnamespace x", "default on\nname {service}-{namespace}\nnamespace consul"},
 		{"consul/dc1 kubernetes/prod", "namespace consul\ncreate_namespace off\n", "tags v1 !v2\nonly_passing\nservice clusterip", "tags off\nonly_passing off\nservice headless"},

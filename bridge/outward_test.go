@@ -34,6 +34,8 @@ func TestOutward(t *testing.T) {
 		{"", mirror.Rule{Address: mirror.Auto}, "", registry.Details{Joins: true, Notes: true, Nodes: true}},
 		{"default on\naddress endpoints", mirror.Rule{Address: mirror.Endpoints}, "", registry.Details{Joins: true, Notes: true}},
 		{"default off\naddress nodeport internal", mirror.Rule{Address: mirror.NodePort, OptIn: true, Internal: true}, "", registry.Details{Joins: true, Notes: true, Nodes: true}},
+		{"address auto external", mirror.Rule{Address: mirror.Auto, Outside: true}, "", registry.Details{Joins: true, Notes: true, Nodes: true}},
+		{"address auto external\nfor names web {\naddress auto\n}", mirror.Rule{Address: mirror.Auto, Outside: true}, "", registry.Details{Joins: true, Notes: true, Nodes: true}},
 		{"default exports\naddress endpoints", mirror.Rule{Address: mirror.Endpoints, Exports: true}, "", registry.Details{Joins: true, Notes: true, Exports: true}},
 		{"labels app in (web, db), tier != test\naddress clusterip", mirror.Rule{Address: mirror.Virtual}, "app in (db,web),tier!=test", registry.Details{Joins: true, Notes: true, Labels: true}},
 		{"ports split", mirror.Rule{Address: mirror.Auto, Split: true}, "", registry.Details{Joins: true, Notes: true, Nodes: true}},
@@ -53,7 +55,7 @@ func TestOutward(t *testing.T) {
 		if r.Labels != nil {
 			labels = r.Labels.String()
 		}
-		got := mirror.Rule{Address: r.Address, OptIn: r.OptIn, Exports: r.Exports, Internal: r.Internal, Named: r.Named, Split: r.Split}
+		got := mirror.Rule{Address: r.Address, OptIn: r.OptIn, Exports: r.Exports, Internal: r.Internal, Outside: r.Outside, Named: r.Named, Split: r.Split}
 		if diff := cmp.Diff(tt.want, got); diff != "" || labels != tt.labels {
 			t.Errorf("%q: labels %q, want %q; -want +got\n%s", tt.block, labels, tt.labels, diff)
 		}

@@ -198,15 +198,20 @@ func template(to *string, o stanza.Stanza) error {
 }
 
 func addressPolicy(r *mirror.Rule, o stanza.Stanza) (err error) {
-	const usage = "address POLICY [internal]"
+	const usage = "address POLICY [internal|external]"
 	if err := o.WantArgs(1, 2, usage); err != nil {
 		return err
 	}
 	if r.Address, err = mirror.ParseAddressPolicy(o.Args()[0]); err != nil {
 		return o.Errorf("%w", err)
 	}
-	if r.Internal = len(o.Args()) == 2; r.Internal && (o.Args()[1] != "internal" || !r.WantsNodes()) {
-		return o.Errorf("unexpected word %q: want %s, where the policy is auto or nodeport", o.Args()[1], usage)
+	if r.Internal, r.Outside = false, false; len(o.Args()) == 1 {
+		return nil
+	}
+	nodes := o.Args()[1]
+	r.Internal, r.Outside = nodes == "internal", nodes == "external"
+	if !r.Internal && !r.Outside || r.Address != mirror.Auto && r.Address != mirror.NodePort {
+		return o.Errorf("unexpected word %q: want %s, where the policy is auto or nodeport", nodes, usage)
 	}
 	return nil
 }

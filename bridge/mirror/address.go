@@ -39,6 +39,7 @@ type way struct {
 	policy   AddressPolicy
 	nodes    catalog.Directory // of the source
 	internal bool              // nodes at their internal addresses
+	outside  bool              // nodes at their external addresses, and none without one
 	blind    bool              // nodes are not watched, so none is known
 }
 
@@ -107,7 +108,8 @@ func fronts(src *catalog.Service, hosts []catalog.Host) []catalog.Endpoint {
 // onNodes makes one instance of each node that src has endpoints on, at the
 // node ports. It is ready while an endpoint there is, so that a Service whose
 // external traffic stays on the node is reached only where it is served. An
-// endpoint that is on no node is not reached this way.
+// endpoint that is on no node is not reached this way, nor one on a node without
+// an address that is asked for; src is left out if there are no others.
 func (w way) onNodes(src *catalog.Service) ([]catalog.Endpoint, bool, error) {
 	ports := nodePorts(src)
 	if len(ports) == 0 {
@@ -119,13 +121,19 @@ func (w way) onNodes(src *catalog.Service) ([]catalog.Endpoint, bool, error) {
 	at := map[catalog.Host]int{} // index in all
 	all := []catalog.Endpoint{}
 	var unknown []error
+	inside := false // some node has no address that it may be reached at
 	for _, e := range src.Endpoints {
 		if e.Node == "" {
 			continue
 		}
-		host, ok := w.hostOf(e.Node)
-		if !ok {
+		n := w.nodes.Node(strings.ToLower(e.Node))
+		if n == nil {
 			unknown = append(unknown, fmt.Errorf("the address of node %q is not known: %w", e.Node, registry.ErrInvalid))
+			continue
+		}
+		host, ok := w.hostOf(n)
+		if !ok {
+			inside = true
 			continue
 		}
 		i, known := at[host]
@@ -136,22 +144,23 @@ func (w way) onNodes(src *catalog.Service) ([]catalog.Endpoint, bool, error) {
 		}
 		all[i].Ready, all[i].Serving = all[i].Ready || e.Ready, all[i].Serving || e.Serving
 	}
-	if len(all) == 0 && len(unknown) > 0 {
+	switch {
+	case len(all) > 0:
+	case len(unknown) > 0:
 		return nil, false, unknown[0]
+	case inside:
+		return nil, false, nil
 	}
 	slices.SortFunc(all, func(a, b catalog.Endpoint) int { return strings.Compare(a.ID, b.ID) })
 	return all, true, errors.Join(unknown...)
 }
 
-func (w way) hostOf(node string) (catalog.Host, bool) {
-	n := w.nodes.Node(strings.ToLower(node))
-	if n == nil {
-		return catalog.Host{}, false
-	}
+// hostOf returns where a node is reached; false if nowhere.
+func (w way) hostOf(n *catalog.Node) (catalog.Host, bool) {
 	if outside := n.Meta[catalog.NodeExternal]; outside != "" && !w.internal {
 		return catalog.ParseHost(outside), true
 	}
-	return n.Host, true
+	return n.Host, !w.outside
 }
 
 // nodePorts are the ports of src as each node has them.

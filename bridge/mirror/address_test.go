@@ -38,36 +38,40 @@ func TestReach(t *testing.T) {
 		name     string
 		source   string
 		policy   AddressPolicy
-		internal bool
+		at       string
 		nodes    []*catalog.Node
 		want     string
 	}{
-		{"auto, a cluster's own", exposed("ClusterIP", ""), Auto, false, both, ends},
-		{"auto, node ports", exposed("NodePort", onPorts), Auto, false, both, "10.2.0.2=false:30080:30081 198.51.100.1=true:30080:30081"},
-		{"auto, node ports at internal addresses", exposed("NodePort", onPorts), Auto, true, both, "10.2.0.1=true:30080:30081 10.2.0.2=false:30080:30081"},
-		{"auto, a load balancer comes before node ports", exposed("LoadBalancer", onPorts+balanced), Auto, false, both, "192.0.2.1=true:80:81 192.0.2.9=true:80:81 lb.example.org=true:80:81"},
-		{"auto, a load balancer without an address yet", exposed("LoadBalancer", onPorts), Auto, false, both, ""},
-		{"auto, external addresses come before node ports", exposed("NodePort", onPorts+"\texternal 192.0.2.9\n"), Auto, false, both, "192.0.2.9=true:80:81"},
-		{"node ports of a load balancer", exposed("LoadBalancer", onPorts+balanced), NodePort, true, both, "10.2.0.1=true:30080:30081 10.2.0.2=false:30080:30081"},
-		{"node ports that there are none of", exposed("ClusterIP", ""), NodePort, false, both, ""},
-		{"one node port of two", exposed("NodePort", "\tmeta nodeport:rpc=30081\n"), NodePort, true, both, "10.2.0.1=true:30081 10.2.0.2=false:30081"},
-		{"two nodes at one address", exposed("NodePort", onPorts), NodePort, false, []*catalog.Node{node("n1", "10.2.0.1", ""), node("n2", "10.2.0.1", "")}, "10.2.0.1=true:30080:30081"},
-		{"one node is not known", exposed("NodePort", onPorts), NodePort, true, both[:1], "10.2.0.1=true:30080:30081\nreduced the address of node \"N2\" is not known: cannot be held"},
-		{"no node is known", exposed("NodePort", onPorts), Auto, false, nil, "refused the address of node \"n1\" is not known: cannot be held"},
-		{"asked for by a note, where nodes are not watched", exposed("NodePort", onPorts+"\tmeta isthmus.dev/address=nodeport\n"), Endpoints, false, both, "refused " + errBlind.Error()},
-		{"no endpoints, no nodes", "service shop/web ClusterIP\n\tport http TCP 80\n\tmeta type:=NodePort\n\tmeta nodeport:http=30080\n", Auto, false, both, "none"},
-		{"the load balancer's alone", exposed("LoadBalancer", balanced), LoadBalancer, false, nil, "192.0.2.1=true:80:81 lb.example.org=true:80:81"},
-		{"what is external beside it", exposed("LoadBalancer", balanced), External, false, nil, "192.0.2.9=true:80:81"},
-		{"no load balancer", exposed("ClusterIP", "\texternal 192.0.2.9\n"), LoadBalancer, false, nil, ""},
-		{"endpoints, however it is exposed", exposed("LoadBalancer", onPorts+balanced), Endpoints, false, nil, ends},
-		{"virtual, however it is exposed", exposed("LoadBalancer", onPorts+balanced), Virtual, false, nil, "10.0.0.1=true:80:81"},
+		{"auto, a cluster's own", exposed("ClusterIP", ""), Auto, "", both, ends},
+		{"auto, node ports", exposed("NodePort", onPorts), Auto, "", both, "10.2.0.2=false:30080:30081 198.51.100.1=true:30080:30081"},
+		{"auto, node ports at internal addresses", exposed("NodePort", onPorts), Auto, "internal", both, "10.2.0.1=true:30080:30081 10.2.0.2=false:30080:30081"},
+		{"auto, a load balancer comes before node ports", exposed("LoadBalancer", onPorts+balanced), Auto, "", both, "192.0.2.1=true:80:81 192.0.2.9=true:80:81 lb.example.org=true:80:81"},
+		{"auto, a load balancer without an address yet", exposed("LoadBalancer", onPorts), Auto, "", both, ""},
+		{"auto, external addresses come before node ports", exposed("NodePort", onPorts+"\texternal 192.0.2.9\n"), Auto, "", both, "192.0.2.9=true:80:81"},
+		{"node ports of a load balancer", exposed("LoadBalancer", onPorts+balanced), NodePort, "internal", both, "10.2.0.1=true:30080:30081 10.2.0.2=false:30080:30081"},
+		{"node ports at external addresses alone", exposed("NodePort", onPorts), Auto, "external", both, "198.51.100.1=true:30080:30081"},
+		{"node ports of a node without an external address", exposed("NodePort", onPorts), NodePort, "external", []*catalog.Node{node("n1", "10.2.0.1", ""), both[1]}, ""},
+		{"one of the nodes at an external address is not known", exposed("NodePort", onPorts), NodePort, "external", both[:1], "198.51.100.1=true:30080:30081\nreduced the address of node \"N2\" is not known: cannot be held"},
+		{"no endpoints, no nodes at external addresses", "service shop/web ClusterIP\n\tport http TCP 80\n\tmeta type:=NodePort\n\tmeta nodeport:http=30080\n", Auto, "external", both, "none"},
+		{"node ports that there are none of", exposed("ClusterIP", ""), NodePort, "", both, ""},
+		{"one node port of two", exposed("NodePort", "\tmeta nodeport:rpc=30081\n"), NodePort, "internal", both, "10.2.0.1=true:30081 10.2.0.2=false:30081"},
+		{"two nodes at one address", exposed("NodePort", onPorts), NodePort, "", []*catalog.Node{node("n1", "10.2.0.1", ""), node("n2", "10.2.0.1", "")}, "10.2.0.1=true:30080:30081"},
+		{"one node is not known", exposed("NodePort", onPorts), NodePort, "internal", both[:1], "10.2.0.1=true:30080:30081\nreduced the address of node \"N2\" is not known: cannot be held"},
+		{"no node is known", exposed("NodePort", onPorts), Auto, "", nil, "refused the address of node \"n1\" is not known: cannot be held"},
+		{"asked for by a note, where nodes are not watched", exposed("NodePort", onPorts+"\tmeta isthmus.dev/address=nodeport\n"), Endpoints, "", both, "refused " + errBlind.Error()},
+		{"no endpoints, no nodes", "service shop/web ClusterIP\n\tport http TCP 80\n\tmeta type:=NodePort\n\tmeta nodeport:http=30080\n", Auto, "", both, "none"},
+		{"the load balancer's alone", exposed("LoadBalancer", balanced), LoadBalancer, "", nil, "192.0.2.1=true:80:81 lb.example.org=true:80:81"},
+		{"what is external beside it", exposed("LoadBalancer", balanced), External, "", nil, "192.0.2.9=true:80:81"},
+		{"no load balancer", exposed("ClusterIP", "\texternal 192.0.2.9\n"), LoadBalancer, "", nil, ""},
+		{"endpoints, however it is exposed", exposed("LoadBalancer", onPorts+balanced), Endpoints, "", nil, ends},
+		{"virtual, however it is exposed", exposed("LoadBalancer", onPorts+balanced), Virtual, "", nil, "10.0.0.1=true:80:81"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := sides(t, map[catalog.Origin]string{src: tt.source, dst: ""})
 			c.Feed(src).ReplaceNodes("", tt.nodes)
 			r := rule()
-			r.Address, r.Internal = tt.policy, tt.internal
+			r.Address, r.Internal, r.Outside = tt.policy, tt.at == "internal", tt.at == "external"
 			if diff := cmp.Diff(tt.want, wanted(c.Snapshot(), r).reached()); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}

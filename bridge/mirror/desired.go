@@ -90,7 +90,7 @@ func (from source) mirrors(rule *Rule, canon MirrorOf) Mirrors {
 		if err != nil || !c.export {
 			return nil, err
 		}
-		endpoints, ok, err := way{c.address, from.nodes, r.Internal, !rule.WantsNodes()}.reach(src)
+		endpoints, ok, err := way{c.address, from.nodes, r.Internal, r.Outside, !rule.WantsNodes()}.reach(src)
 		if ok {
 			endpoints, ok = r.pick(endpoints)
 		}

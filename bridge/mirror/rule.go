@@ -30,6 +30,7 @@ type Rule struct {
 	Split      bool // a mirror for each port
 	Share      bool // mirrors may stand beside what others have under their names
 	Internal   bool // nodes are reached at their internal addresses, also where they have others
+	Outside    bool // nodes are reached at their external addresses alone, those without not at all
 	Inward     bool // To speaks for namespaces: they must exist there, and protected ones are never written to
 	Make       bool // inward: namespaces that are missing are made
 	Virtual    bool // inward: mirrors get a virtual address at To
