@@ -117,6 +117,11 @@ func TestLoopOriginalChanges(t *testing.T) {
 		{"another address", set(strings.Replace(was, "192.0.2.1", "192.0.2.7", 1)), "shop/web of shop/web 192.0.2.7"},
 		{"another type", set("service shop/web ClusterIP\n\tendpoint 10.1.0.1 id=a ready\n"), "shop/web of shop/web 10.1.0.1"},
 		{"it becomes an alias", set("service shop/web ExternalName\n\talias db.example.org\n"), "shop/web of shop/web db.example.org"},
+		{"it becomes an alias, and then another", func(t *testing.T, a, _ *store) {
+			a.set(parse(t, "service shop/web ExternalName\n\talias db.example.org\n")...)
+			pass(time.Second)
+			a.set(parse(t, "service shop/web ExternalName\n\talias other.example.org\n")...)
+		}, "shop/web of shop/web other.example.org"},
 		{"the mirror is written over by hand", func(t *testing.T, _, b *store) {
 			b.set(parse(t, strings.ReplaceAll(webMirror, "10.1.0.1", "10.6.6.6"))...)
 		}, mirrored},

@@ -88,6 +88,10 @@ func TestDiff(t *testing.T) {
 		{name: "renamed: the new name is taken", source: plain, found: renamed + native, want: "hold shop/old at 6\ntaken shop/web: a native service has the name"},
 
 		{name: "source never synced", found: ours, feed: func(c *catalog.Catalog) { c.Feed(src).Identify(id(src)) }, want: "hold shop/web at 7"},
+		{name: "source never synced, but connected", found: ours, feed: func(c *catalog.Catalog) {
+			c.Feed(src).Identify(id(src))
+			c.Feed(src).Connected(nil)
+		}, want: "hold shop/web at 7"},
 		{name: "source not known", found: ours, feed: func(c *catalog.Catalog) { c.Feed(src) }, want: "blocked: kubernetes/src is not known yet"},
 		{name: "source not connected", source: other, found: ours, feed: down(src), want: "hold shop/web at 7"},
 		{name: "source read in part", source: other, found: ours, feed: func(c *catalog.Catalog) { c.Feed(src).Partial(errors.New("broken")) }, want: "hold shop/web at 7"},
