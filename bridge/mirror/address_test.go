@@ -35,12 +35,12 @@ func TestReach(t *testing.T) {
 	both := []*catalog.Node{node("n1", "10.2.0.1", "198.51.100.1"), node("n2", "10.2.0.2", "")}
 	const ends = "10.1.0.1=true 10.1.0.2=false 10.1.0.3=true 10.1.0.4=true"
 	tests := []struct {
-		name     string
-		source   string
-		policy   AddressPolicy
-		at       string
-		nodes    []*catalog.Node
-		want     string
+		name   string
+		source string
+		policy AddressPolicy
+		at     string
+		nodes  []*catalog.Node
+		want   string
 	}{
 		{"auto, a cluster's own", exposed("ClusterIP", ""), Auto, "", both, ends},
 		{"auto, node ports", exposed("NodePort", onPorts), Auto, "", both, "10.2.0.2=false:30080:30081 198.51.100.1=true:30080:30081"},
