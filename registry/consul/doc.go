@@ -47,6 +47,9 @@
 // they tell of users' services is read at once, between two rounds, by these
 // names alone; what they tell of mirrors and of nodes wakes a round.
 //
+// At first, and whenever everything is read again, the nodes of owners are read
+// whole, and only names that stand elsewhere, too, by themselves.
+//
 // So 10,000 mirrors cost 256 small questions and no connection of their own,
 // where a blocking query each would meet Consul's limit of 200 connections a
 // client. A watch holds three connections and at most 32 more while it reads.

@@ -169,17 +169,18 @@ func (w *watch) load(ctx context.Context) (err error) {
 		return err
 	}
 	all := map[string]answer{}
-	for todo := keys(l.names); ; {
-		read, err := w.read(ctx, todo)
+	for read, err := w.readAll(ctx, l); ; {
 		if err != nil {
 			return err
 		}
 		for _, a := range read {
 			all[a.name] = a
 		}
-		if todo = w.view.replace(all); len(todo) == 0 {
+		todo := w.view.replace(all)
+		if len(todo) == 0 {
 			break
 		}
+		read, err = w.read(ctx, todo)
 	}
 	l.names = nil // they are the view's
 	w.last, w.nodes = l, nodes

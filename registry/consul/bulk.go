@@ -1,0 +1,102 @@
+package consul
+
+import (
+	"context"
+	"net/url"
+	"sync"
+
+	"github.com/hashicorp/consul/api"
+	"golang.org/x/sync/errgroup"
+)
+
+// nodesAtOnce is how many nodes are read whole at a time: each may hold hundreds of
+// instances.
+const nodesAtOnce = 4
+
+// readAll reads all names of l. A mirror stands on one node, with many more: those
+// nodes are read whole, two questions each, where a question for each name would
+// have the server look up ever the same node again for every instance. A name that
+// stands elsewhere, too, is asked for by itself.
+func (w *watch) readAll(ctx context.Context, l listing) ([]answer, error) {
+	b := bulk{watch: w, tickets: make(map[string]uint64, len(l.names)), answers: map[string]answer{}, times: map[string]int{}}
+	for name := range l.names {
+		if !l.natives[name] {
+			b.tickets[name] = w.view.ticket(name)
+		}
+	}
+	group, within := errgroup.WithContext(ctx)
+	group.SetLimit(nodesAtOnce)
+	for _, node := range keys(l.nodes) {
+		group.Go(func() error { return b.read(within, node) })
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	var all []answer
+	var rest []string
+	for name := range l.names {
+		if b.times[name] == 1 {
+			all = append(all, b.answers[name])
+		} else {
+			rest = append(rest, name)
+		}
+	}
+	more, err := w.read(ctx, rest)
+	return append(all, more...), err
+}
+
+// bulk is what nodes of owners tell of names that stand on no others.
+type bulk struct {
+	watch   *watch
+	tickets map[string]uint64 // of those names, from before anything is read
+
+	mu      sync.Mutex // guards what follows
+	answers map[string]answer
+	times   map[string]int // on how many of the nodes a name stands
+}
+
+// read reads one node. Its checks are read after its instances: a check that comes
+// or goes in between shows in the next round, by the node's index or by what fails.
+func (b *bulk) read(ctx context.Context, node string) error {
+	names, err := b.watch.client.onNode(ctx, node)
+	if err != nil {
+		return err
+	}
+	for name, entries := range names {
+		ticket, asked := b.tickets[name]
+		if !asked {
+			continue
+		}
+		a := b.watch.view.answerOf(name, ticket, 0, b.watch.layout.decode(name, entries))
+		b.mu.Lock()
+		b.answers[name] = a
+		b.times[name]++
+		b.mu.Unlock()
+	}
+	return nil
+}
+
+// onNode returns all instances of a node with their checks, by name.
+func (c *client) onNode(ctx context.Context, node string) (map[string][]*api.ServiceEntry, error) {
+	var there struct {
+		Node     *api.Node
+		Services []*api.AgentService
+	}
+	if _, err := c.get(ctx, "/v1/catalog/node-services/"+url.PathEscape(node), nil, &there); err != nil {
+		return nil, err
+	}
+	var list api.HealthChecks
+	if _, err := c.get(ctx, "/v1/health/node/"+url.PathEscape(node), nil, &list); err != nil {
+		return nil, err
+	}
+	checks := map[string]api.HealthChecks{} // by the instance; "": the node's own
+	for _, check := range list {
+		checks[check.ServiceID] = append(checks[check.ServiceID], check)
+	}
+	names := map[string][]*api.ServiceEntry{}
+	for _, s := range there.Services {
+		e := &api.ServiceEntry{Node: there.Node, Service: s, Checks: append(checks[""][:len(checks[""]):len(checks[""])], checks[s.ID]...)}
+		names[keyName(s.Service)] = append(names[keyName(s.Service)], e)
+	}
+	return names, nil
+}
