@@ -118,7 +118,7 @@ func (l layout) add(f *found, groups map[string]*group, key catalog.Key, e *api.
 		g.own = owner != "" && owner == l.owner
 		groups[owner] = g
 	}
-	if g.isMirror() {
+	if g.isMirror() && !l.unversioned {
 		g.held = append(g.held, holding(e))
 	}
 	if err := g.take(mark, markErr, e); err != nil {

@@ -39,6 +39,8 @@ type layout struct {
 	owner     string // "" for readers
 	nodes     int
 	directory bool // what Consul's own DNS has is reported, too
+
+	unversioned bool // nobody asks for versions, which cost more than all the rest of decoding
 }
 
 // node returns the name of the synthetic node that holds the mirrors of name.
@@ -54,6 +56,7 @@ func (l layout) canon(s *catalog.Service) (*catalog.Service, error) {
 	if err != nil || len(entries) == 0 {
 		return nil, err
 	}
+	l.unversioned = true
 	f := l.decode(s.Name, entries)
 	for record, err := range f.refused {
 		return nil, fmt.Errorf("record %q: %w", record, err)
