@@ -58,6 +58,7 @@ func TestPacked(t *testing.T) {
 // read as, but for a TTL that no reader of a mirror looks at.
 func TestMadeAsRead(t *testing.T) {
 	l := cluster.reversed("skydns", true)
+	compared := 0
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawService(t)
 		if rapid.IntRange(0, 9).Draw(t, "alias") == 0 {
@@ -70,9 +71,10 @@ func TestMadeAsRead(t *testing.T) {
 		}
 		want, err := encode(l, s, nil)
 		if err != nil {
-			t.Skip("not encoded")
+			return // nothing is written of it
 		}
 		for _, o := range diff(want, nil) {
+			compared++
 			made := item{key: o.key, read: o.read, mod: 3}.record(l, "prod")
 			read := item{key: o.key, value: []byte(o.value), mod: 3}.record(l, "prod")
 			made.ttl = read.ttl
@@ -81,6 +83,9 @@ func TestMadeAsRead(t *testing.T) {
 			}
 		}
 	})
+	if compared < 100 {
+		t.Errorf("%d records were compared: the test shows little", compared)
+	}
 }
 
 // TestTableIsSmall holds that little is kept of 10,000 mirrors of ten endpoints
