@@ -12,7 +12,7 @@
 // and rewrites nothing.
 //
 // A change of what services say is planned at its own cost, by way of the last
-// plan that was made from the start; see base.
+// plan; see base.
 //
 // Instances whose address is a name have no place in a cluster's slices. A
 // Resolver keeps the names' addresses, and they are a part of what is wanted.

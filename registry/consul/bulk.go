@@ -3,6 +3,7 @@ package consul
 import (
 	"context"
 	"net/url"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/consul/api"
@@ -95,8 +96,9 @@ func (c *client) onNode(ctx context.Context, node string) (map[string][]*api.Ser
 	}
 	names := map[string][]*api.ServiceEntry{}
 	for _, s := range there.Services {
-		e := &api.ServiceEntry{Node: there.Node, Service: s, Checks: append(checks[""][:len(checks[""]):len(checks[""])], checks[s.ID]...)}
-		names[keyName(s.Service)] = append(names[keyName(s.Service)], e)
+		name := keyName(s.Service)
+		e := &api.ServiceEntry{Node: there.Node, Service: s, Checks: slices.Concat(checks[""], checks[s.ID])}
+		names[name] = append(names[name], e)
 	}
 	return names, nil
 }

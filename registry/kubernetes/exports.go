@@ -36,12 +36,8 @@ func (s *server) exportSources(v *view, listed func() func()) []source {
 	if !s.conf.details.Exports {
 		return nil
 	}
-	namespaces := s.conf.namespaces
-	if len(namespaces) == 0 {
-		namespaces = []string{metav1.NamespaceAll}
-	}
 	var all []source
-	for _, ns := range namespaces {
+	for _, ns := range s.watched() {
 		all = append(all, s.exports(v, ns, listed()))
 	}
 	return all

@@ -20,12 +20,8 @@ func (s *server) podSources(v *view, listed func() func()) []source {
 	if !s.conf.pods {
 		return nil
 	}
-	namespaces := s.conf.namespaces
-	if len(namespaces) == 0 {
-		namespaces = []string{metav1.NamespaceAll}
-	}
 	var all []source
-	for _, ns := range namespaces {
+	for _, ns := range s.watched() {
 		src, table := s.pods(ns), newPodTable(v.again, listed())
 		src.into = table
 		v.pods = append(v.pods, table)

@@ -51,10 +51,7 @@ func (s *server) reflect(ctx context.Context, v *view, running *sync.WaitGroup) 
 		})
 	}
 	var sources []source
-	if len(s.conf.namespaces) == 0 {
-		sources = s.sources(v, metav1.NamespaceAll, listed)
-	}
-	for _, ns := range s.conf.namespaces {
+	for _, ns := range s.watched() {
 		sources = append(sources, s.sources(v, ns, listed)...)
 	}
 	for _, src := range append(s.podSources(v, listed), s.nodeSources(v, listed)...) {
@@ -67,6 +64,15 @@ func (s *server) reflect(ctx context.Context, v *view, running *sync.WaitGroup) 
 	}
 	running.Go(func() { s.compare(ctx, v, sources) })
 	return all
+}
+
+// watched are the namespaces that are watched each by itself, or the one that
+// stands for all.
+func (s *server) watched() []string {
+	if len(s.conf.namespaces) > 0 {
+		return s.conf.namespaces
+	}
+	return []string{metav1.NamespaceAll}
 }
 
 // sources are what is watched of one namespace, or of all.
