@@ -31,7 +31,9 @@ type Registry interface {
 // reported (empty: nothing of ours is there under that Ref), and on the
 // owner's fence as this Writer last claimed it. Where the registry has
 // transactions both are compared by the server within the write; what cannot
-// be held that way is said in the registry's package comment.
+// be held that way is said in the registry's package comment. Of a service that
+// stands as several records, each that a write touches is compared; those that
+// stay as they are need not be, for nothing of a stranger's is overwritten there.
 type Writer interface {
 	Registry
 	// Canon returns s as it would read back after a Put: what the registry

@@ -46,6 +46,7 @@ type Loop struct {
 	memos    map[*Rule]*memo
 	base     *base // nil: the next plan is made from the start
 	retries  retries
+	tidied   time.Time // when retries last were
 	budget   spending
 	since    time.Time // when something was to be written first
 	claimDue time.Time // the claim failed: not again before
@@ -241,13 +242,10 @@ func (l *Loop) age(p *Plan, now time.Time) {
 	if !pending { // then a claim that failed is in nobody's way
 		l.err, l.claims, l.claimDue = nil, 0, time.Time{}
 	}
-	refs := make(map[catalog.Ref]bool, len(p.Puts)+len(p.Deletes))
-	for _, list := range [][]Change{p.Puts, p.Deletes} {
-		for _, c := range list {
-			refs[c.Ref()] = true
-		}
+	if now.Sub(l.tidied) > forget/4 { // each walks over all that was written lately
+		l.tidied = now
+		l.retries.tidy(p.pending(), now)
 	}
-	l.retries.tidy(refs, now)
 }
 
 // claim makes sure of the fence; it returns when to try again if it cannot.

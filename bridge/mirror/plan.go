@@ -28,6 +28,17 @@ type Plan struct {
 // Empty reports whether there is nothing to do, nor held back.
 func (p *Plan) Empty() bool { return len(p.Puts)+len(p.Deletes)+len(p.Held) == 0 }
 
+// pending returns what is to be written.
+func (p *Plan) pending() map[catalog.Ref]bool {
+	all := make(map[catalog.Ref]bool, len(p.Puts)+len(p.Deletes))
+	for _, list := range [][]Change{p.Puts, p.Deletes} {
+		for _, c := range list {
+			all[c.Ref()] = true
+		}
+	}
+	return all
+}
+
 // Change is one write: Want is put where Found stands. One of them may be nil.
 type Change struct {
 	Want  *catalog.Service

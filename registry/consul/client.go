@@ -217,10 +217,24 @@ func (c *client) do(ctx context.Context, method, path string, q url.Values, body
 	return resp, err
 }
 
+// txnAnswer is what a transaction's answer says that is of use: of what was
+// written the new indexes, not all that it was written with.
+type txnAnswer struct {
+	Results []txnResult
+	Errors  api.TxnErrors
+}
+
+type txnResult struct{ Node, Service, Check *written }
+
+type written struct {
+	ID, CheckID string
+	ModifyIndex uint64
+}
+
 // txn runs one transaction: ok, or what Consul says of single operations. An
 // error with a *statusError means that nothing was written; after any other
 // it may have been.
-func (c *client) txn(ctx context.Context, ops api.TxnOps) (ok bool, out api.TxnResponse, err error) {
+func (c *client) txn(ctx context.Context, ops api.TxnOps) (ok bool, out txnAnswer, err error) {
 	c.tenant.own(ops)
 	body, err := json.Marshal(ops)
 	if err != nil {

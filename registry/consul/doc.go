@@ -98,10 +98,12 @@
 // begins with the owner's fence, the node "<owner>-fence", compared and left
 // as it is, so that the server refuses a deposed writer. Every record that is
 // written is compared by its ModifyIndex; a service's Version lists those of
-// all its records. Records that stay as they are are compared as well, in the
-// same transaction, if they are no more than a hundred. What Consul cannot
-// compare is that nothing was added: a Writer remembers the version that it
-// wrote last, and asks when the caller's is another.
+// all its records. Records that stay as they are are left alone: a stranger's
+// change of one is overwritten by nothing, and seen by the watch. What only
+// adds records compares one that stands, so that nothing is added to a mirror
+// that is gone. What Consul cannot compare is that nothing was added: a Writer
+// remembers the version that it wrote last, and asks when the caller's is
+// another.
 //
 // The identity of a datacenter is its name with the id that its certificate
 // authority gave the cluster, which any token may read and which outlives

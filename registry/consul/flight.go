@@ -3,8 +3,6 @@ package consul
 import (
 	"context"
 	"fmt"
-
-	"github.com/hashicorp/consul/api"
 )
 
 // maxFlights is how many transactions are under way at a time: while the
@@ -15,7 +13,7 @@ const maxFlights = 3
 type flight struct {
 	batch *batch
 	ok    bool
-	out   api.TxnResponse
+	out   txnAnswer
 	err   error
 }
 

@@ -177,7 +177,7 @@ func untouched(err error) bool {
 }
 
 // done takes over the indexes of what was written.
-func (b *batch) done(results api.TxnResults) {
+func (b *batch) done(results []txnResult) {
 	services, checks := map[string]uint64{}, map[string]uint64{}
 	for _, r := range results {
 		switch {

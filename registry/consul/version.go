@@ -1,9 +1,11 @@
 package consul
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -85,25 +87,49 @@ func decodeHeld(part string) (h held, err error) {
 
 // serviceSum sums up what a transaction writes of an instance.
 func serviceSum(s *api.AgentService) uint64 {
-	w := api.AgentService{
-		Service: s.Service, Tags: s.Tags, Meta: s.Meta, Port: s.Port, Address: s.Address,
-		Weights: s.Weights, EnableTagOverride: s.EnableTagOverride, Ports: s.Ports,
-		Locality: s.Locality, TaggedAddresses: s.TaggedAddresses,
+	var d digest
+	d.texts(s.Service, s.Address)
+	d.numbers(s.Port, s.Weights.Passing, s.Weights.Warning, len(s.Tags), len(s.Meta))
+	d.texts(s.Tags...)
+	for _, name := range slices.Sorted(maps.Keys(s.Meta)) {
+		d.texts(name, s.Meta[name])
 	}
-	if len(w.Tags) == 0 {
-		w.Tags = nil
+	if s.EnableTagOverride || s.Locality != nil || len(s.Ports)+len(s.TaggedAddresses) > 0 {
+		d.rare(s) // nothing that is written here has any of these
 	}
-	return sum(w)
+	return d.sum()
 }
 
 // checkSum sums up what a transaction writes of a check.
 func checkSum(c *api.HealthCheck) uint64 {
-	return sum([]string{c.Name, c.Status, c.Notes, c.Output, c.Type, c.ServiceID})
+	var d digest
+	d.texts(c.Name, c.Status, c.Notes, c.Output, c.Type, c.ServiceID)
+	return d.sum()
 }
 
-func sum(v any) uint64 {
-	text, _ := json.Marshal(v) // of strings, numbers and maps: it cannot fail
+// digest takes in texts and numbers, each so that none runs into the next. The
+// zero digest is ready.
+type digest struct{ all []byte }
+
+func (d *digest) texts(all ...string) {
+	for _, text := range all {
+		d.all = append(binary.AppendUvarint(d.all, uint64(len(text))), text...)
+	}
+}
+
+func (d *digest) numbers(all ...int) {
+	for _, n := range all {
+		d.all = binary.AppendVarint(d.all, int64(n))
+	}
+}
+
+func (d *digest) rare(s *api.AgentService) {
+	text, _ := json.Marshal([]any{s.EnableTagOverride, s.Locality, s.Ports, s.TaggedAddresses}) // of plain values: it cannot fail
+	d.texts(string(text))
+}
+
+func (d *digest) sum() uint64 {
 	h := fnv.New64a()
-	h.Write(text)
+	h.Write(d.all)
 	return h.Sum64()
 }

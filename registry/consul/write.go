@@ -97,13 +97,11 @@ type step struct {
 	node string // which has to stand
 }
 
-// maxCompared is up to how many records a service has all of them compared by
-// the server when one is written. Of a larger one those written are compared.
-const maxCompared = 100
-
 // plan says what is to be written so that s stands, in the order in which it
-// is to be written: what stays is compared, then come new and changed records,
-// then those that go.
+// is to be written: first new and changed records, then those that go. What
+// stays as it is is left alone. Only where nothing that stands is written, one
+// of those is compared, so that nothing is added to a mirror that somebody
+// removed.
 func (l layout) plan(s *catalog.Service) (*job, error) {
 	have, err := l.holdings(s)
 	if err != nil {
@@ -114,30 +112,24 @@ func (l layout) plan(s *catalog.Service) (*job, error) {
 		return nil, err
 	}
 	j := &job{service: s, entries: map[string]*api.ServiceEntry{}}
-	var stays, writes []step
+	var stays []step
+	compared := false
 	for _, e := range entries {
 		h, there := have[where{e.Node.Node, e.Service.ID}]
 		delete(have, where{e.Node.Node, e.Service.ID})
 		j.entries[e.Service.ID] = e
-		service, check := difference(e, h, there)
-		ops := api.TxnOps{}
-		if service {
-			ops = append(ops, putService(e))
-		} else {
-			stays = append(stays, step{api.TxnOps{putService(e)}, e.Node.Node})
-		}
-		if check {
-			ops = append(ops, putCheck(e))
-		}
+		ops := writing(e, h, there)
 		if len(ops) > 0 {
-			writes = append(writes, step{ops, e.Node.Node})
+			j.steps = append(j.steps, step{ops, e.Node.Node})
+			compared = compared || there
+		} else if len(stays) == 0 {
+			stays = []step{{api.TxnOps{putService(e)}, e.Node.Node}}
 		}
 	}
-	writes = append(writes, removals(s.Name, have)...)
-	if len(writes) > 0 && len(stays) <= maxCompared {
-		j.steps = stays
+	if len(j.steps) > 0 && len(have) == 0 && !compared {
+		j.steps = append(stays, j.steps...)
 	}
-	j.steps = append(j.steps, writes...)
+	j.steps = append(j.steps, removals(s.Name, have)...)
 	return j, nil
 }
 
@@ -172,13 +164,18 @@ func (l layout) holdings(s *catalog.Service) (map[where]held, error) {
 	return have, nil
 }
 
-// difference tells which part of e the record h does not say, and takes over
-// its indexes.
-func difference(e *api.ServiceEntry, h held, there bool) (service, check bool) {
-	e.Service.ModifyIndex = h.index
+// writing returns the operations that make the record h, if it is there, say
+// what e says, and takes over its indexes.
+func writing(e *api.ServiceEntry, h held, there bool) (ops api.TxnOps) {
 	c := e.Checks[0]
-	c.ModifyIndex = h.checkIndex
-	return !there || h.sum != serviceSum(e.Service), h.checkIndex == 0 || h.checkSum != checkSum(c)
+	e.Service.ModifyIndex, c.ModifyIndex = h.index, h.checkIndex
+	if !there || h.sum != serviceSum(e.Service) {
+		ops = append(ops, putService(e))
+	}
+	if h.checkIndex == 0 || h.checkSum != checkSum(c) {
+		ops = append(ops, putCheck(e))
+	}
+	return ops
 }
 
 // putService writes an instance on condition of its index; one that says the

@@ -44,7 +44,7 @@ func conflictCases() []Case {
 			held := w.mustPut(mirror(owner, p.Key(t, "shop", "web"), 2))
 			p.Tamper(t, held.Ref())
 			untouched(t, p, func() {
-				wantErr(t, "Put", w.put(at(mirror(owner, held.Key, 3), held.Version)).Err, registry.ErrConflict)
+				wantErr(t, "Put", w.put(at(rewritten(mirror(owner, held.Key, 3)), held.Version)).Err, registry.ErrConflict)
 				wantErr(t, "Delete", w.delete(held).Err, registry.ErrConflict)
 			})
 		}),

@@ -58,6 +58,15 @@ func at(s *catalog.Service, version string) *catalog.Service {
 	return changed(s, func(c *catalog.Service) { c.Version = version })
 }
 
+// rewritten returns a copy of s in which every endpoint is another than it was.
+func rewritten(s *catalog.Service) *catalog.Service {
+	return changed(s, func(c *catalog.Service) {
+		for i := range c.Endpoints {
+			c.Endpoints[i].Ports = []catalog.Port{{Name: "http", Proto: catalog.TCP, Number: 8099}}
+		}
+	})
+}
+
 // unready returns a copy of s whose endpoint i is not ready.
 func unready(s *catalog.Service, i int) *catalog.Service {
 	return changed(s, func(c *catalog.Service) { c.Endpoints[i].Ready, c.Endpoints[i].Serving = false, false })
