@@ -1,9 +1,6 @@
 package catalog
 
-import (
-	"iter"
-	"net/netip"
-)
+import "iter"
 
 // Entry is a service as a catalog keeps it, packed where the policy has it so. It
 // is immutable. Two that are == are one: the same service in the same version. The
@@ -36,7 +33,7 @@ func (e Entry) Head() *Service {
 	if e.h.packed == "" {
 		return e.h.service()
 	}
-	svc := e.h.packed.serviceAt(netip.IPv4Unspecified()) // where nothing can be
+	svc := e.h.packed.head()
 	svc.Origin = e.h.origin
 	return svc
 }

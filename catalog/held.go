@@ -1,7 +1,5 @@
 package catalog
 
-import "net/netip"
-
 // held is a service as a catalog keeps it: whole, or packed where the policy
 // has it so. It is immutable. What decides who answers is at hand either way.
 type held struct {
@@ -44,17 +42,6 @@ func (h *held) service() *Service {
 	svc.Origin = h.origin
 	if h.folded != "" {
 		svc.Endpoints = h.folded.All()
-	}
-	return svc
-}
-
-// at is service, but for endpoints with another address than a, of what is
-// packed.
-func (h *held) at(a netip.Addr) *Service {
-	svc := h.packed.serviceAt(a)
-	svc.Origin = h.origin
-	if h.folded != "" {
-		svc.Endpoints = h.folded.at(a)
 	}
 	return svc
 }

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"io"
 	"math"
 	"net/netip"
 	"time"
@@ -26,7 +25,7 @@ func pack(s *Service) (all Packed, says int32) {
 	p := inMemory()
 	p.Service(s)
 	says = int32(len(p.buf))
-	p.rest(s)
+	p.remains(s)
 	return Packed(p.buf), says
 }
 
@@ -34,16 +33,16 @@ func pack(s *Service) (all Packed, says int32) {
 func (p Packed) Service() *Service {
 	u := from(string(p))
 	s := u.Service()
-	u.rest(s)
+	u.remains(s)
 	return s
 }
 
-// serviceAt is Service, but for endpoints with another address than a.
-func (p Packed) serviceAt(a netip.Addr) *Service {
+// head is Service without its endpoints.
+func (p Packed) head() *Service {
 	u := from(string(p))
-	u.only = a
+	u.head = true
 	s := u.Service()
-	u.rest(s)
+	u.remains(s)
 	return s
 }
 
@@ -77,45 +76,22 @@ func (p PackedEndpoints) Len() int {
 	return from(string(p)).small(math.MaxInt32)
 }
 
-// at is All, but for endpoints with another address than a.
-func (p PackedEndpoints) at(a netip.Addr) []Endpoint {
+// at appends to found the endpoints at a, as far as Place has them.
+func (p PackedEndpoints) at(a netip.Addr, found []Endpoint) []Endpoint {
 	if p == "" {
-		return nil
+		return found
 	}
-	u := from(string(p))
-	u.only = a
-	return u.endpoints()
+	u := Unpacker{rest: string(p)}
+	return u.endpointsAt(a, found)
 }
 
 // inMemory returns a Packer whose buffer is the result.
 func inMemory() *Packer { return &Packer{buf: make([]byte, 0, 1<<10)} }
 
-func from(s string) *Unpacker { return &Unpacker{from: &piece{s}} }
+func from(s string) *Unpacker { return &Unpacker{rest: s} }
 
-// piece is a source in memory. What it gives are parts of it.
-type piece struct{ rest string }
-
-// ReadByte implements io.ByteReader.
-func (p *piece) ReadByte() (byte, error) {
-	if p.rest == "" {
-		return 0, io.ErrUnexpectedEOF
-	}
-	b := p.rest[0]
-	p.rest = p.rest[1:]
-	return b, nil
-}
-
-func (p *piece) text(n int) (string, error) {
-	if n > len(p.rest) {
-		return "", io.ErrUnexpectedEOF
-	}
-	s := p.rest[:n]
-	p.rest = p.rest[n:]
-	return s, nil
-}
-
-// rest writes what of a service means nothing to another process.
-func (p *Packer) rest(s *Service) {
+// remains writes what of a service means nothing to another process.
+func (p *Packer) remains(s *Service) {
 	p.Text(s.Version)
 	at := uint64(0)
 	if !s.Triggered.IsZero() {
@@ -125,7 +101,7 @@ func (p *Packer) rest(s *Service) {
 	p.Number(flags(s.Bare))
 }
 
-func (u *Unpacker) rest(s *Service) {
+func (u *Unpacker) remains(s *Service) {
 	s.Version = u.Text()
 	if at := u.Number(); at != 0 {
 		s.Triggered = time.Unix(0, int64(at))

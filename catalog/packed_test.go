@@ -84,33 +84,6 @@ func drawMeta(t *rapid.T) map[string]string {
 	return rapid.MapOfN(words, words, 0, 2).Draw(t, "meta")
 }
 
-// TestLookupAt holds that a service looked up for an address is the service less
-// endpoints with other addresses, or whole, and that both are found or neither.
-func TestLookupAt(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s := drawWhole(t)
-		c := New(Policy{Packed: true})
-		c.Feed("etcd/x").Replace([]*Service{s})
-		if rapid.Bool().Draw(t, "two") {
-			other := *s
-			c.Feed("etcd/y").Replace([]*Service{&other})
-		}
-		snap := c.Snapshot()
-		at := []netip.Addr{netip.MustParseAddr("192.0.2.1")}
-		for _, e := range s.Endpoints {
-			at = append(at, e.Host.Addr)
-		}
-		a := rapid.SampledFrom(at).Draw(t, "at")
-		got, want := snap.LookupAt(s.Key, a), snap.Lookup(s.Key)
-		if one, _ := snap.keys.Get(s.Key); len(one) == 1 && a.IsValid() && want != nil {
-			want.Endpoints = slices.DeleteFunc(want.Endpoints, func(e Endpoint) bool { return e.Host.Addr != a })
-		}
-		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
-			t.Fatalf("at %v (-want +got):\n%s", a, diff)
-		}
-	})
-}
-
 // TestPackedIsSmall counts the bytes of what Kubernetes tells of most services,
 // and the pieces of memory.
 func TestPackedIsSmall(t *testing.T) {

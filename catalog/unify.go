@@ -3,7 +3,6 @@ package catalog
 import (
 	"cmp"
 	"maps"
-	"net/netip"
 	"slices"
 )
 
@@ -47,21 +46,6 @@ func (s *Snapshot) Lookup(k Key) *Service {
 		return renamed(k, answer)
 	}
 	return answer
-}
-
-// LookupAt is Lookup for a question about one address: where that costs less,
-// endpoints with another one are left out.
-func (s *Snapshot) LookupAt(k Key, a netip.Addr) *Service {
-	all, _ := s.keys.Get(k)
-	if len(all) != 1 || all[0].packed == "" {
-		return s.Lookup(k)
-	}
-	if h := all[0]; s.mayAnswer(k, h) {
-		svc := h.at(a)
-		svc.Key = k
-		return svc
-	}
-	return nil
 }
 
 func (s *Snapshot) mayAnswer(k Key, h *held) bool {

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"bufio"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -17,62 +16,100 @@ import (
 // error, which Err returns; what they return then is not to be used. Damaged
 // input costs memory in proportion to its length.
 type Unpacker struct {
-	from  source
-	words []string
-	only  netip.Addr // of endpoints, those at this address; none: all
-	err   error
+	rest   string        // what is left to read in memory; texts are parts of it
+	stream *bufio.Reader // what is read from instead; nil: there is no more than rest
+	words  wordList
+	head   bool // endpoints are left out
+	err    error
 }
 
-// source is where an Unpacker reads.
-type source interface {
-	io.ByteReader
-	// text returns the next n bytes.
-	text(n int) (string, error)
+// wordList are words in the order in which they came. One service has few, which
+// take no memory of their own.
+type wordList struct {
+	len  int
+	few  [16]string
+	more []string
 }
 
-// stream is a source outside of memory.
-type stream struct{ *bufio.Reader }
-
-// text takes as much memory as there is to read, whatever n says.
-func (s stream) text(n int) (string, error) {
-	var b []byte
-	for len(b) < n {
-		at := len(b)
-		b = append(b, make([]byte, min(n-at, flushAt))...)
-		if _, err := io.ReadFull(s, b[at:]); err != nil {
-			return "", err
-		}
+func (l *wordList) add(s string) {
+	if l.len < len(l.few) {
+		l.few[l.len] = s
+	} else {
+		l.more = append(l.more, s)
 	}
-	return string(b), nil
+	l.len++
+}
+
+func (l *wordList) at(i int) string {
+	if i < len(l.few) {
+		return l.few[i]
+	}
+	return l.more[i-len(l.few)]
 }
 
 var errDamaged = errors.New("damaged")
 
 // NewUnpacker returns an Unpacker that reads from r.
 func NewUnpacker(r io.Reader) *Unpacker {
-	return &Unpacker{from: stream{bufio.NewReaderSize(r, flushAt)}}
+	return &Unpacker{stream: bufio.NewReaderSize(r, flushAt)}
 }
 
 // Err returns why reading ended early, or nil.
 func (u *Unpacker) Err() error { return u.err }
 
+// fail ends reading.
 func (u *Unpacker) fail(err error) {
 	if u.err == nil {
 		u.err = fmt.Errorf("unpack: %w", err)
 	}
+	u.rest, u.stream = "", nil
 }
 
 // Number reads a number.
 func (u *Unpacker) Number() uint64 {
-	if u.err != nil {
+	if u.rest != "" && u.rest[0] < 0x80 { // most are small
+		n := u.rest[0]
+		u.rest = u.rest[1:]
+		return uint64(n)
+	}
+	return u.varint()
+}
+
+func (u *Unpacker) varint() (n uint64) {
+	for shift := 0; shift < 64; shift += 7 {
+		b := u.byte()
+		if u.err != nil {
+			return 0
+		}
+		if shift == 63 && b > 1 {
+			break
+		}
+		n |= uint64(b&0x7f) << shift
+		if b < 0x80 {
+			return n
+		}
+	}
+	u.fail(errDamaged)
+	return 0
+}
+
+// byte reads one; it is 0 after an error.
+func (u *Unpacker) byte() byte {
+	switch {
+	case u.rest != "":
+		b := u.rest[0]
+		u.rest = u.rest[1:]
+		return b
+	case u.stream == nil:
+		u.fail(io.ErrUnexpectedEOF)
 		return 0
 	}
-	n, err := binary.ReadUvarint(u.from)
+	b, err := u.stream.ReadByte()
 	if err != nil {
 		u.fail(err)
 		return 0
 	}
-	return n
+	return b
 }
 
 // small reads a number of at most max.
@@ -88,15 +125,33 @@ func (u *Unpacker) small(max uint64) int {
 // Text reads a text.
 func (u *Unpacker) Text() string {
 	n := u.small(maxText)
-	if n == 0 || u.err != nil {
+	switch {
+	case n == 0 || u.err != nil:
+		return ""
+	case u.stream != nil:
+		return u.streamed(n)
+	case n > len(u.rest):
+		u.fail(io.ErrUnexpectedEOF)
 		return ""
 	}
-	s, err := u.from.text(n)
-	if err != nil {
-		u.fail(err)
-		return ""
-	}
+	s := u.rest[:n]
+	u.rest = u.rest[n:]
 	return s
+}
+
+// streamed reads a text of n bytes. It takes as much memory as there is to read,
+// whatever n says.
+func (u *Unpacker) streamed(n int) string {
+	var b []byte
+	for len(b) < n {
+		at := len(b)
+		b = append(b, make([]byte, min(n-at, flushAt))...)
+		if _, err := io.ReadFull(u.stream, b[at:]); err != nil {
+			u.fail(err)
+			return ""
+		}
+	}
+	return string(b)
 }
 
 // Word reads a word. Words that come again are one piece of memory.
@@ -106,16 +161,16 @@ func (u *Unpacker) Word() string {
 		return ""
 	case n == newWord:
 		s := u.Text()
-		if len(u.words) >= maxWords {
+		if u.words.len >= maxWords {
 			u.fail(errDamaged)
 			return ""
 		}
-		u.words = append(u.words, s)
+		u.words.add(s)
 		return s
 	case n == otherWord:
 		return u.Text()
-	case n-firstKnown < uint64(len(u.words)):
-		return u.words[n-firstKnown]
+	case n-firstKnown < uint64(u.words.len):
+		return u.words.at(int(n - firstKnown))
 	}
 	u.fail(errDamaged)
 	return ""
@@ -132,7 +187,7 @@ func (u *Unpacker) list(one func()) {
 func (u *Unpacker) Service() *Service {
 	s := &Service{Key: Key{u.Word(), u.Text()}}
 	s.Mark = u.mark()
-	s.Type = ServiceType(u.small(uint64(len(typeNames)) - 1))
+	s.Type = u.serviceType()
 	s.Addrs = u.addrs()
 	u.list(func() { s.External = append(s.External, u.host()) })
 	s.Alias = u.Text()
@@ -141,6 +196,10 @@ func (u *Unpacker) Service() *Service {
 	s.Meta = u.meta()
 	s.TTL = time.Duration(u.small(math.MaxInt64))
 	return s
+}
+
+func (u *Unpacker) serviceType() ServiceType {
+	return ServiceType(u.small(uint64(len(typeNames)) - 1))
 }
 
 // Pod reads a pod.
@@ -154,18 +213,27 @@ func (u *Unpacker) Pod() *Pod {
 }
 
 func (u *Unpacker) mark() *Mark {
-	is := u.small(3)
-	if is == 0 {
+	m, is := u.marked()
+	if !is {
 		return nil
 	}
-	return &Mark{
+	return &m
+}
+
+// marked reports whether there is a mark, and reads it.
+func (u *Unpacker) marked() (Mark, bool) {
+	is := u.small(3)
+	if is == 0 {
+		return Mark{}, false
+	}
+	return Mark{
 		Joins:  is&2 != 0,
 		Owner:  u.Word(),
 		Of:     Identity(u.Word()),
 		Key:    Key{u.Word(), u.Text()},
 		Via:    Identity(u.Word()),
 		Format: u.small(math.MaxInt32),
-	}
+	}, true
 }
 
 // room is how much of a list is made room for before it is read, which may be
@@ -173,14 +241,15 @@ func (u *Unpacker) mark() *Mark {
 const room = 1 << 10
 
 func (u *Unpacker) endpoints() []Endpoint {
+	if u.head {
+		u.endpointsAt(netip.Addr{}, nil)
+		return nil
+	}
 	n := u.small(math.MaxInt32)
 	if n == 0 {
 		return nil
 	}
 	kept := min(n, room)
-	if u.only.IsValid() {
-		kept = 1
-	}
 	all := make([]Endpoint, 0, kept)
 	var ids strings.Builder // of many endpoints in one piece of memory
 	ids.Grow(kept * len("255.255.255.255"))
@@ -188,35 +257,37 @@ func (u *Unpacker) endpoints() []Endpoint {
 	for ; n > 0 && u.err == nil; n-- {
 		all = append(all, Endpoint{})
 		e := &all[len(all)-1]
-		u.endpoint(e, before, &ids)
-		if before = e.Ports; !u.wants(e.Host) {
-			all = all[:len(all)-1]
+		is := u.standing(e)
+		if is&hasID == 0 {
+			e.ID = e.Host.textIn(&ids)
+		}
+		if e.Ports = before; is&hasPorts != 0 {
+			e.Ports = u.ports()
+		}
+		before = e.Ports
+		u.naming(e, is)
+		if is&hasMore != 0 {
+			u.list(func() { e.Tags = append(e.Tags, u.Word()) })
+			e.Meta = u.meta()
 		}
 	}
 	return slices.Clip(all)
 }
 
-// wants reports whether endpoints at h are not left out.
-func (u *Unpacker) wants(h Host) bool { return !u.only.IsValid() || h.Addr == u.only }
-
-// endpoint reads one that comes after another with the ports of before. A
-// name made of an address is put into ids.
-func (u *Unpacker) endpoint(e *Endpoint, before []Port, ids *strings.Builder) {
-	is, err := u.from.ReadByte()
-	if err != nil {
-		u.fail(err)
-		return
-	}
+// standing reads what comes before an endpoint's ports, and what follows of it.
+// The name of one that is named by its host is left out.
+func (u *Unpacker) standing(e *Endpoint) (is byte) {
+	is = u.byte()
 	e.Ready, e.Serving, e.Terminating = is&isReady != 0, is&isServing != 0, is&isTerminating != 0
-	e.Host, e.Zone, e.Node, e.Ports = u.host(), u.Word(), u.Word(), before
+	e.Host, e.Zone, e.Node = u.host(), u.Word(), u.Word()
 	if is&hasID != 0 {
 		e.ID = u.Text()
-	} else if u.wants(e.Host) {
-		e.ID = e.Host.textIn(ids)
 	}
-	if is&hasPorts != 0 {
-		e.Ports = u.ports()
-	}
+	return is
+}
+
+// naming reads what comes after the ports, but for tags and metadata.
+func (u *Unpacker) naming(e *Endpoint, is byte) {
 	if is&hasLabel != 0 {
 		e.Hostname = u.Text()
 	}
@@ -224,7 +295,10 @@ func (u *Unpacker) endpoint(e *Endpoint, before []Port, ids *strings.Builder) {
 		e.Pod = u.Text()
 	}
 	if is&hasMore != 0 {
-		u.more(e)
+		e.Cluster = u.Word()
+		e.Priority = uint16(u.small(math.MaxUint16))
+		e.Weight = u.small(math.MaxInt32)
+		e.Warning = u.small(1) == 1
 	}
 }
 
@@ -237,15 +311,6 @@ func (h Host) textIn(b *strings.Builder) string {
 	var room [64]byte
 	b.Write(h.Addr.AppendTo(room[:0]))
 	return b.String()[at:]
-}
-
-func (u *Unpacker) more(e *Endpoint) {
-	e.Cluster = u.Word()
-	e.Priority = uint16(u.small(math.MaxUint16))
-	e.Weight = u.small(math.MaxInt32)
-	e.Warning = u.small(1) == 1
-	u.list(func() { e.Tags = append(e.Tags, u.Word()) })
-	e.Meta = u.meta()
 }
 
 func (u *Unpacker) host() Host {
@@ -263,8 +328,12 @@ func (u *Unpacker) addrs() []netip.Addr {
 }
 
 func (u *Unpacker) addr() netip.Addr {
+	text := u.Text()
+	if len(text) == 4 {
+		return netip.AddrFrom4([4]byte([]byte(text)))
+	}
 	var a netip.Addr
-	if err := a.UnmarshalBinary([]byte(u.Text())); err != nil {
+	if err := a.UnmarshalBinary([]byte(text)); err != nil {
 		u.fail(err)
 	}
 	return a

@@ -1,7 +1,6 @@
 package isthmus
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -276,66 +275,6 @@ func (v *view) aliasAt(q *query) dns.RR {
 		return r.cname[0]
 	}
 	return nil
-}
-
-func (v *view) reverse(q *query, name string, typ uint16) answer {
-	z := v.conf.zones[q.zone]
-	known := z.apex == "" && (v.places.has(q.net) || v.ownPlaces.has(q.net)) || z.external && v.outside.has(q.net)
-	switch {
-	case known && q.kind == kindNet:
-		return answer{}
-	case known:
-		return holds(typ, dns.TypePTR, func() []dns.RR { return v.ptrIn(z, name, q.net.Addr()) })
-	case v.snap.PendingAddr():
-		return answer{rcode: dns.RcodeServerFailure}
-	}
-	return answer{rcode: dns.RcodeNameError}
-}
-
-// ptrIn returns the names that an address has in the reverse zone z.
-func (v *view) ptrIn(z zone, owner string, addr netip.Addr) []dns.RR {
-	if z.external {
-		if rrs := v.frontPTR(owner, addr); len(rrs) > 0 || z.apex != "" {
-			return rrs
-		}
-	}
-	return v.ptr(owner, addr)
-}
-
-// ptr returns the names of the services that have the address; where there is
-// none, those of its endpoints.
-func (v *view) ptr(owner string, addr netip.Addr) []dns.RR {
-	var services, endpoints []dns.RR
-	own := v.ownPTR(owner, addr)
-	for _, k := range v.places.keysAt(addr) {
-		e, _ := v.entries.Get(*k)
-		b := v.builderOf(v.contentAt(e, addr), v.conf.zones.primary())
-		if len(own) > 0 && v.conf.zones.hasDomain(b.svc.Origin) {
-			continue // it calls its address itself
-		}
-		if b.svc.Type == catalog.ClusterIP && slices.Contains(b.svc.Addrs, addr) {
-			services = append(services, b.ptr(owner, b.name))
-			continue
-		}
-		var seen []string
-		for _, ep := range b.ready {
-			if host := b.hostOf(ep); ep.Host.Addr == addr && !slices.Contains(seen, host) {
-				seen = append(seen, host)
-				endpoints = append(endpoints, b.ptr(owner, host+"."+b.name))
-			}
-		}
-	}
-	if len(services) > 0 {
-		return services
-	}
-	if len(endpoints) > 0 {
-		return endpoints
-	}
-	return own
-}
-
-func (b *builder) ptr(owner, target string) dns.RR {
-	return &dns.PTR{Hdr: b.header(owner, dns.TypePTR), Ptr: target}
 }
 
 // owned returns rrs with the owner name; they are copied if they have another.

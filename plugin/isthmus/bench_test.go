@@ -93,18 +93,33 @@ func (c constant) ServeDNS(_ context.Context, w dns.ResponseWriter, r *dns.Msg) 
 func questions(b *testing.B, format string, typ uint16, first, step int, edns uint16) [][]byte {
 	var all [][]byte
 	for i := first; i < benchServices; i += step {
-		m := new(dns.Msg)
-		m.SetQuestion(fmt.Sprintf(format, i, i%benchNamespaces)+".", typ)
-		if edns > 0 {
-			m.SetEdns0(edns, false)
-		}
-		text, err := m.Pack()
-		if err != nil {
-			b.Fatal(err)
-		}
-		all = append(all, append(binary.BigEndian.AppendUint16(nil, uint16(len(text))), text...))
+		all = append(all, framed(b, fmt.Sprintf(format, i, i%benchNamespaces)+".", typ, edns))
 	}
 	return all
+}
+
+// reverseQuestions are packed questions for the addresses of services and of
+// endpoints in turn.
+func reverseQuestions(b *testing.B) [][]byte {
+	var all [][]byte
+	for _, name := range reverseNames(b) {
+		all = append(all, framed(b, name, dns.TypePTR, 1232))
+	}
+	return all
+}
+
+// framed is a packed question after its length.
+func framed(b *testing.B, name string, typ, edns uint16) []byte {
+	m := new(dns.Msg)
+	m.SetQuestion(name, typ)
+	if edns > 0 {
+		m.SetEdns0(edns, false)
+	}
+	text, err := m.Pack()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return append(binary.BigEndian.AppendUint16(nil, uint16(len(text))), text...)
 }
 
 // BenchmarkAnswers measures whole answers of CoreDNS's server over loopback,
@@ -120,6 +135,7 @@ func BenchmarkAnswers(b *testing.B) {
 		{"A", questions(b, svc, dns.TypeA, 1, 5, 1232), "udp"},
 		{"NXDOMAIN", questions(b, svc+".ns-1.svc.cluster.local", dns.TypeA, 1, 5, 1232), "udp"},
 		{"NODATA", questions(b, svc, dns.TypeAAAA, 1, 5, 1232), "udp"},
+		{"PTR", reverseQuestions(b), "udp"},
 		{"A100udp", questions(b, svc, dns.TypeA, 0, 100, 1232), "udp"},
 		{"A100tcp", questions(b, svc, dns.TypeA, 0, 100, 0), "tcp"},
 		{"SRV100udp", questions(b, "_http._tcp."+svc, dns.TypeSRV, 0, 100, 1232), "udp"},
@@ -184,10 +200,23 @@ func cpuTime(b *testing.B) int64 {
 // BenchmarkPTR asks for the addresses of services in turn, one of each.
 func BenchmarkPTR(b *testing.B) {
 	p := inCluster(b)
-	v := p.views.newest.Load()
+	v, names := p.views.newest.Load(), reverseNames(b)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		name := names[i*7919%len(names)]
+		q, _ := p.conf.zones.parse(name)
+		if a := v.answer(&q, name, dns.TypePTR); len(a.answer) == 0 {
+			b.Fatal(name)
+		}
+	}
+}
+
+// reverseNames are one address of each service, by turns its own and that of an
+// endpoint.
+func reverseNames(b *testing.B) []string {
 	var names []string
 	for i, svc := range cluster(benchServices) {
-		a := svc.Endpoints[0].Host.Addr
+		a := svc.Endpoints[i%len(svc.Endpoints)].Host.Addr
 		if i%2 == 0 && len(svc.Addrs) > 0 {
 			a = svc.Addrs[0]
 		}
@@ -197,12 +226,21 @@ func BenchmarkPTR(b *testing.B) {
 		}
 		names = append(names, name)
 	}
+	return names
+}
+
+// BenchmarkReverseZone transfers a zone of all addresses.
+func BenchmarkReverseZone(b *testing.B) {
+	p := inCluster(b)
+	v, z := p.views.newest.Load(), p.conf.zones.find("in-addr.arpa.")
 	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		name := names[i*7919%len(names)]
-		q, _ := p.conf.zones.parse(name)
-		if a := v.answer(&q, name, dns.TypePTR); len(a.answer) == 0 {
-			b.Fatal(name)
+	for b.Loop() {
+		n := 0
+		for rrs := range v.records(z) {
+			n += len(rrs)
+		}
+		if n < benchServices {
+			b.Fatalf("%d records", n)
 		}
 	}
 }

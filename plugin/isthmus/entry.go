@@ -80,20 +80,6 @@ func (v *view) contentOf(e *entry) *content {
 	return x
 }
 
-// contentAt is contentOf for a question about one address: other endpoints may
-// be left out. It is not kept.
-func (v *view) contentAt(e *entry, a netip.Addr) *content {
-	if x := e.whole.Load(); x != nil {
-		return x
-	}
-	svc, names := v.snap.LookupAt(*e.key, a), []string(nil)
-	if e.outer {
-		shown, n := exposed(*svc)
-		svc, names = &shown, n
-	}
-	return &content{svc, v.conf.ready(svc), names}
-}
-
 // recent are the entries that hold their content: the last ones that needed it,
 // since all contents together are many times what the catalog takes.
 type recent struct {
@@ -150,7 +136,7 @@ func (v *view) builder(e *entry, z int) builder { return v.builderOf(v.contentOf
 func (v *view) builderOf(x *content, z int) builder {
 	zone := v.conf.zones[z]
 	n := v.conf.namingIn(zone)
-	return builder{naming: n, ttl: n.ttlOf(x.svc), name: serviceName(x.svc.Key, zone), content: *x}
+	return builder{naming: n, ttl: n.ttlOf(x.svc.TTL), name: serviceName(x.svc.Key, zone), content: *x}
 }
 
 // hasEndpoint reports whether a is the address of an endpoint that is answered.

@@ -116,17 +116,6 @@ func (v *view) at(q *query) *entry {
 	return e
 }
 
-// frontPTR returns the names of the services that have the external address.
-func (v *view) frontPTR(owner string, addr netip.Addr) []dns.RR {
-	var all []dns.RR
-	for _, k := range v.outside.keysAt(addr) {
-		e, _ := v.fronts.Get(*k)
-		b := v.builderOf(v.contentAt(e, addr), v.conf.external.primary)
-		all = append(all, b.ptr(owner, b.name))
-	}
-	return all
-}
-
 // serverAddrs returns the addresses at which this server is reached from
 // outside of the cluster: those that its services have there, or its own where
 // it is behind none.

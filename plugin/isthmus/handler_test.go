@@ -291,7 +291,8 @@ func TestCutAnswers(t *testing.T) {
 	}
 }
 
-// TestAllocs holds the answer path to what a reply needs: one piece of memory.
+// TestAllocs holds the answer path to what a reply needs: one piece of memory,
+// and for an address the record and the name in it.
 func TestAllocs(t *testing.T) {
 	conf := block(t, "kubernetes\nfallthrough in-addr.arpa ip6.arpa")
 	p := handler(conf, synced(t, conf))
@@ -306,6 +307,8 @@ func TestAllocs(t *testing.T) {
 		{"www.example.org.cluster.local.", dns.TypeA, 1},
 		{"db.shop.svc.cluster.local.", dns.TypeA, 1},
 		{"_sql._tcp.db.shop.svc.cluster.local.", dns.TypeSRV, 1},
+		{"80.0.0.10.in-addr.arpa.", dns.TypePTR, 3},
+		{"12.0.1.10.in-addr.arpa.", dns.TypePTR, 3},
 	} {
 		r, w, ctx := new(dns.Msg), &keep{}, context.Background()
 		r.SetQuestion(tt.name, tt.typ)
@@ -320,12 +323,17 @@ func TestAllocs(t *testing.T) {
 	}
 }
 
-// TestPackAllocs holds that packing an answer leaves nothing to collect.
+// TestPackAllocs holds that packing an answer leaves nothing to collect, but the
+// record of an address and the name in it.
 func TestPackAllocs(t *testing.T) {
 	conf := block(t, "kubernetes")
 	v := handler(conf, synced(t, conf)).views.newest.Load()
-	for _, name := range []string{"web.shop.svc.cluster.local.", "db.shop.svc.cluster.local.", "x.shop.svc.cluster.local."} {
-		for _, typ := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeSRV} {
+	for _, name := range []string{"web.shop.svc.cluster.local.", "db.shop.svc.cluster.local.", "x.shop.svc.cluster.local.", "80.0.0.10.in-addr.arpa.", "12.0.1.10.in-addr.arpa."} {
+		for _, typ := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeSRV, dns.TypePTR} {
+			want := 0.0
+			if typ == dns.TypePTR && strings.HasSuffix(name, ".arpa.") {
+				want = 2
+			}
 			r, w, p := new(dns.Msg), &client{addr: new(net.UDPAddr)}, new(packet)
 			r.SetQuestion(name, typ)
 			r.SetEdns0(1232, false)
@@ -337,8 +345,8 @@ func TestPackAllocs(t *testing.T) {
 					t.Fatal("not packed")
 				}
 			})
-			if got > 0 {
-				t.Errorf("%s %s costs %v allocations", name, dns.TypeToString[typ], got)
+			if got != want {
+				t.Errorf("%s %s costs %v allocations, want %v", name, dns.TypeToString[typ], got, want)
 			}
 		}
 	}

@@ -209,7 +209,7 @@ func (v *view) ownPTR(owner string, a netip.Addr) []dns.RR {
 		}
 		o := v.owner(z)
 		if name := o.nameOf(a); name != "" {
-			all = append(all, o.ptr(owner, name))
+			all = appendPTR(all, owner, name, o.ttl)
 		}
 	}
 	return all

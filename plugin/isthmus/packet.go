@@ -108,7 +108,7 @@ func (p *packet) answer(a *answer, lower string, id int) bool {
 			p.targets[at] = uint16(min(len(p.buf)-len(srv.Target)-1, maxPointer+1))
 		}
 		if !p.keep(start, 0) {
-			return true
+			return rr.Header().Rrtype != dns.TypePTR // whose targets would be shorter
 		}
 		if at++; at == n {
 			at = 0
@@ -175,6 +175,8 @@ func (p *packet) record(owner int, rr dns.RR) bool {
 	case *dns.SRV:
 		p.uint16s(rr.Priority, rr.Weight, rr.Port)
 		ok = p.target(rr.Target)
+	case *dns.PTR:
+		ok = p.target(rr.Ptr)
 	case *dns.SOA:
 		ok = p.name(rr.Ns) && p.name(rr.Mbox)
 		for _, n := range [...]uint32{rr.Serial, rr.Refresh, rr.Retry, rr.Expire, rr.Minttl} {
@@ -185,8 +187,9 @@ func (p *packet) record(owner int, rr dns.RR) bool {
 	return ok
 }
 
-// target adds the name of an SRV record's target: uncompressed (RFC 2782). Most
-// differ from the one before in their first label only.
+// target adds the name of an SRV record's target: uncompressed (RFC 2782), as is
+// that of a PTR record, for which there is room mostly. Most differ from the one
+// before in their first label only.
 func (p *packet) target(name string) bool {
 	n, start := strings.IndexByte(name, '.'), len(p.buf)
 	if n < 0 {

@@ -327,16 +327,3 @@ func parseDashed(label string) (netip.Addr, bool) {
 	a, err := netip.ParseAddr(strings.ReplaceAll(label, "-", sep))
 	return a.Unmap(), err == nil
 }
-
-// dashed spells an address as a label. A label may not end in a dash.
-func dashed(a netip.Addr) string {
-	sep := ":"
-	if a.Is4() {
-		sep = "."
-	}
-	label := strings.ReplaceAll(a.String(), sep, "-")
-	if strings.HasSuffix(label, "-") {
-		label += "0"
-	}
-	return label
-}

@@ -84,8 +84,8 @@ func TestDashed(t *testing.T) {
 		{"2001:db8:1:2:3:4:5:6", "2001-db8-1-2-3-4-5-6"},
 	} {
 		a := netip.MustParseAddr(tt.addr)
-		if got := dashed(a); got != tt.label {
-			t.Errorf("dashed(%s) = %q, want %q", a, got, tt.label)
+		if got := string(appendDashed(nil, a)); got != tt.label {
+			t.Errorf("appendDashed(%s) = %q, want %q", a, got, tt.label)
 		}
 		if got, ok := parseDashed(tt.label); !ok || got != a {
 			t.Errorf("parseDashed(%q) = %s, %v, want %s", tt.label, got, ok, a)

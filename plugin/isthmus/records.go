@@ -59,7 +59,7 @@ type naming struct {
 func (n naming) build(x *content, z zone) *records {
 	svc, ready := x.svc, x.ready
 	r := &records{name: serviceName(svc.Key, z)}
-	b := builder{naming: n, ttl: n.ttlOf(svc), name: r.name, content: *x}
+	b := builder{naming: n, ttl: n.ttlOf(svc.TTL), name: r.name, content: *x}
 	if target := alias(svc, ready); target != "" {
 		r.cname = []dns.RR{&dns.CNAME{Hdr: b.header(r.name, dns.TypeCNAME), Target: target}}
 		if len(x.names) == 0 {
@@ -78,19 +78,17 @@ func (n naming) build(x *content, z zone) *records {
 
 // serviceName returns S.NS.svc.Z., in an external zone S.NS.Z., in lower case.
 func serviceName(k catalog.Key, z zone) string {
-	name := k.Name + "." + k.Namespace
-	if !z.external {
-		name += ".svc"
-	}
-	return z.below(strings.ToLower(name))
+	var room [nameRoom]byte
+	return string(appendService(room[:0], k, z))
 }
 
-// ttlOf returns the lifetime of a service's records in seconds.
-func (n naming) ttlOf(svc *catalog.Service) uint32 {
-	if svc.TTL <= 0 {
+// ttlOf returns the lifetime in seconds of the records of a service with that
+// TTL.
+func (n naming) ttlOf(ttl time.Duration) uint32 {
+	if ttl <= 0 {
 		return n.ttl
 	}
-	return uint32(max(svc.TTL.Round(time.Second)/time.Second, 1))
+	return uint32(max(ttl.Round(time.Second)/time.Second, 1))
 }
 
 // alias returns the name that svc stands for, fully qualified, or "". Besides
@@ -240,23 +238,11 @@ func (b *builder) address(owner string, x netip.Addr) dns.RR {
 // and, where there are several clusters, its cluster. It is "" if the endpoint is
 // known by a name of its own.
 func (n naming) hostOf(e *catalog.Endpoint) string {
-	switch {
-	case !e.Host.Addr.IsValid():
+	if !e.Host.Addr.IsValid() {
 		return ""
-	case e.Cluster != "":
-		return n.labelOf(e) + "." + e.Cluster
 	}
-	return n.labelOf(e)
-}
-
-func (n naming) labelOf(e *catalog.Endpoint) string {
-	switch {
-	case e.Hostname != "":
-		return strings.ToLower(e.Hostname)
-	case n.podNames && e.Pod != "" && len(e.Pod) < 64:
-		return strings.ToLower(e.Pod)
-	}
-	return dashed(e.Host.Addr)
+	var room [nameRoom]byte
+	return string(n.appendHost(room[:0], e))
 }
 
 // isHost reports whether label is hostOf(e), mostly without making that.

@@ -18,10 +18,10 @@ import (
 //     own, or the question is not the one that came in;
 //   - another transport than plain UDP and TCP, or a socket whose writes
 //     somebody else does (*shed*);
-//   - anything but A, AAAA and SRV records of the name that was asked for, the
-//     addresses of SRV targets, and an SOA record;
-//   - names with escapes, replies with EDNS options, and what is too large for
-//     compression.
+//   - anything but A, AAAA, SRV and PTR records of the name that was asked for,
+//     the addresses of SRV targets, and an SOA record;
+//   - names with escapes, replies with EDNS options, what is too large for
+//     compression, and PTR records for which there is no room without.
 //
 // The zero value is ready for use.
 type sender struct {

@@ -114,20 +114,31 @@ func many(name string, n int) string {
 	return b.String()
 }
 
+// crowd is so many services with an endpoint each at 10.9.9.9 and fd00::9, where
+// their pods have the address of the node.
+func crowd(name string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "service shop/%s-%d Headless\n\tendpoint 10.9.9.9 id=a ready\n\tendpoint fd00::9 id=b ready hostname=node\n", name, i)
+	}
+	return b.String()
+}
+
 // TestSend holds that what the plugin packs itself says what WriteMsg would have
 // said: every shape of name, every type, spelled either way, over UDP with and
 // without room, and over TCP.
 func TestSend(t *testing.T) {
 	conf := block(t, "pods insecure\nkubernetes\nconsul")
 	c := synced(t, conf)
-	c.Feed("kubernetes/cluster").Update(services(t, many("some", 12)+many("big", 120)+many("huge", 2500)), nil)
+	c.Feed("kubernetes/cluster").Update(services(t, many("some", 12)+many("big", 120)+many("huge", 2500)+crowd("agent", 40)), nil)
 	asked, own := sameSent(t, handler(conf, c), []string{
 		"cluster.local.", "svc.cluster.local.", "dns-version.cluster.local.", "ns.dns.cluster.local.", "x.cluster.local.", "shop.svc.cluster.local.",
 		"web.shop.svc.cluster.local.", "dual.shop.svc.cluster.local.", "_http._tcp.web.shop.svc.cluster.local.", "http.tcp.web.shop.svc.cluster.local.",
 		"_tcp.web.shop.svc.cluster.local.", "db.shop.svc.cluster.local.", "_sql._tcp.db.shop.svc.cluster.local.", "db-0.db.shop.svc.cluster.local.",
 		"some.shop.svc.cluster.local.", "_sql._tcp.some.shop.svc.cluster.local.", "big.shop.svc.cluster.local.", "_sql._tcp.big.shop.svc.cluster.local.", "_sql._tcp.huge.shop.svc.cluster.local.",
 		"huge.shop.svc.cluster.local.", "six.shop.svc.cluster.local.", "inner.shop.svc.cluster.local.", "dangling.shop.svc.cluster.local.", "outer.shop.svc.cluster.local.",
-		"1-2-3-4.shop.pod.cluster.local.", "80.0.0.10.in-addr.arpa.", "10.in-addr.arpa.", "9.9.9.9.in-addr.arpa.", "api.consul.svc.cluster.local.", "ranked.consul.svc.cluster.local.",
+		"1-2-3-4.shop.pod.cluster.local.", "80.0.0.10.in-addr.arpa.", "10.in-addr.arpa.", "9.9.9.9.in-addr.arpa.", "9.9.9.10.in-addr.arpa.",
+		"9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa.", "11.0.1.10.in-addr.arpa.", "1.0.1.10.in-addr.arpa.", "3.1.10.in-addr.arpa.", "api.consul.svc.cluster.local.", "ranked.consul.svc.cluster.local.",
 		"www.example.org.shop.svc.cluster.local.", `a\.b.shop.svc.cluster.local.`, `a\032b.shop.svc.cluster.local.`,
 		strings.Repeat("long.", 40) + "shop.svc.cluster.local.",
 	})
