@@ -47,15 +47,15 @@ func newBase(s *catalog.Snapshot, from source, w *Wanted, p *Plan, m *memo, othe
 	return b
 }
 
-// renewed are the mirrors that changed sources want now, and the sources that they
-// are no longer made of.
+// renewed are the mirrors that changed sources want now, the sources that they
+// are made of, and those that they are no longer made of.
 type renewed struct {
-	want map[catalog.Key]catalog.Entry
-	past []catalog.Entry
+	want      map[catalog.Key]catalog.Entry
+	now, past []catalog.Entry
 }
 
-// step returns what Diff would, or nil where only that can tell. Then b is of no
-// use any more.
+// step returns what Diff would, or nil where only that can tell. Then b is as it
+// was, and may be asked again of what comes after s.
 func (b *base) step(s *catalog.Snapshot, from source, others []Other, mirrors Mirrors) *Plan {
 	if b == nil || from != b.from || s.State(b.w.Rule.To).Identity != b.to ||
 		blocked(s, b.w.Rule, others) != "" || blind(s, b.w.Rule, others) != "" {
@@ -65,20 +65,27 @@ func (b *base) step(s *catalog.Snapshot, from source, others []Other, mirrors Mi
 	if len(keys) > maxSteps {
 		return nil
 	}
-	made, n := b.memo.more(mirrors), renewed{want: map[catalog.Key]catalog.Entry{}}
+	n := renewed{want: map[catalog.Key]catalog.Entry{}}
+	p := b.follow(s, keys, b.memo.more(mirrors), &n)
+	if p == nil {
+		b.memo.forget(n.now)
+		return nil
+	}
+	b.advance(s, p, n)
+	return p
+}
+
+// follow makes the plan of a step.
+func (b *base) follow(s *catalog.Snapshot, keys []catalog.Key, mirrors entries, n *renewed) *Plan {
 	for _, k := range keys {
 		for _, owner := range append([]string{""}, b.w.Rule.Bridges...) {
 			ref := catalog.Ref{Key: k, Owner: owner}
-			if !b.again(b.s.Entry(b.w.Rule.From, ref), s.Entry(b.w.Rule.From, ref), made, &n) {
+			if !b.again(b.s.Entry(b.w.Rule.From, ref), s.Entry(b.w.Rule.From, ref), mirrors, n) {
 				return nil
 			}
 		}
 	}
-	p := b.plan(s, keys, n.want)
-	if p != nil {
-		b.advance(s, p, n)
-	}
-	return p
+	return b.plan(s, keys, n.want)
 }
 
 // advance makes b the base of what comes after s.
@@ -87,9 +94,7 @@ func (b *base) advance(s *catalog.Snapshot, p *Plan, n renewed) {
 	for k, m := range n.want {
 		b.w.Services[k] = m
 	}
-	for _, src := range n.past {
-		b.memo.forget(src)
-	}
+	b.memo.forget(n.past)
 }
 
 // again adds the mirrors of an original that is not what it was; false if they
@@ -111,6 +116,7 @@ func (b *base) again(was, is catalog.Entry, mirrors entries, n *renewed) bool {
 		return true
 	}
 	before, errBefore := mirrors(was)
+	n.now = append(n.now, is)
 	after, err := mirrors(is)
 	if len(before) != len(after) || text(errBefore) != text(err) || err != nil && len(after) == 0 {
 		return false

@@ -37,7 +37,7 @@ func TestStep(t *testing.T) {
 		l := NewLoop(r, nil, c, NewTarget(r.Owner, newStore(t, dst, "").open(r.Owner)), nil, slog.New(slog.DiscardHandler))
 		for range 25 {
 			was := l.base
-			p := l.plan(c.Snapshot(), time.Now())
+			_, p := l.next(t.Context(), false)
 			if was != nil && l.base == was { // which went on
 				steps++
 				writes += len(p.Puts)
@@ -49,6 +49,10 @@ func TestStep(t *testing.T) {
 				rt.Fatalf("the mirrors of %d originals are kept, of %d that are there", kept, there)
 			}
 			happen(rt, from, to, c, p)
+			if rapid.Bool().Draw(rt, "amid a burst") {
+				l.step(c.Snapshot()) // and whatever it says, the next plan is right
+				happen(rt, from, to, c, p)
+			}
 		}
 	})
 	if steps == 0 || writes == 0 {

@@ -20,7 +20,10 @@ func BenchmarkPlan(b *testing.B) {
 	from.Replace(big(10000))
 	to.Replace(nil)
 	l := NewLoop(r, nil, c, NewTarget(r.Owner, newStore(b, dst, "").open(r.Owner)), nil, slog.New(slog.DiscardHandler))
-	plan := func() *Plan { return l.plan(c.Snapshot(), time.Now()) }
+	plan := func() *Plan {
+		_, p := l.next(b.Context(), false)
+		return p
+	}
 	var mirrors []*catalog.Service
 	for _, p := range plan().Puts {
 		mirrors = append(mirrors, p.record())

@@ -44,7 +44,8 @@ type Loop struct {
 	// The rest belongs to Run's goroutine.
 	answers  *Answers // that the last plan was made with
 	memos    map[*Rule]*memo
-	base     *base // nil: the next plan is made from the start
+	base     *base     // nil: the next plan is made from the start
+	planned  time.Time // when the last round ended
 	retries  retries
 	tidied   time.Time // when retries last were
 	budget   spending
@@ -113,16 +114,33 @@ func (l *Loop) Run(ctx context.Context) {
 	if l.names != nil {
 		names.Go(func() { l.names.Run(ctx) })
 	}
-	for ctx.Err() == nil {
-		s := l.catalog.Snapshot()
-		again, due := l.round(ctx, s)
-		if again {
-			continue
+	for changed := false; ctx.Err() == nil; {
+		s, p := l.next(ctx, changed)
+		if ctx.Err() != nil {
+			return
 		}
-		if l.wait(ctx, s, due) {
-			l.settle(ctx)
+		again, due := l.round(ctx, s, p)
+		l.planned = time.Now()
+		changed = !again && l.wait(ctx, s, due)
+	}
+}
+
+// next makes the next plan. After a while in which nothing changed, services
+// that stay and say something else are written at once. Other changes may be of a
+// burst, of which a part says nothing: a source that is lost, or a Service without
+// its EndpointSlice.
+func (l *Loop) next(ctx context.Context, changed bool) (*catalog.Snapshot, *Plan) {
+	s := l.catalog.Snapshot()
+	if !changed || time.Since(l.planned) > quiet {
+		if p := l.step(s); p != nil {
+			return s, p
 		}
 	}
+	if !changed {
+		return s, l.whole(s)
+	}
+	l.settle(ctx)
+	return l.next(ctx, false)
 }
 
 // wait blocks until something is to be looked at; true if the catalog changed.
@@ -166,12 +184,10 @@ func (l *Loop) settle(ctx context.Context) {
 	}
 }
 
-// round plans once and writes what may be written. It returns whether to go on
-// at once, since something was written, and else when to look again at the
+// round writes what may be written of p. It returns whether to go on at once, since something was written, and else when to look again at the
 // latest (zero: when something changes).
-func (l *Loop) round(ctx context.Context, s *catalog.Snapshot) (again bool, due time.Time) {
+func (l *Loop) round(ctx context.Context, s *catalog.Snapshot, p *Plan) (again bool, due time.Time) {
 	now := time.Now()
-	p := l.plan(s, now)
 	due = l.watchHold(ctx, s, p, now)
 	puts, duePuts := l.retries.ready(p.Puts, now)
 	deletes, dueDeletes := l.retries.ready(p.Deletes, now)
@@ -191,28 +207,36 @@ func (l *Loop) round(ctx context.Context, s *catalog.Snapshot) (again bool, due 
 	return true, time.Time{}
 }
 
-// plan says what is to be written by s.
-func (l *Loop) plan(s *catalog.Snapshot, now time.Time) *Plan {
-	others := make([]Other, len(l.others))
-	for i, r := range l.others {
-		others[i] = Other{r, func() *Wanted { return l.desired(s, r) }}
-	}
+// step says what is to be written by s, by way of the last plan; nil if that
+// cannot tell.
+func (l *Loop) step(s *catalog.Snapshot) *Plan {
 	if l.names != nil {
 		l.answers = l.names.Answers()
 	}
 	from := l.source(s, l.rule)
-	if p := l.base.step(s, from, others, from.mirrors(l.rule, l.target.Canon)); p != nil {
-		return p
-	}
+	return l.base.step(s, from, l.rivals(s), from.mirrors(l.rule, l.target.Canon))
+}
+
+// whole says what is to be written by s, from the start.
+func (l *Loop) whole(s *catalog.Snapshot) *Plan {
 	if l.names != nil {
 		l.names.Keep(Names(s, slices.Collect(maps.Keys(l.memos))))
 		l.answers = l.names.Answers()
-		from = l.source(s, l.rule)
 	}
+	from, others := l.source(s, l.rule), l.rivals(s)
 	w := l.desired(s, l.rule)
-	p := Diff(s, w, others, l.budget.now(l.rule, now))
+	p := Diff(s, w, others, l.budget.now(l.rule, time.Now()))
 	l.base = newBase(s, from, w, p, l.memos[l.rule], others)
 	return p
+}
+
+// rivals are the other rules, which may want the same names.
+func (l *Loop) rivals(s *catalog.Snapshot) []Other {
+	others := make([]Other, len(l.others))
+	for i, r := range l.others {
+		others[i] = Other{r, func() *Wanted { return l.desired(s, r) }}
+	}
+	return others
 }
 
 func (l *Loop) source(s *catalog.Snapshot, r *Rule) source {

@@ -66,5 +66,9 @@ func (m *memo) more(mirrors Mirrors) entries {
 	}
 }
 
-// forget drops what was made of an original that is there no more.
-func (m *memo) forget(src catalog.Entry) { delete(m.is, src) }
+// forget drops what was made of originals that are there no more.
+func (m *memo) forget(past []catalog.Entry) {
+	for _, src := range past {
+		delete(m.is, src)
+	}
+}
