@@ -18,9 +18,12 @@ import (
 // stateRoot is the first part of every key that is no service's record.
 const stateRoot = "isthmus"
 
+// fenceRoot is where all fences stand.
+const fenceRoot = "/" + stateRoot + "/fence/"
+
 // fenceKey is where the owner's fence for a zone stands.
 func fenceKey(l layout, owner string) string {
-	return "/" + stateRoot + "/fence/" + owner + strings.TrimSuffix(l.base, "/")
+	return fenceRoot + owner + strings.TrimSuffix(l.base, "/")
 }
 
 // fence is an owner's fence as it was claimed.

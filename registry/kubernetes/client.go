@@ -34,6 +34,7 @@ func (c *config) dial(owner string, log *slog.Logger) (*server, *rest.Config, er
 	}
 	s := &server{conf: c, owner: owner, log: log, refused: groups{}, pace: c.pace(owner)}
 	to.Wrap(func(next http.RoundTripper) http.RoundTripper { return observer{next, s.heard} })
+	to.Wrap(func(next http.RoundTripper) http.RoundTripper { return leased{next, &s.leased} })
 	if c.maxInflight > 0 {
 		to.Wrap(func(next http.RoundTripper) http.RoundTripper { return newLimiter(next, c.maxInflight) })
 	}

@@ -42,6 +42,8 @@ func TestServer(t *testing.T) {
 	t.Run("AdoptsSlice", s.testAdoptsSlice)
 	t.Run("Joins", s.testJoins)
 	t.Run("RoundTrip", s.testRoundTrip)
+	t.Run("Election", s.testElection)
+	t.Run("Leased", s.testLeased)
 	t.Run("Conformance", func(t *testing.T) {
 		registrytest.Run(t, func(t *testing.T) registrytest.Place { return s.place(t) }, registrytest.Sharing)
 	})

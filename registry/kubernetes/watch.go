@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -38,8 +39,9 @@ type server struct {
 	viewMu sync.RWMutex // guards view; held for reading while its feed is used
 	view   *view        // nil while no Watch runs
 
-	fence fence
-	busy  busy
+	fence  fence
+	busy   busy
+	leased atomic.Pointer[func() error] // nil: any request may be sent
 }
 
 // Watch keeps feed equal to what the API server holds.

@@ -351,7 +351,7 @@ func neverSent(err error) bool {
 
 // isOurs reports whether callers can branch on err as it is.
 func isOurs(err error) bool {
-	for _, known := range []error{registry.ErrConflict, registry.ErrNotOwned, registry.ErrFenced, registry.ErrForeignFence, registry.ErrInvalid} {
+	for _, known := range []error{registry.ErrConflict, registry.ErrNotOwned, registry.ErrFenced, registry.ErrForeignFence, registry.ErrInvalid, registry.ErrNotLeading} {
 		if errors.Is(err, known) {
 			return true
 		}

@@ -22,9 +22,10 @@ type Server struct {
 	malformed  map[string]error
 	namespaces map[string]bool
 	fences     map[string]fence
-	version    int      // of the newest change
-	history    []change // oldest first
-	forgotten  int      // version of the newest change that is not in history any more
+	leases     map[string]lease // by the place of their election
+	version    int              // of the newest change
+	history    []change         // oldest first
+	forgotten  int              // version of the newest change that is not in history any more
 	link       state
 	moved      chan struct{} // closed at every change of anything above
 }
@@ -51,6 +52,7 @@ func NewServer(id catalog.Identity) *Server {
 		malformed:  map[string]error{},
 		namespaces: map[string]bool{},
 		fences:     map[string]fence{},
+		leases:     map[string]lease{},
 		moved:      make(chan struct{}),
 	}
 }
