@@ -48,9 +48,11 @@ func (b *Bridge) servesStatus(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (b *Bridge) servesPlan(w http.ResponseWriter, r *http.Request) {
-	plans := make([]*mirror.Plan, len(b.loops))
+	plans, st := make([]*mirror.Plan, len(b.loops)), b.leadStatus()
 	for i, l := range b.loops {
-		plans[i] = l.Plan()
+		if plans[i] = l.Plan(); !st.Leads {
+			plans[i] = &mirror.Plan{Rule: plans[i].Rule, Blocked: st.standby()}
+		}
 	}
 	write, form := mirror.WriteText, "text/plain; charset=utf-8"
 	switch o := r.URL.Query().Get("o"); o {
@@ -89,6 +91,9 @@ func (b *Bridge) Approve(rule string) (Approval, error) {
 			continue
 		}
 		n := b.loops[i].Approve()
+		if st := b.leadStatus(); n == 0 && !st.Leads {
+			return Approval{}, fmt.Errorf("rule %q: %s: %w", rule, st.standby(), ErrNothingHeld)
+		}
 		if n == 0 {
 			return Approval{}, fmt.Errorf("rule %q: %w", rule, ErrNothingHeld)
 		}

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -22,8 +21,10 @@ type Config struct {
 	Metrics    string            // address of the metrics, "" for none
 	Admin      string            // loopback address of status and approval, "" for none
 	Alone      bool              // "lead none" is written: nobody else runs this owner
+	Lead       Lead
 
 	places map[*mirror.Rule]stanza.Stanza
+	lead   stanza.Stanza // none, by default
 }
 
 // Load reads and parses a file.
@@ -90,6 +91,9 @@ func (p *parser) bridge(s stanza.Stanza) error {
 			return err
 		}
 	}
+	if err := p.leads(); err != nil {
+		return err
+	}
 	if len(p.rules) == 0 {
 		return s.Errorf("bridge %q mirrors nothing: want at least one %q", p.config.Owner, "mirror FROM TO")
 	}
@@ -153,26 +157,12 @@ func (p *parser) setting(s stanza.Stanza) error {
 	}
 	switch s.Name() {
 	case "lead":
-		return p.lead(s)
+		p.config.lead = s // read last: it may name a registry
+		return nil
 	case "metrics":
 		return p.metrics(s)
 	}
 	return p.admin(s)
-}
-
-func (p *parser) lead(s stanza.Stanza) error {
-	const usage = "lead none"
-	if err := s.WantArgs(1, -1, usage); err != nil {
-		return err
-	}
-	switch s.Args()[0] {
-	case "none":
-		p.config.Alone = true
-		return s.WantArgs(1, 1, usage)
-	case "kubernetes", "etcd":
-		return s.Errorf("%q: %w in this version: write %q and run one bridge for an owner", "lead "+s.Args()[0], errors.ErrUnsupported, usage)
-	}
-	return s.Errorf("unknown word %q: want %q", s.Args()[0], usage)
 }
 
 func (p *parser) metrics(s stanza.Stanza) error {

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -73,6 +74,15 @@ func (o opener) Writer(owner string, _ *slog.Logger) (registry.Writer, error) {
 		return nil, errors.ErrUnsupported
 	}
 	return o.open(o.origin, owner), nil
+}
+
+// Election elects by the registry in memory.
+func (o opener) Election(_, place string, times registry.LeaseTimes, _ *slog.Logger) (registry.Election, error) {
+	w, ok := o.open(o.origin, "").(*client)
+	if !ok || place == "bad" {
+		return nil, fmt.Errorf("place %q: want a good one", place)
+	}
+	return w.place.Election(place, times), nil
 }
 
 // closed is a registry that nobody gets to use.

@@ -32,7 +32,7 @@
 //	        tags v1 !canary                # of the instances
 //	        only_passing                   # a check that warns is not ready
 //	    }
-//	    lead none
+//	    lead kubernetes isthmus/bridge     # a Lease; or etcd KEY, or none
 //	    metrics 127.0.0.1:9154             # /healthz /readyz /metrics
 //	    admin 127.0.0.1:8053               # /status /plan /approve
 //	}

@@ -23,7 +23,8 @@ func (b *Bridge) pages() http.Handler {
 
 // ready answers 200 once every registry reported everything, and from then on
 // while this bridge may write: a registry that is lost later is no reason to
-// restart a bridge, a newer writer that took over is one to look at it.
+// restart a bridge, a newer writer that took over is one to look at it. A standby
+// is ready: it waits for nothing but to be elected.
 func (b *Bridge) ready(w http.ResponseWriter, _ *http.Request) {
 	for _, st := range b.catalog.Snapshot().Origins() {
 		if !st.Synced {
@@ -33,7 +34,7 @@ func (b *Bridge) ready(w http.ResponseWriter, _ *http.Request) {
 	}
 	for _, rc := range b.config.Registries {
 		target := b.targets[rc.Origin()]
-		if target == nil {
+		if target == nil || !b.leads() {
 			continue
 		}
 		if err := target.Lost(); err != nil {
@@ -53,6 +54,7 @@ func (c collector) Describe(chan<- *prometheus.Desc) {}
 // Collect sends the status as metrics.
 func (c collector) Collect(out chan<- prometheus.Metric) {
 	now, st := time.Now(), c.bridge.Status()
+	out <- prometheus.MustNewConstMetric(prometheus.NewDesc("isthmus_bridge_leader", "Whether this bridge writes: it is the leader, or none is elected.", nil, nil), gauge, truth(st.Lead.Leads))
 	for _, o := range st.Origins {
 		send := sender(out, "origin", string(o.Origin))
 		send("isthmus_origin_synced", "Whether the registry reported everything since start.", gauge, truth(o.Synced))
@@ -63,6 +65,9 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		if !o.News.IsZero() {
 			send("isthmus_origin_news_age_seconds", "Time since the registry was last heard of.", gauge, now.Sub(o.News).Seconds())
 		}
+	}
+	if !st.Lead.Leads {
+		return // nobody works by the rules here
 	}
 	for _, r := range st.Rules {
 		send := sender(out, "rule", r.Rule)

@@ -18,7 +18,9 @@ type Bridge struct {
 	catalog    *catalog.Catalog
 	registries map[catalog.Origin]registry.Registry
 	targets    map[catalog.Origin]*mirror.Target
-	loops      []*mirror.Loop // in the order of the rules
+	loops      []*mirror.Loop    // in the order of the rules
+	election   registry.Election // nil: nobody is elected
+	leader     leadership
 }
 
 // Open opens every registry: those that a rule writes to as the owner's, the
@@ -37,6 +39,9 @@ func Open(c *Config, log *slog.Logger) (*Bridge, error) {
 			return nil, errors.Join(err, b.Close())
 		}
 		b.loops = append(b.loops, mirror.NewLoop(r, c.others(r), b.catalog, b.targets[r.To], b.recheck, log))
+	}
+	if err := b.openElection(); err != nil {
+		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
 }
@@ -110,6 +115,11 @@ func (b *Bridge) Close() error {
 	for o, r := range b.registries {
 		if err := r.Close(); err != nil {
 			all = append(all, fmt.Errorf("close %q: %w", o, err))
+		}
+	}
+	if b.election != nil {
+		if err := b.election.Close(); err != nil {
+			all = append(all, fmt.Errorf("close the election: %w", err))
 		}
 	}
 	return errors.Join(all...)

@@ -18,6 +18,7 @@ const shown = 100
 type Report struct {
 	Owner   string         `json:"owner"`
 	Time    time.Time      `json:"time"`
+	Lead    LeadStatus     `json:"lead"`
 	Origins []OriginReport `json:"origins"` // in the order of the file
 	Rules   []RuleReport   `json:"rules"`   // in the order of the file
 }
@@ -97,12 +98,12 @@ type Failure struct {
 // Report may be called at any time, from any goroutine; it waits for nobody.
 func (b *Bridge) Report() Report {
 	s, now := b.catalog.Snapshot(), time.Now()
-	r := Report{Owner: b.config.Owner, Time: now}
+	r := Report{Owner: b.config.Owner, Time: now, Lead: b.leadStatus()}
 	for _, st := range s.Origins() {
 		r.Origins = append(r.Origins, reportOrigin(s, st, orphans(s, b.config, st.Origin)))
 	}
 	for _, l := range b.loops {
-		r.Rules = append(r.Rules, reportRule(l.Status(), now))
+		r.Rules = append(r.Rules, reportRule(r.Lead.rule(l.Status()), now))
 	}
 	return r
 }

@@ -10,7 +10,8 @@ import (
 )
 
 // Run watches every registry and keeps every rule's target as the rule wants
-// it, until ctx ends. It returns nil then, with no goroutine left and no write
+// it, until ctx ends; where a leader is elected, only while this process is the
+// leader. It returns nil then, with no goroutine left and no write
 // under way; an error before that means that it could not begin.
 func (b *Bridge) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -24,12 +25,12 @@ func (b *Bridge) Run(ctx context.Context) error {
 	tell := b.tell(ctx, &wg)
 	for _, l := range b.loops {
 		l.Announce(tell)
-		wg.Go(func() { l.Run(ctx) })
 	}
 	b.log.Info("bridge running", "owner", b.config.Owner, "registries", len(b.registries), "rules", len(b.loops))
-	if !b.config.Alone {
+	if b.election == nil && !b.config.Alone {
 		b.log.Warn(`no leader is elected: run one bridge for an owner, and write "lead none" to say so`, "owner", b.config.Owner)
 	}
+	wg.Go(func() { b.lead(ctx) })
 	<-ctx.Done()
 	b.log.Info("bridge stopping")
 	return nil
@@ -46,15 +47,16 @@ func (b *Bridge) watch(ctx context.Context, wg *sync.WaitGroup) {
 // Status is what a bridge last knew of everything.
 type Status struct {
 	Owner   string
+	Lead    LeadStatus
 	Origins []catalog.State
 	Rules   []*mirror.Status
 }
 
 // Status may be called at any time, from any goroutine; it never blocks.
 func (b *Bridge) Status() Status {
-	st := Status{Owner: b.config.Owner, Origins: b.catalog.Snapshot().Origins()}
+	st := Status{Owner: b.config.Owner, Lead: b.leadStatus(), Origins: b.catalog.Snapshot().Origins()}
 	for _, l := range b.loops {
-		st.Rules = append(st.Rules, l.Status())
+		st.Rules = append(st.Rules, st.Lead.rule(l.Status()))
 	}
 	return st
 }

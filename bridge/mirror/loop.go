@@ -107,8 +107,11 @@ func (l *Loop) Approve() int {
 }
 
 // Run works until ctx ends. It writes nothing after that, and returns once no
-// write is under way. It is called once.
+// write is under way. It may be called again then, and begins anew but for what it
+// remembers of the deletion budget.
 func (l *Loop) Run(ctx context.Context) {
+	l.begin()
+	defer l.rest()
 	var names sync.WaitGroup
 	defer names.Wait()
 	if l.names != nil {
@@ -141,6 +144,23 @@ func (l *Loop) next(ctx context.Context, changed bool) (*catalog.Snapshot, *Plan
 	}
 	l.settle(ctx)
 	return l.next(ctx, false)
+}
+
+// begin forgets what was so before the last Run ended: others may have written
+// since then, and what people let go was by a plan that is old.
+func (l *Loop) begin() {
+	l.granted.Store(nil)
+	l.base, l.retries, l.since = nil, retries{}, time.Time{}
+	l.claimDue, l.claims, l.err = time.Time{}, 0, nil
+	l.budget = spending{spent: l.budget.spent}
+	l.said.blocked = starting
+}
+
+// rest shows no plan while nobody works by it.
+func (l *Loop) rest() {
+	st := *l.Status()
+	l.last.Store(&Plan{Rule: l.rule, Blocked: starting})
+	l.status.Store(&Status{Rule: st.Rule, From: st.From, To: st.To, Blocked: starting, Puts: st.Puts, Deletes: st.Deletes, Lag: st.Lag, Failure: st.Failure})
 }
 
 // wait blocks until something is to be looked at; true if the catalog changed.
@@ -194,7 +214,7 @@ func (l *Loop) round(ctx context.Context, s *catalog.Snapshot, p *Plan) (again b
 	due = earliest(due, earliest(duePuts, dueDeletes))
 	l.age(p, now)
 	l.publish(p)
-	if p.Blocked != "" || len(puts)+len(deletes) == 0 {
+	if p.Blocked != "" || len(puts)+len(deletes) == 0 && !l.target.taking() {
 		return false, due
 	}
 	if at := l.claim(ctx, s, now); !at.IsZero() || l.err != nil {
@@ -204,7 +224,7 @@ func (l *Loop) round(ctx context.Context, s *catalog.Snapshot, p *Plan) (again b
 	for _, o := range l.target.apply(ctx, puts, deletes, maxWrites) {
 		l.done(ctx, o)
 	}
-	return true, time.Time{}
+	return len(puts)+len(deletes) > 0, due
 }
 
 // step says what is to be written by s, by way of the last plan; nil if that
@@ -263,7 +283,7 @@ func (l *Loop) age(p *Plan, now time.Time) {
 		l.lag = now.Sub(l.since)
 		l.since = time.Time{}
 	}
-	if !pending { // then a claim that failed is in nobody's way
+	if !pending && !l.target.taking() { // then a claim that failed is in nobody's way
 		l.err, l.claims, l.claimDue = nil, 0, time.Time{}
 	}
 	if now.Sub(l.tidied) > forget/4 { // each walks over all that was written lately

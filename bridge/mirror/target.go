@@ -15,13 +15,14 @@ import (
 // share it, from any goroutine, and with it the claim on the owner's fence. The
 // claim is made before the first write and not sooner, so that a bridge which
 // has nothing to write leaves no trace. A fence that is gone is claimed anew; one
-// that a newer writer moved ends all writing.
+// that a newer writer moved ends all writing, unless this process is elected again.
 type Target struct {
 	writer registry.Writer
 	owner  string
 
 	mu      sync.Mutex // guards following; held while claiming
 	claimed []catalog.Identity
+	bump    bool  // with the next claim a former leader is shut out
 	gone    bool  // the fence: claim it anew before the next write
 	lost    error // why nothing more may be written, until a new Target
 }
@@ -51,6 +52,22 @@ func (t *Target) Beside(ours, theirs *catalog.Service) error {
 	return errors.New("a name has one owner there")
 }
 
+// TakeOver begins a time of leading: the fence is claimed before anything is
+// written, and moved, so that what a former leader has under way is refused. No
+// loop of the target runs meanwhile.
+func (t *Target) TakeOver() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.claimed, t.bump, t.gone, t.lost = nil, true, false, nil
+}
+
+// taking reports whether the fence is still to be moved.
+func (t *Target) taking() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.bump && t.lost == nil
+}
+
 // Lost returns why this process may not write there any more; nil if it may.
 func (t *Target) Lost() error {
 	t.mu.Lock()
@@ -68,14 +85,14 @@ func (t *Target) claim(ctx context.Context, sources []catalog.Identity) error {
 	all := slices.Concat(t.claimed, sources)
 	slices.Sort(all)
 	all = slices.Compact(all)
-	if len(all) == len(t.claimed) && !t.gone {
+	if len(all) == len(t.claimed) && !t.gone && !t.bump {
 		return nil
 	}
-	if err := t.writer.Claim(ctx, registry.Fence{Owner: t.owner, Sources: all}, false); err != nil {
+	if err := t.writer.Claim(ctx, registry.Fence{Owner: t.owner, Sources: all}, t.bump); err != nil {
 		t.fencedLocked(err)
 		return fmt.Errorf("claim the fence of owner %q: %w", t.owner, err)
 	}
-	t.claimed, t.gone = all, false
+	t.claimed, t.gone, t.bump = all, false, false
 	return nil
 }
 

@@ -61,7 +61,7 @@ Exit status: 0 shown, whatever it says; 1 an error, such as no bridge there.`,
 
 // printStatus prints a report for people.
 func printStatus(w io.Writer, r bridge.Report) error {
-	fmt.Fprintf(w, "bridge %s\n\n", r.Owner)
+	fmt.Fprintf(w, "bridge %s%s\n\n", r.Owner, leadState(r))
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "REGISTRY\tSTATE\tNEWS\tSERVICES\tNATIVE\tMIRRORS\tORPHANS\tREFUSED")
 	for _, o := range r.Origins {
@@ -82,6 +82,26 @@ func printStatus(w io.Writer, r bridge.Report) error {
 	return printDetails(w, r)
 }
 
+// leadState says who leads, where somebody is elected.
+func leadState(r bridge.Report) string {
+	l := r.Lead
+	since := ""
+	if !l.Since.IsZero() {
+		since = " for " + r.Time.Sub(l.Since).Round(time.Second).String()
+	}
+	switch {
+	case l.Election == "none" || l.Election == "":
+		return ""
+	case l.Leads:
+		return fmt.Sprintf(", leads%s by %s, as %s", since, l.Election, l.Name)
+	case l.Error != "":
+		return fmt.Sprintf(", standby%s by %s: %s", since, l.Election, oneLine(l.Error))
+	case l.Leader == "" || l.Leader == l.Name:
+		return fmt.Sprintf(", standby%s by %s, nobody leads", since, l.Election)
+	}
+	return fmt.Sprintf(", standby%s by %s, %s leads", since, l.Election, oneLine(l.Leader))
+}
+
 func originState(o bridge.OriginReport, now time.Time) string {
 	since := ""
 	if !o.Since.IsZero() {
@@ -100,6 +120,8 @@ func originState(o bridge.OriginReport, now time.Time) string {
 
 func ruleState(u bridge.RuleReport) string {
 	switch {
+	case strings.HasPrefix(u.Blocked, "standing by"):
+		return "standby"
 	case u.Blocked != "":
 		return "blocked"
 	case u.Failed.Count > 0:

@@ -51,6 +51,9 @@
 // the fence's namespace; making namespaces for mirrors, create on these.
 // Telling the users of Services wants get on services, and create and patch on
 // events of the core group; without these nothing but Events is missing.
+// Electing a leader wants get, create, update and watch on leases of the group
+// coordination.k8s.io in the lease's namespace; without watch, who stands by
+// looks every few seconds.
 //
 // # What is reported
 //
@@ -96,7 +99,8 @@
 // Every write names the resource version that it is based on, so what changed
 // in between is never overwritten. But Kubernetes has no transactions: the
 // fence is read before every batch of writes and not within each, so that a
-// deposed leader's writes of one batch may still arrive. A fence that was
+// deposed leader's writes of one batch may still arrive; where a leader is elected,
+// none is sent once its lease is too old for that (registry.Leased). A fence that was
 // deleted, or brought back from a backup, is made anew above the epoch that this
 // process claimed last; one that another process claimed is not known. A service is several
 // objects: it is written by adding first and removing last, and whoever reads
