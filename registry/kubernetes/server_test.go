@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -285,5 +286,30 @@ func (s *shared) grant(t *testing.T, user, ns string, rules []rbacv1.PolicyRule)
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, r := range rules {
+		s.granted(t, user, ns, r)
+	}
+}
+
+// granted waits until the server has taken a rule up, which it does by a watch.
+func (s *shared) granted(t *testing.T, user, ns string, r rbacv1.PolicyRule) {
+	t.Helper()
+	what := &authorizationv1.ResourceAttributes{Namespace: ns, Group: r.APIGroups[0], Resource: r.Resources[0], Verb: r.Verbs[0]}
+	if len(r.ResourceNames) > 0 {
+		what.Name = r.ResourceNames[0]
+	}
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: what}}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for tick := time.NewTicker(50 * time.Millisecond); ; {
+		answer, err := s.client.AuthorizationV1().SubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatalf("%s may not %s %s: %v", user, what.Verb, what.Resource, err)
+		}
+		if answer.Status.Allowed {
+			return
+		}
+		<-tick.C
 	}
 }
