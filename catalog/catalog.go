@@ -116,19 +116,11 @@ func (f *Feed) Replace(all []*Service) { f.ReplaceEach(slices.Values(all)) }
 // feed may be called, which would wait for this one.
 func (f *Feed) ReplaceEach(all iter.Seq[*Service]) {
 	f.edit(func(s *Snapshot, o *origin) bool {
-		gone := make(map[Ref]bool, o.services.Len())
-		for ref := range o.services.All() {
-			gone[ref] = true
-		}
 		o.state.Hollow = false
-		for svc := range all {
-			delete(gone, svc.Ref())
-			if old, known := o.services.Get(svc.Ref()); !known || !old.is(svc) {
-				s.put(o, svc)
-			}
-		}
-		for ref := range gone {
-			s.drop(o, ref)
+		if o.services.Len() == 0 {
+			s.putAll(o, all)
+		} else {
+			s.replace(o, all)
 		}
 		if !o.state.Synced {
 			o.state.Synced, o.state.Stale = true, time.Time{}

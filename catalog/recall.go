@@ -36,9 +36,13 @@ func (f *Feed) Recall(p Past) (done bool) {
 		for _, pod := range p.Pods {
 			s.putPod(o, pod)
 		}
-		for _, svc := range p.Services {
-			s.put(o, svc.Service())
-		}
+		s.putAll(o, func(yield func(*Service) bool) {
+			for _, svc := range p.Services {
+				if !yield(svc.Service()) {
+					return
+				}
+			}
+		})
 		o.state.Identity, o.state.Stale, o.state.News = p.Identity, p.At, p.At
 		s.newRegime(o)
 		return true

@@ -124,9 +124,19 @@ func (o *origin) refuse(record string, err error) (news bool) {
 	return true
 }
 
-// put adds or replaces a service of o. One that stands in another catalog is
-// not written to.
+// put adds or replaces a service of o.
 func (s *Snapshot) put(o *origin, svc *Service) {
+	svc = s.taken(o, svc)
+	old, known := o.services.Get(svc.Ref())
+	if known && svc.Bare && old.bare && sameMark(svc.Mark, old.mark) {
+		return
+	}
+	s.keep(o, s.hold(svc))
+}
+
+// taken returns what is kept of a service that o reports. One that stands in
+// another catalog is not written to.
+func (s *Snapshot) taken(o *origin, svc *Service) *Service {
 	if svc.Origin != o.state.Origin {
 		svc.Origin = o.state.Origin
 	}
@@ -134,11 +144,7 @@ func (s *Snapshot) put(o *origin, svc *Service) {
 	if svc.Bare && !(s.policy.of(svc.Origin).Bare && s.hasOriginal(svc.Mark)) {
 		o.state.Hollow = true
 	}
-	old, known := o.services.Get(svc.Ref())
-	if known && svc.Bare && old.bare && sameMark(svc.Mark, old.mark) {
-		return
-	}
-	s.keep(o, s.hold(svc))
+	return svc
 }
 
 // keep makes h what o holds under its ref.
@@ -185,12 +191,7 @@ func (s *Snapshot) list(k Key, h *held) {
 	if len(old) == 0 {
 		s.count(k.Namespace, 0, 1)
 	}
-	next := append(slices.Clone(old), h)
-	slices.SortFunc(next, func(a, b *held) int {
-		return cmp.Or(cmp.Compare(s.policy.rank(a.origin), s.policy.rank(b.origin)),
-			cmp.Compare(a.origin, b.origin), cmp.Compare(a.Owner, b.Owner), a.Key.Compare(b.Key))
-	})
-	s.keys = s.keys.Set(k, next)
+	s.keys = s.keys.Set(k, s.ranked(old, h))
 }
 
 func (s *Snapshot) unlist(h *held) {

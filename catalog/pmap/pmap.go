@@ -73,25 +73,36 @@ type hashed[K comparable, V any] struct {
 // Collect returns a map of all these entries; of several with one key the last
 // one counts. It costs a fraction of as many calls of Set, which would each
 // copy a path of nodes that nobody has seen yet.
-func Collect[K comparable, V any](all iter.Seq2[K, V]) Map[K, V] {
-	m := New[K, V]()
-	m.collect(all)
-	return m
-}
+func Collect[K comparable, V any](all iter.Seq2[K, V]) Map[K, V] { return New[K, V]().SetAll(all) }
 
-func (m *Map[K, V]) collect(all iter.Seq2[K, V]) {
+// SetAll returns the map with all these entries set; of several with one key the
+// last one counts. It walks all once, while m may be changed to other versions.
+// Where that costs less than to set them one by one, it makes all nodes anew: it
+// is for an empty map, and for one that will be mostly new.
+func (m Map[K, V]) SetAll(all iter.Seq2[K, V]) Map[K, V] {
 	var leaves []*leaf[K, V]
 	for k, v := range all {
 		leaves = append(leaves, &leaf[K, V]{k, v})
 	}
-	if len(leaves) == 0 {
-		return
+	if len(leaves) < m.len {
+		for _, l := range leaves {
+			m = m.set(l)
+		}
+		return m
 	}
-	room := make([]hashed[K, V], 2*len(leaves))
-	for i, l := range leaves {
-		room[i] = hashed[K, V]{hashOf(m.hasher, l.key), l}
+	room := make([]hashed[K, V], 0, 2*(m.len+len(leaves)))
+	slot[K, V]{child: m.root}.visit(func(l *leaf[K, V]) bool {
+		room = append(room, hashed[K, V]{hashOf(m.hasher, l.key), l})
+		return true
+	})
+	for _, l := range leaves {
+		room = append(room, hashed[K, V]{hashOf(m.hasher, l.key), l})
 	}
-	m.root = m.build(room[:len(leaves)], room[len(leaves):], 0)
+	if n := len(room); n > 0 {
+		m.len = 0
+		m.root = m.build(room, room[n:2*n], 0)
+	}
+	return m
 }
 
 // build makes a node of the leaves, of which there is at least one, and counts
@@ -239,11 +250,13 @@ func replace[T any](set uint32, all []*T, bit uint32, x *T) (uint32, []*T) {
 }
 
 // Set returns the map with k mapped to v.
-func (m Map[K, V]) Set(k K, v V) Map[K, V] {
-	if m.find(k) == nil {
+func (m Map[K, V]) Set(k K, v V) Map[K, V] { return m.set(&leaf[K, V]{k, v}) }
+
+func (m Map[K, V]) set(l *leaf[K, V]) Map[K, V] {
+	if m.find(l.key) == nil {
 		m.len++
 	}
-	m.root = m.root.set(m.hasher, hashed[K, V]{hashOf(m.hasher, k), &leaf[K, V]{k, v}}, 0)
+	m.root = m.root.set(m.hasher, hashed[K, V]{hashOf(m.hasher, l.key), l}, 0)
 	return m
 }
 

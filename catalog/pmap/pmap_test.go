@@ -1,6 +1,7 @@
 package pmap
 
 import (
+	"iter"
 	"maps"
 	"math"
 	"testing"
@@ -37,6 +38,13 @@ func TestAgainstBuiltin(t *testing.T) {
 				delete(want, k)
 				m = m.Delete(k)
 			},
+			"set all": func(t *rapid.T) {
+				all := rapid.SliceOfN(key, 0, 60).Draw(t, "all")
+				for i, k := range all {
+					want[k], touched[k] = i, true
+				}
+				m = m.SetAll(numbered(all))
+			},
 			"mark": func(t *rapid.T) {
 				old, oldWant, touched = m, maps.Clone(want), map[int]bool{}
 			},
@@ -52,6 +60,17 @@ func TestAgainstBuiltin(t *testing.T) {
 			},
 		})
 	})
+}
+
+// numbered maps each of these to its place.
+func numbered(all []int) iter.Seq2[int, int] {
+	return func(yield func(int, int) bool) {
+		for i, k := range all {
+			if !yield(k, i) {
+				return
+			}
+		}
+	}
 }
 
 func checkDiff(t *rapid.T, old, m Map[int, int], oldWant, want map[int]int, touched map[int]bool) {
@@ -73,8 +92,7 @@ func checkDiff(t *rapid.T, old, m Map[int, int], oldWant, want map[int]int, touc
 
 // checkShape holds that a map takes no more nodes than one that is made at once.
 func checkShape(t *rapid.T, m Map[int, int]) {
-	fresh := Map[int, int]{hasher: m.hasher}
-	fresh.collect(m.All())
+	fresh := Map[int, int]{hasher: m.hasher}.SetAll(m.All())
 	if got, want := m.root.count(), fresh.root.count(); got != want {
 		t.Fatalf("%d nodes and leaves, want %d", got, want)
 	}
@@ -102,13 +120,7 @@ func TestCollect(t *testing.T) {
 		}
 		m := New[int, int]()
 		m.cut = cuts().Draw(t, "cut")
-		m.collect(func(yield func(int, int) bool) {
-			for i, k := range keys {
-				if !yield(k, i) {
-					return
-				}
-			}
-		})
+		m = m.SetAll(numbered(keys))
 		if got := maps.Collect(m.All()); !maps.Equal(got, want) || m.Len() != len(want) {
 			t.Fatalf("map = %v (len %d), want %v", got, m.Len(), want)
 		}
