@@ -22,7 +22,7 @@ func Pack(s *Service) Packed {
 // pack is Pack; what comes first in it is what s says: two services of which that
 // is equal are Same.
 func pack(s *Service) (all Packed, says int32) {
-	p := inMemory()
+	p := inMemory(roomFor(s.Endpoints) + len(s.Version) + 128)
 	p.Service(s)
 	says = int32(len(p.buf))
 	p.remains(s)
@@ -55,7 +55,7 @@ func PackEndpoints(all []Endpoint) PackedEndpoints {
 	if len(all) == 0 {
 		return ""
 	}
-	p := inMemory()
+	p := inMemory(roomFor(all))
 	p.endpoints(all)
 	return PackedEndpoints(p.buf)
 }
@@ -85,8 +85,24 @@ func (p PackedEndpoints) at(a netip.Addr, found []Endpoint) []Endpoint {
 	return u.endpointsAt(a, found)
 }
 
-// inMemory returns a Packer whose buffer is the result.
-func inMemory() *Packer { return &Packer{buf: make([]byte, 0, 1<<10)} }
+// inMemory returns a Packer whose buffer is the result, with room for so much.
+func inMemory(room int) *Packer { return &Packer{buf: make([]byte, 0, room)} }
+
+// roomFor is how much endpoints commonly take, at most: a start packs very many,
+// and what is in the way is garbage at once.
+func roomFor(all []Endpoint) int {
+	n := 32
+	var node string
+	for i := range all {
+		e := &all[i]
+		n += 12 + len(e.Hostname) + len(e.Pod)
+		if e.Node != node {
+			node = e.Node
+			n += len(node)
+		}
+	}
+	return n
+}
 
 func from(s string) *Unpacker { return &Unpacker{rest: s} }
 
