@@ -81,8 +81,9 @@ func (l layout) encode(s *catalog.Service) ([]*api.ServiceEntry, error) {
 	var all []*api.ServiceEntry
 	var bad []error
 	seen := map[string]bool{}
+	node := &api.Node{Node: l.node(s.Mark.Owner, s.Name), Address: nodeAddress, Meta: nodeMeta(s.Mark.Owner)}
 	for i := range endpoints {
-		e, err := l.encodeEndpoint(s, &endpoints[i])
+		e, err := l.encodeEndpoint(s, &endpoints[i], node)
 		switch {
 		case err != nil:
 			bad = append(bad, err)
@@ -116,7 +117,8 @@ func (l layout) checkService(s *catalog.Service) error {
 	return checkName(s.Name)
 }
 
-func (l layout) encodeEndpoint(s *catalog.Service, ep *catalog.Endpoint) (*api.ServiceEntry, error) {
+// encodeEndpoint returns the record of one endpoint, on node.
+func (l layout) encodeEndpoint(s *catalog.Service, ep *catalog.Endpoint, node *api.Node) (*api.ServiceEntry, error) {
 	if err := checkHost(ep.Host); err != nil {
 		return nil, fmt.Errorf("endpoint %q: %w", ep.ID, err)
 	}
@@ -127,16 +129,15 @@ func (l layout) encodeEndpoint(s *catalog.Service, ep *catalog.Endpoint) (*api.S
 	if err != nil {
 		return nil, fmt.Errorf("endpoint %q: %w", ep.ID, err)
 	}
-	node := l.node(s.Mark.Owner, s.Name)
 	weight := min(max(ep.Weight, 1), maxWeight)
 	svc := &api.AgentService{
 		ID: recordID(s, meta[metaID], main), Service: s.Name, Address: ep.Host.String(), Port: main,
 		Tags: encodeTags(ep.Tags), Meta: meta, Weights: api.AgentWeights{Passing: weight, Warning: weight},
 	}
 	return &api.ServiceEntry{
-		Node:    &api.Node{Node: node, Address: nodeAddress, Meta: nodeMeta(s.Mark.Owner)},
+		Node:    node,
 		Service: svc,
-		Checks:  api.HealthChecks{encodeCheck(node, svc, ep.Ready)},
+		Checks:  api.HealthChecks{encodeCheck(node.Node, svc, ep.Ready)},
 	}, nil
 }
 
@@ -206,9 +207,11 @@ func encodeMeta(s *catalog.Service, ep *catalog.Endpoint, ports []catalog.Port, 
 	if s.Mark.Via != "" {
 		meta[metaVia] = string(s.Mark.Via)
 	}
-	for k, v := range map[string]string{metaMainPort: mainPort, metaHostname: ep.Hostname, metaNode: ep.Node, metaZone: ep.Zone, metaRefName: ep.Pod} {
-		if v = cut(v); v != "" {
-			meta[k] = v
+	for _, p := range [...]struct{ name, value string }{
+		{metaMainPort, mainPort}, {metaHostname, ep.Hostname}, {metaNode, ep.Node}, {metaZone, ep.Zone}, {metaRefName, ep.Pod},
+	} {
+		if v := cut(p.value); v != "" {
+			meta[p.name] = v
 		}
 	}
 	if meta[metaRefName] != "" {
@@ -222,18 +225,30 @@ func encodeMeta(s *catalog.Service, ep *catalog.Endpoint, ports []catalog.Port, 
 			meta[k] = strconv.Itoa(int(p.Number))
 		}
 	}
-	own := maps.Clone(s.Meta)
-	if own == nil {
-		own = map[string]string{}
-	}
-	maps.Copy(own, ep.Meta)
-	addMeta(meta, own)
+	addMeta(meta, ownMeta(s, ep))
 	return meta, nil
+}
+
+// ownMeta returns what a service and its endpoint say of themselves; it is not
+// to be changed.
+func ownMeta(s *catalog.Service, ep *catalog.Endpoint) map[string]string {
+	switch {
+	case len(ep.Meta) == 0:
+		return s.Meta
+	case len(s.Meta) == 0:
+		return ep.Meta
+	}
+	own := maps.Clone(s.Meta)
+	maps.Copy(own, ep.Meta)
+	return own
 }
 
 // addMeta adds metadata in the order of the names that Consul takes; of two
 // that become one the first in their own order stays.
 func addMeta(meta, own map[string]string) {
+	if len(own) == 0 {
+		return
+	}
 	names := map[string]string{}
 	for _, k := range slices.Sorted(maps.Keys(own)) {
 		n := plain(k)

@@ -198,16 +198,17 @@ func decodePorts(meta map[string]string) ([]catalog.Port, error) {
 
 func decodePort(word string) (catalog.Port, error) {
 	part := strings.Split(word, "/")
-	bad := fmt.Errorf("port %q: %w", word, registry.ErrInvalid)
 	if len(part) != 4 {
-		return catalog.Port{}, bad
+		return catalog.Port{}, badPort(word)
 	}
 	name, err1 := url.QueryUnescape(part[0])
 	proto, err2 := url.QueryUnescape(part[1])
 	n, err3 := strconv.ParseUint(part[2], 10, 16)
 	app, err4 := url.QueryUnescape(part[3])
 	if err1 != nil || err2 != nil || err3 != nil || err4 != nil || proto == "" {
-		return catalog.Port{}, bad
+		return catalog.Port{}, badPort(word)
 	}
 	return catalog.Port{Name: name, Proto: catalog.Protocol(proto), Number: uint16(n), App: app}, nil
 }
+
+func badPort(word string) error { return fmt.Errorf("port %q: %w", word, registry.ErrInvalid) }

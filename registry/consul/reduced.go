@@ -50,11 +50,7 @@ func (l layout) lost(s *catalog.Service, ep *catalog.Endpoint) (all []string) {
 	if err != nil {
 		return nil // the endpoint is refused, and that is said
 	}
-	own := maps.Clone(s.Meta)
-	if own == nil {
-		own = map[string]string{}
-	}
-	maps.Copy(own, ep.Meta)
+	own := ownMeta(s, ep)
 	for _, k := range slices.Sorted(maps.Keys(own)) {
 		if why := lostMeta(meta, k, own[k]); why != "" {
 			all = append(all, fmt.Sprintf("metadata %.128q is %s", k, why))

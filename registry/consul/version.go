@@ -4,13 +4,12 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
-	"maps"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/hashicorp/consul/api"
 )
 
@@ -87,49 +86,42 @@ func decodeHeld(part string) (h held, err error) {
 
 // serviceSum sums up what a transaction writes of an instance.
 func serviceSum(s *api.AgentService) uint64 {
-	var d digest
-	d.texts(s.Service, s.Address)
-	d.numbers(s.Port, s.Weights.Passing, s.Weights.Warning, len(s.Tags), len(s.Meta))
-	d.texts(s.Tags...)
-	for _, name := range slices.Sorted(maps.Keys(s.Meta)) {
-		d.texts(name, s.Meta[name])
+	var room [sumRoom]byte
+	b := texts(room[:0], s.Service, s.Address)
+	for _, n := range []int{s.Port, s.Weights.Passing, s.Weights.Warning, len(s.Tags), len(s.Meta)} {
+		b = binary.AppendVarint(b, int64(n))
 	}
+	b = texts(b, s.Tags...)
 	if s.EnableTagOverride || s.Locality != nil || len(s.Ports)+len(s.TaggedAddresses) > 0 {
-		d.rare(s) // nothing that is written here has any of these
+		// Nothing that is written here has any of these.
+		rare, _ := json.Marshal([]any{s.EnableTagOverride, s.Locality, s.Ports, s.TaggedAddresses}) // of plain values: it cannot fail
+		b = append(b, rare...)
 	}
-	return d.sum()
+	return xxhash.Sum64(b) + pairsSum(s.Meta)
+}
+
+// pairsSum sums up pairs, in whatever order they come.
+func pairsSum(all map[string]string) (sum uint64) {
+	var room [sumRoom]byte
+	for name, value := range all {
+		sum += xxhash.Sum64(texts(room[:0], name, value))
+	}
+	return sum
 }
 
 // checkSum sums up what a transaction writes of a check.
 func checkSum(c *api.HealthCheck) uint64 {
-	var d digest
-	d.texts(c.Name, c.Status, c.Notes, c.Output, c.Type, c.ServiceID)
-	return d.sum()
+	var room [sumRoom]byte
+	return xxhash.Sum64(texts(room[:0], c.Name, c.Status, c.Notes, c.Output, c.Type, c.ServiceID))
 }
 
-// digest takes in texts and numbers, each so that none runs into the next. The
-// zero digest is ready.
-type digest struct{ all []byte }
+// sumRoom is how much is summed up without allocating.
+const sumRoom = 512
 
-func (d *digest) texts(all ...string) {
+// texts appends texts so that none runs into the next.
+func texts(b []byte, all ...string) []byte {
 	for _, text := range all {
-		d.all = append(binary.AppendUvarint(d.all, uint64(len(text))), text...)
+		b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
 	}
-}
-
-func (d *digest) numbers(all ...int) {
-	for _, n := range all {
-		d.all = binary.AppendVarint(d.all, int64(n))
-	}
-}
-
-func (d *digest) rare(s *api.AgentService) {
-	text, _ := json.Marshal([]any{s.EnableTagOverride, s.Locality, s.Ports, s.TaggedAddresses}) // of plain values: it cannot fail
-	d.texts(string(text))
-}
-
-func (d *digest) sum() uint64 {
-	h := fnv.New64a()
-	h.Write(d.all)
-	return h.Sum64()
+	return b
 }
