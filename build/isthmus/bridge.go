@@ -52,7 +52,7 @@ func spareMemory(env func(string) string) {
 }
 
 // collectAt is by how many percent the memory in use grows until it is collected.
-const collectAt = 50
+const collectAt = 75
 
 func confFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVar(file, "conf", "", "the bridge's `file`")

@@ -40,7 +40,7 @@ func TestMemoryOfMirrors(t *testing.T) {
 			s := mirror("prod", fmt.Sprintf("service-%05d", i), endpoints)
 			f := l.decode(s.Name, answered(t, l, s))
 			if i%2 == 0 {
-				v.wrote(map[string]found{s.Name: f})
+				v.wrote(map[string]found{s.Name: f}, nil)
 			}
 			all[s.Name] = v.answerOf(s.Name, v.ticket(s.Name), uint64(i), f)
 		}

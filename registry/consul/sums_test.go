@@ -101,7 +101,7 @@ func TestWriteLeavesOthers(t *testing.T) {
 	v.wrote(map[string]found{"web": {
 		services: []*catalog.Service{{Key: k, Mark: &catalog.Mark{Owner: "prod", Of: "k1"}, Version: "2"}},
 		records:  []record{{"prod", "prod-01", "a", "web", 12}},
-	}})
+	}}, nil)
 	for node, want := range map[string]int{"prod-00": 0, "prod-01": 1, "dev-00": 1} {
 		if got := len(v.sums.nodes[node].names); got != want {
 			t.Errorf("%d names on %q, want %d", got, node, want)
@@ -113,12 +113,39 @@ func TestWriteLeavesOthers(t *testing.T) {
 	if is, _ := v.stands("web", "1"); is {
 		t.Error("another version stands, too")
 	}
-	v.wrote(map[string]found{"web": {}})
+	v.wrote(map[string]found{"web": {}}, []string{"prod-01"})
 	if got := v.names["web"].told; !slices.Equal(got, []told{{"", false}}) {
 		t.Errorf("told is %v after the mirror's end", got)
 	}
 	if feed.Get(v.ref("web", "prod")) != nil || feed.Get(v.ref("web", "")) == nil {
 		t.Error("the mirror stayed, or the native service went with it")
+	}
+}
+
+// TestWroteLast holds that a node is told to be as this process left it: by the
+// index that a write got, and by the next one that is seen after something was
+// removed, of which Consul tells no index.
+func TestWroteLast(t *testing.T) {
+	v, _ := bareView()
+	v.owner = "prod"
+	put := found{records: []record{{"prod", "prod-01", "a", "web", 12}}}
+	for _, tt := range []struct {
+		what  string
+		freed []string
+		index uint64
+		want  bool
+	}{
+		{"put", nil, 12, true},
+		{"somebody else's", nil, 13, false},
+		{"removed", []string{"prod-01"}, 14, true},
+		{"the same again", nil, 14, true},
+		{"somebody else's after it", nil, 15, false},
+		{"removed elsewhere", []string{"prod-02"}, 16, false},
+	} {
+		v.wrote(map[string]found{"web": put}, tt.freed)
+		if got := v.wroteLast("prod-01", tt.index); got != tt.want {
+			t.Errorf("%s: wrote last = %v, want %v", tt.what, got, tt.want)
+		}
 	}
 }
 

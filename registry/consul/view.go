@@ -37,6 +37,7 @@ type view struct {
 	refusedNodes map[string]bool   // of the directory; those are in refused, too
 	kick         chan struct{}     // has room for one: names became dirty
 	own          map[string]uint64 // indexes that nodes got by what this one wrote
+	freed        map[string]bool   // nodes that got one by what this one removed, which Consul does not tell
 	echos        int               // services written since takeEchos
 	written      time.Time         // when something was written last
 }
@@ -53,7 +54,7 @@ func (v *view) begin(feed *catalog.Feed) <-chan struct{} {
 
 func (v *view) clearLocked() {
 	v.names, v.sums, v.dirty = map[string]seen{}, newSums(v.seed), map[string]bool{}
-	v.own = map[string]uint64{}
+	v.own, v.freed = map[string]uint64{}, map[string]bool{}
 }
 
 // end makes sure that the feed is not used any more.
@@ -241,8 +242,9 @@ func (v *view) stands(name, version string) (is, known bool) {
 }
 
 // wrote reports what the owner's mirrors are after a write; all hold nothing
-// else. Names without a mirror any more have an empty found.
-func (v *view) wrote(all map[string]found) {
+// else. Names without a mirror any more have an empty found. Records were removed
+// from the nodes in freed.
+func (v *view) wrote(all map[string]found, freed []string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.mine == nil {
@@ -264,6 +266,11 @@ func (v *view) wrote(all map[string]found) {
 		set = append(set, f.services...)
 		v.takeOverLocked(name, f)
 	}
+	for _, node := range freed {
+		if v.synced {
+			v.freed[node] = true
+		}
+	}
 	if len(set)+len(gone) > 0 {
 		v.feed.Update(set, gone)
 	}
@@ -282,10 +289,15 @@ func (v *view) takeOverLocked(name string, f found) {
 	}
 }
 
-// wroteLast reports whether a node has its index by what this one wrote.
+// wroteLast reports whether a node has its index by what this one wrote, or may
+// have it by what it removed.
 func (v *view) wroteLast(node string, index uint64) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.freed[node] {
+		delete(v.freed, node)
+		v.own[node] = index
+	}
 	return v.own[node] == index
 }
 

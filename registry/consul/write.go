@@ -85,6 +85,7 @@ type job struct {
 	service *catalog.Service
 	entries map[string]*api.ServiceEntry // what will stand, by record id
 	steps   []step                       // not written yet
+	frees   string                       // the node that it removes records from; "" if it removes none
 	started bool
 	busy    bool // in a batch under way
 	err     error
@@ -129,7 +130,7 @@ func (l layout) plan(s *catalog.Service) (*job, error) {
 	if len(j.steps) > 0 && len(have) == 0 && !compared {
 		j.steps = append(stays, j.steps...)
 	}
-	j.steps = append(j.steps, removals(s.Name, have)...)
+	j.remove(have)
 	return j, nil
 }
 
@@ -139,7 +140,9 @@ func (l layout) planDelete(s *catalog.Service) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &job{service: s, steps: removals(s.Name, have)}, nil
+	j := &job{service: s}
+	j.remove(have)
+	return j, nil
 }
 
 // where is the place of a record.
@@ -188,20 +191,20 @@ func putCheck(e *api.ServiceEntry) *api.TxnOp {
 	return &api.TxnOp{Check: &api.CheckTxnOp{Verb: api.CheckCAS, Check: *e.Checks[0]}}
 }
 
-// removals returns what removes records of name, in order. Their checks go with them.
-func removals(name string, have map[where]held) []step {
-	var steps []step
+// remove adds what removes records, in order. Their checks go with them.
+func (j *job) remove(have map[where]held) {
 	for _, h := range slices.SortedFunc(maps.Values(have), held.compare) {
-		op := &api.ServiceTxnOp{Verb: api.ServiceDeleteCAS, Node: h.node, Service: api.AgentService{ID: h.id, Service: name, ModifyIndex: h.index}}
-		steps = append(steps, step{ops: api.TxnOps{{Service: op}}})
+		op := &api.ServiceTxnOp{Verb: api.ServiceDeleteCAS, Node: h.node, Service: api.AgentService{ID: h.id, Service: j.service.Name, ModifyIndex: h.index}}
+		j.steps = append(j.steps, step{ops: api.TxnOps{{Service: op}}})
+		j.frees = h.node
 	}
-	return steps
 }
 
 // report shows the jobs that are done, and has names read again of which it
 // is not known what stands.
 func (c *consul) report(jobs []*job) {
 	done := map[string]found{}
+	var freed []string
 	for _, j := range jobs {
 		switch {
 		case j.err != nil:
@@ -210,10 +213,13 @@ func (c *consul) report(jobs []*job) {
 			f := c.layout.read(j)
 			j.version = f.version(c.layout.owner)
 			done[j.service.Name] = f
+			if j.frees != "" {
+				freed = append(freed, j.frees)
+			}
 		}
 	}
 	if len(done) > 0 {
-		c.view.wrote(done)
+		c.view.wrote(done, freed)
 	}
 }
 
