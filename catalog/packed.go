@@ -76,13 +76,13 @@ func (p PackedEndpoints) Len() int {
 	return from(string(p)).small(math.MaxInt32)
 }
 
-// at appends to found the endpoints at a, as far as Place has them.
-func (p PackedEndpoints) at(a netip.Addr, found []Endpoint) []Endpoint {
+// lean is Unpacker.lean.
+func (p PackedEndpoints) lean(found []Endpoint, wanted func(netip.Addr) bool) []Endpoint {
 	if p == "" {
 		return found
 	}
 	u := Unpacker{rest: string(p)}
-	return u.endpointsAt(a, found)
+	return u.lean(found, wanted)
 }
 
 // inMemory returns a Packer whose buffer is the result, with room for so much.

@@ -52,7 +52,7 @@ func (h *held) at(a netip.Addr, room []Endpoint) Place {
 	u := Unpacker{rest: string(h.packed)}
 	p := u.place(a, room[:0])
 	p.Origin = h.origin
-	p.Endpoints = h.folded.at(a, p.Endpoints)
+	p.Endpoints = h.folded.lean(p.Endpoints, func(x netip.Addr) bool { return x == a })
 	return p
 }
 
@@ -66,15 +66,15 @@ func (u *Unpacker) place(a netip.Addr, found []Endpoint) (p Place) {
 	u.list(func() { u.host() })
 	u.Text() // alias
 	u.passPorts()
-	p.Endpoints = u.endpointsAt(a, found)
+	p.Endpoints = u.lean(found, func(x netip.Addr) bool { return x == a })
 	u.passWords(2) // metadata
 	p.TTL = time.Duration(u.small(math.MaxInt64))
 	return p
 }
 
-// endpointsAt appends to found the endpoints at a, as far as Place has them. It
-// takes no memory for the others.
-func (u *Unpacker) endpointsAt(a netip.Addr, found []Endpoint) []Endpoint {
+// lean appends to found the endpoints at addresses that are wanted, without IDs,
+// ports, tags and metadata. It takes no memory for the others.
+func (u *Unpacker) lean(found []Endpoint, wanted func(netip.Addr) bool) []Endpoint {
 	u.list(func() {
 		var e Endpoint
 		is := u.standing(&e)
@@ -86,7 +86,7 @@ func (u *Unpacker) endpointsAt(a netip.Addr, found []Endpoint) []Endpoint {
 			u.passWords(1) // tags
 			u.passWords(2) // metadata
 		}
-		if e.Host.Addr == a && a.IsValid() {
+		if wanted(e.Host.Addr) {
 			e.ID = ""
 			found = append(found, e)
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -48,6 +49,49 @@ func TestLookupAt(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 			t.Fatalf("at %v (-want +got):\n%s", a, diff)
+		}
+	})
+}
+
+// TestOutline holds that the outline of a service is what Lookup tells of it,
+// whatever was outlined in its place before, and that it is nobody else's memory.
+func TestOutline(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := New(Policy{Packed: rapid.Bool().Draw(t, "packed"), Merge: Merge(rapid.IntRange(0, 2).Draw(t, "merge"))})
+		for _, o := range []Origin{"etcd/x", "etcd/y"} {
+			all := rapid.SliceOfN(rapid.Custom(drawWhole), 0, 4).Draw(t, "all")
+			for _, svc := range all {
+				if rapid.Bool().Draw(t, "folded") {
+					svc.Folded, svc.Endpoints = PackEndpoints(svc.Endpoints), nil
+				}
+			}
+			c.Feed(o).Replace(all)
+		}
+		snap := c.Snapshot()
+		want := map[Key]*Service{}
+		for k := range snap.Keys() {
+			svc := *snap.Lookup(k)
+			svc.Mark, svc.External, svc.Ports, svc.Meta, svc.Version, svc.Triggered = nil, nil, nil, nil, "", time.Time{}
+			svc.Endpoints = slices.Clone(svc.Endpoints)
+			for i := range svc.Endpoints {
+				e := &svc.Endpoints[i]
+				e.ID, e.Ports, e.Tags, e.Meta = "", nil, nil, nil
+			}
+			want[k] = &svc
+		}
+		var got Service
+		for range 2 { // the second time with what it wrote to, if it was another's
+			for k := range snap.Keys() {
+				if !snap.Outline(k, &got) {
+					t.Fatalf("%v is not found", k)
+				}
+				if diff := cmp.Diff(want[k], &got, cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+					t.Fatalf("%v (-want +got):\n%s", k, diff)
+				}
+			}
+		}
+		if snap.Outline(Key{"no", "such"}, &got) {
+			t.Error("what is not there is found")
 		}
 	})
 }

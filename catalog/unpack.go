@@ -242,8 +242,7 @@ const room = 1 << 10
 
 func (u *Unpacker) endpoints() []Endpoint {
 	if u.head {
-		u.endpointsAt(netip.Addr{}, nil)
-		return nil
+		return u.lean(nil, func(netip.Addr) bool { return false })
 	}
 	n := u.small(math.MaxInt32)
 	if n == 0 {

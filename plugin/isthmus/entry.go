@@ -46,15 +46,21 @@ func (c *config) inside(svc *catalog.Service) *content {
 		return nil
 	}
 	x := &content{svc: svc, ready: c.ready(svc)}
-	switch {
-	case svc.Type == catalog.ExternalName && !isName(svc.Alias):
-		return nil
-	case svc.Type == catalog.Headless && len(x.ready) == 0:
-		return nil
-	case svc.Type == catalog.ClusterIP && c.ignoreEmpty && len(x.ready) == 0:
+	if !c.exists(x) {
 		return nil
 	}
 	return x
+}
+
+// exists reports whether x exists in the zones of a cluster.
+func (c *config) exists(x *content) bool {
+	switch x.svc.Type {
+	case catalog.ExternalName:
+		return isName(x.svc.Alias)
+	case catalog.Headless:
+		return len(x.ready) > 0
+	}
+	return !c.ignoreEmpty || len(x.ready) > 0
 }
 
 // read returns what the snapshot says of e.
@@ -160,7 +166,14 @@ func (c *config) ready(svc *catalog.Service) []*catalog.Endpoint {
 	if c.noEndpoints || svc.Type == catalog.ExternalName {
 		return nil
 	}
-	all := make([]*catalog.Endpoint, 0, len(svc.Endpoints))
+	return c.appendReady(make([]*catalog.Endpoint, 0, len(svc.Endpoints)), svc)
+}
+
+// appendReady appends to all, which is empty, what ready returns.
+func (c *config) appendReady(all []*catalog.Endpoint, svc *catalog.Service) []*catalog.Endpoint {
+	if c.noEndpoints || svc.Type == catalog.ExternalName {
+		return all
+	}
 	for i := range svc.Endpoints {
 		if svc.Endpoints[i].Ready {
 			all = append(all, &svc.Endpoints[i])

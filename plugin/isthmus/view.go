@@ -78,14 +78,19 @@ const fewChanges = 1000
 // where most of them are new.
 func (v *view) fill() {
 	at, sites := newGathering(), make(map[site]int)
+	x := &content{svc: new(catalog.Service)} // of one service after the other
+	var addrs []netip.Addr
 	v.entries = pmap.Collect(func(yield func(catalog.Key, *entry) bool) {
 		for k := range v.snap.Keys() {
-			x := v.conf.inside(v.snap.Lookup(k))
-			if x == nil {
+			if !v.snap.Outline(k, x.svc) {
+				continue
+			}
+			if x.ready = v.conf.appendReady(x.ready[:0], x.svc); !v.conf.exists(x) {
 				continue
 			}
 			e := &entry{key: &k}
-			at.add(e.key, v.addrs(x))
+			addrs = v.appendAddrs(addrs[:0], x)
+			at.add(e.key, addrs)
 			v.conf.countSites(x, 1, sites)
 			if !yield(k, e) {
 				return
@@ -129,10 +134,17 @@ func (v *view) put(keys []catalog.Key, before *view) {
 
 // addrs returns the addresses that lead back to x, sorted, each once.
 func (v *view) addrs(x *content) []netip.Addr {
-	if x == nil || v.conf.imported || v.conf.zones.primary() < 0 {
+	if x == nil {
 		return nil
 	}
-	all := make([]netip.Addr, 0, len(x.ready)+len(x.svc.Addrs))
+	return v.appendAddrs(make([]netip.Addr, 0, len(x.ready)+len(x.svc.Addrs)), x)
+}
+
+// appendAddrs appends to all, which is empty, what addrs returns.
+func (v *view) appendAddrs(all []netip.Addr, x *content) []netip.Addr {
+	if v.conf.imported || v.conf.zones.primary() < 0 {
+		return all
+	}
 	if x.svc.Type == catalog.ClusterIP {
 		all = append(all, x.svc.Addrs...)
 	}
