@@ -37,6 +37,27 @@ func (s *shelf[T]) put(o T, group func(T) string) {
 	}
 }
 
+// last adds o, whose name comes after all others, or is the last one there: then
+// the newest version counts. The groups are to be made by regroup.
+func (s *shelf[T]) last(o T) {
+	end := len(s.all) - 1
+	switch {
+	case end < 0 || s.all[end].identity().name.Name != o.identity().name.Name:
+		s.all = append(s.all, o)
+	case s.all[end].identity().version < o.identity().version:
+		s.all[end] = o
+	}
+}
+
+// regroup makes the groups of all that is there.
+func (s *shelf[T]) regroup(group func(T) string) {
+	if group == nil {
+		return
+	}
+	s.grouped = slices.Clone(s.all) // by name, as they are within a group
+	slices.SortStableFunc(s.grouped, func(a, b T) int { return cmp.Compare(group(a), group(b)) })
+}
+
 // drop removes o, which is there.
 func (s *shelf[T]) drop(o T, group func(T) string) {
 	_, at, _ := s.find(o.identity().name.Name)

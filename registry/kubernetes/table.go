@@ -102,10 +102,15 @@ func (t *table[T]) bury(name types.NamespacedName, version uint64) {
 // replace takes the whole truth of the names that in covers, at version. It
 // sorts all.
 func (t *table[T]) replace(in func(types.NamespacedName) bool, all []T, version uint64) {
-	touched := groups{}
-	listed := make(map[types.NamespacedName]bool, len(all))
 	slices.SortFunc(all, func(a, b T) int { return cmp.Compare(a.identity().name.Name, b.identity().name.Name) })
 	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.held)+len(t.tombs)+len(t.gone) == 0 {
+		t.fillLocked(all)
+		return
+	}
+	touched := groups{}
+	listed := make(map[types.NamespacedName]bool, len(all))
 	for _, o := range all {
 		listed[o.identity().name] = true
 		t.undoLocked(o, version, touched)
@@ -122,7 +127,30 @@ func (t *table[T]) replace(in func(types.NamespacedName) bool, all []T, version 
 		}
 	}
 	t.tellLocked(touched)
-	t.mu.Unlock()
+}
+
+// fillLocked takes all, sorted by name, into a table that holds nothing and knows
+// of nothing that is gone, as at each start: shelves are made at their length.
+func (t *table[T]) fillLocked(all []T) {
+	lengths := map[string]int{}
+	for _, o := range all {
+		lengths[o.identity().name.Namespace]++
+	}
+	for _, o := range all {
+		ns := o.identity().name.Namespace
+		s := t.held[ns]
+		if s == nil {
+			s = &shelf[T]{all: make([]T, 0, lengths[ns])}
+			t.held[ns] = s
+		}
+		s.last(o)
+	}
+	for _, s := range t.held {
+		s.regroup(t.group)
+	}
+	for _, o := range all {
+		t.changed(t.groupOf(o))
+	}
 }
 
 // allLocked returns all that is held. It is a copy.

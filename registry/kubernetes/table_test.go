@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +56,9 @@ func TestTable(t *testing.T) {
 		{"a list newer than an own deletion", "put a/x=5; bury a/x=5; list @9; put a/x=5", "a/x=5", "a/x"},
 		{"a list that shows what was before", "put a/x=8; list a/x=3 @9", "a/x=3", "a/x"},
 		{"an older list that does", "put a/x=8; list a/x=3 @5", "a/x=8", ""},
+		{"a first list", "list a/y=2 b/x=1 a/x=3 @5", "a/x=3 a/y=2 b/x=1", "a/x a/y b/x"},
+		{"a first list that has one twice", "list a/y=2 a/x=3 a/x=4 a/x=2 @5", "a/x=4 a/y=2", "a/x a/x a/x a/y"},
+		{"a first list after an own deletion", "bury a/x=5; list a/x=4 @3", "", ""},
 		{"a list of another namespace", "put b/x=1; list a/y=2 @5", "a/y=2 b/x=1", "a/y"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -77,6 +81,37 @@ func TestTable(t *testing.T) {
 				t.Errorf("told (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestTableFill holds that a first list makes what its objects make one by one,
+// groups and all.
+func TestTableFill(t *testing.T) {
+	empty := func() *table[*slice] {
+		return newTable(func(s *slice) string { return s.of }, func(types.NamespacedName) {})
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 100 {
+		atOnce, oneByOne := empty(), empty()
+		var all []*slice
+		for i := range random.IntN(30) {
+			s := testSlice(fmt.Sprintf("g%d-s%d", random.IntN(5), 31*i%30), fmt.Sprintf("g%d", random.IntN(5)))
+			all = append(all, s)
+			oneByOne.put(s)
+		}
+		atOnce.replace(func(types.NamespacedName) bool { return true }, slices.Clone(all), 9)
+		if diff := cmp.Diff(namesOf(oneByOne.list()), namesOf(atOnce.list())); diff != "" {
+			t.Fatalf("(-one by one +at once):\n%s", diff)
+		}
+		for _, s := range all {
+			group := atOnce.groupOf(s)
+			if got := atOnce.of(group); !slices.Equal(oneByOne.of(group), got) {
+				t.Fatalf("group %v is %v", group, namesOf(got))
+			}
+			if got := atOnce.get(s.identity().name); got == nil {
+				t.Fatalf("%v is not found", s.identity().name)
+			}
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -62,6 +63,7 @@ type view struct {
 	exports    *table[*export]
 	health     *health
 
+	begun      atomic.Bool     // the tables are read for the first report, or were
 	dirtyMu    sync.Mutex      // guards what follows
 	dirty      groups          // Services to build anew
 	moved      groups          // namespaces that came, changed or went
@@ -103,7 +105,12 @@ func (v *view) noteService(name types.NamespacedName) { v.note(&v.dirty, name) }
 
 func (v *view) noteNamespace(name types.NamespacedName) { v.note(&v.moved, name) }
 
+// note notes what changes before anybody can see it. The first report will hold
+// what changed before that began.
 func (v *view) note(in *groups, name types.NamespacedName) {
+	if !v.begun.Load() {
+		return
+	}
 	v.dirtyMu.Lock()
 	(*in)[name] = true
 	v.dirtyMu.Unlock()
@@ -143,7 +150,7 @@ func (v *view) takeDirty() (services, namespaces []types.NamespacedName) {
 func (v *view) first() {
 	v.report.Lock()
 	defer v.report.Unlock()
-	v.takeDirty()
+	v.begun.Store(true)
 	v.feed.Identify(v.identity)
 	spaces := slices.Clone(v.taken)
 	for _, ns := range v.namespaces.names() {
