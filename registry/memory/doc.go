@@ -8,7 +8,8 @@
 // versions, namespaces, fences with epochs, and a history of changes that it
 // may forget. Readers and Writers reach it through its Link, which can be
 // disturbed as a network can; the Server's own methods, which act as its users
-// do, cannot.
+// do, cannot. Over a Wire each request can have a fate of its own. A Server can
+// be made what it was in a Backup.
 //
 // Rules:
 //

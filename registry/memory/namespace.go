@@ -11,9 +11,10 @@ var _ registry.NamespaceCreator = (*client)(nil)
 
 // CreateNamespace makes a namespace.
 func (c *client) CreateNamespace(ctx context.Context, name string) error {
-	if err := c.server.reach(ctx); err != nil {
+	if _, err := c.reach(ctx, Request{Verb: MakeNamespace}); err != nil {
 		return fmt.Errorf("memory: create namespace %q: %w", name, err)
 	}
-	c.server.AddNamespace(name)
+	defer c.server.mu.Unlock()
+	c.server.namespaceLocked(name, true)
 	return nil
 }

@@ -26,6 +26,10 @@ type Server struct {
 	version    int              // of the newest change
 	history    []change         // oldest first
 	forgotten  int              // version of the newest change that is not in history any more
+	restored   int              // how often
+	saved      Backup           // the last one
+	late       []func() bool    // writes on their way, which report whether they were taken
+	hides      error            // why lists are not complete; nil: they are
 	link       state
 	moved      chan struct{} // closed at every change of anything above
 }
@@ -103,6 +107,11 @@ func (s *Server) RemoveNamespace(ns string) { s.namespace(ns, false) }
 func (s *Server) namespace(ns string, there bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.namespaceLocked(ns, there)
+}
+
+func (s *Server) namespaceLocked(ns string, there bool) {
+	s.namespaces = maps.Clone(s.namespaces)
 	delete(s.namespaces, ns)
 	if there {
 		s.namespaces[ns] = true
@@ -165,7 +174,9 @@ var errForgotten = errors.New("history is forgotten, list again")
 // listing is what a read of the server returns: everything, or what changed.
 type listing struct {
 	identity   catalog.Identity
+	restored   int
 	version    int
+	partial    error
 	namespaces []string
 	malformed  map[string]error
 	set        []*catalog.Service
@@ -175,8 +186,10 @@ type listing struct {
 // listLocked returns everything.
 func (s *Server) listLocked() listing {
 	l := s.headLocked()
-	for _, svc := range s.records {
-		l.set = append(l.set, clone(svc))
+	for ref, svc := range s.records {
+		if s.hides == nil || !hidden(ref) {
+			l.set = append(l.set, clone(svc))
+		}
 	}
 	return l
 }
@@ -192,7 +205,7 @@ func (s *Server) sinceLocked(version int) (listing, error) {
 		ref := s.history[i].ref
 		switch svc := s.records[ref]; {
 		case seen[ref]:
-		case svc == nil:
+		case svc == nil, s.hides != nil && hidden(ref):
 			l.gone = append(l.gone, ref)
 		default:
 			l.set = append(l.set, clone(svc))
@@ -205,8 +218,10 @@ func (s *Server) sinceLocked(version int) (listing, error) {
 func (s *Server) headLocked() listing {
 	return listing{
 		identity:   s.identity,
+		restored:   s.restored,
 		version:    s.version,
-		namespaces: slices.Sorted(maps.Keys(s.namespaces)),
+		partial:    s.hides,
+		namespaces: keys(s.namespaces),
 		malformed:  s.malformed,
 	}
 }
@@ -253,4 +268,27 @@ func clone(s *catalog.Service) *catalog.Service {
 	}
 	c.Sort()
 	return &c
+}
+
+func keys(of map[string]bool) []string { return slices.Sorted(maps.Keys(of)) }
+
+// Count returns how many records match.
+func (s *Server) Count(match func(*catalog.Service) bool) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, svc := range s.records {
+		if match(svc) {
+			n++
+		}
+	}
+	return n
+}
+
+// RemoveFence removes the fence of an owner.
+func (s *Server) RemoveFence(owner string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.fences, owner)
+	s.changedLocked(catalog.Ref{})
 }

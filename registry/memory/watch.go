@@ -2,22 +2,32 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
 )
 
+// compareIn is how often everything is read again: a watch is a hint.
+const compareIn = 5 * time.Minute
+
+// errRestored ends a Watch of a server that is not what it was.
+var errRestored = errors.New("restored from a backup, list again")
+
 // client is a Reader or, with an owner, a Writer.
 type client struct {
 	server *Server
+	wire   Wire // nil: only the server's Link is in the way
 	owner  string
 
-	mu    sync.Mutex    // guards what follows; taken before Server.mu
-	feed  *catalog.Feed // nil while no Watch runs
-	seen  listing       // what the feed was last told, without its services
-	epoch int           // of the fence as last claimed; 0: never
+	mu   sync.Mutex    // guards what follows; taken before Server.mu
+	feed *catalog.Feed // nil while no Watch runs
+	seen listing       // what the feed was last told, without its services
+
+	epoch int // of the fence as last claimed; 0: never. Server.mu guards it
 }
 
 var _ registry.Writer = (*client)(nil)
@@ -32,12 +42,15 @@ func (s *Server) Writer(owner string) registry.Writer { return &client{server: s
 func (c *client) Close() error { return nil }
 
 // Watch reports everything, then what changes, until ctx ends or the
-// connection breaks or the server forgot where it was.
+// connection breaks or the server forgot where it was. It reads everything again
+// now and then, and counts what it was not told of.
 func (c *client) Watch(ctx context.Context, feed *catalog.Feed) error {
 	defer c.unfeed()
 	if err := c.list(ctx, feed); err != nil {
 		return fmt.Errorf("memory: list: %w", err)
 	}
+	compare := time.NewTicker(compareIn)
+	defer compare.Stop()
 	for {
 		moved, err := c.next(ctx)
 		if err != nil {
@@ -46,6 +59,10 @@ func (c *client) Watch(ctx context.Context, feed *catalog.Feed) error {
 		select {
 		case <-ctx.Done():
 		case <-moved:
+		case <-compare.C:
+			if err := c.compare(ctx, feed); err != nil {
+				return fmt.Errorf("memory: compare: %w", err)
+			}
 		}
 	}
 }
@@ -57,37 +74,95 @@ func (c *client) unfeed() {
 }
 
 func (c *client) list(ctx context.Context, feed *catalog.Feed) error {
-	if err := c.server.reach(ctx); err != nil {
+	return c.read(ctx, func(l listing) {
+		feed.Identify(l.identity)
+		feed.ReplaceNamespaces(l.namespaces)
+		feed.Partial(l.partial)
+		feed.Replace(l.set)
+		c.feed = feed
+	})
+}
+
+// compare reports what the Watch missed.
+func (c *client) compare(ctx context.Context, feed *catalog.Feed) error {
+	return c.read(ctx, func(l listing) {
+		missed, gone := 0, feed.State().Services
+		for _, svc := range l.set {
+			was := feed.Get(svc.Ref())
+			if was != nil {
+				gone--
+			}
+			if was == nil || was.Version != svc.Version {
+				missed++
+			}
+		}
+		if missed += gone; missed > 0 {
+			feed.Missed(missed)
+		}
+		feed.ReplaceNamespaces(l.namespaces)
+		feed.Partial(l.partial)
+		feed.Replace(l.set)
+	})
+}
+
+// read has tell report everything. What a server says that is behind one which
+// was heard before is not reported.
+func (c *client) read(ctx context.Context, tell func(listing)) error {
+	fate, err := c.reach(ctx, Request{Verb: List})
+	if err != nil {
 		return err
 	}
 	c.server.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.server.mu.Lock()
-	l := c.server.listLocked()
-	c.server.mu.Unlock()
-	feed.Identify(l.identity)
-	feed.ReplaceNamespaces(l.namespaces)
-	feed.Replace(l.set)
-	c.feed = feed
+	l, err := c.answered(fate)
+	if err != nil {
+		return err
+	}
+	tell(l)
 	c.refuse(l.malformed)
 	c.saw(l)
 	return nil
 }
 
+var errBehind = errors.New("answered by a server that is behind, list again")
+
+// answered is what a list returns, as of now or as its fate is. The first list of
+// a client asks for nothing older than all that was written.
+func (c *client) answered(fate Fate) (listing, error) {
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	l := c.server.listLocked()
+	switch {
+	case fate == Empty:
+		l.set = nil
+	case fate == Older && c.seen.version > 0 && c.seen.restored == l.restored:
+		l = c.server.saved.older(l)
+		if l.version < c.seen.version {
+			return l, errBehind
+		}
+	}
+	return l, nil
+}
+
 // next brings the feed up to date and returns what is closed when there is
 // more.
 func (c *client) next(ctx context.Context) (<-chan struct{}, error) {
-	if err := c.server.reach(ctx); err != nil {
+	fate, err := c.reach(ctx, Request{Verb: Watch})
+	if err != nil {
 		return nil, err
 	}
-	moved, lost := c.server.moved, c.server.link == deaf
+	moved, lost, is := c.server.moved, c.server.link == deaf, c.server.headLocked()
 	c.server.mu.Unlock()
 	if lost {
 		return nil, errCut
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if fate == Unseen && is.restored == c.seen.restored && is.version > c.seen.version {
+		is.malformed, is.partial = c.seen.malformed, c.seen.partial
+		c.saw(is)
+	}
 	return moved, c.catchUpLocked()
 }
 
@@ -103,9 +178,13 @@ func (c *client) catchUpLocked() error {
 	if err != nil {
 		return err
 	}
+	if l.restored != c.seen.restored {
+		return errRestored
+	}
 	if l.version == c.seen.version {
 		return nil
 	}
+	c.feed.Partial(l.partial)
 	c.feed.ReplaceNamespaces(l.namespaces)
 	c.feed.Update(l.set, l.gone)
 	c.refuse(l.malformed)

@@ -42,32 +42,34 @@ func check(s *catalog.Service) error {
 
 // Claim makes the owner's fence this Writer's.
 func (c *client) Claim(ctx context.Context, f registry.Fence, bump bool) error {
-	c.mu.Lock()
-	last := c.epoch
-	c.mu.Unlock()
-	epoch, err := c.server.claim(ctx, f, bump, last)
-	if err != nil {
+	if err := c.claim(ctx, f, bump); err != nil {
 		return fmt.Errorf("memory: claim the fence of %q: %w", f.Owner, err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.epoch = epoch
 	return nil
 }
 
-func (s *Server) claim(ctx context.Context, f registry.Fence, bump bool, last int) (int, error) {
-	if err := s.reach(ctx); err != nil {
-		return 0, err
+func (c *client) claim(ctx context.Context, f registry.Fence, bump bool) error {
+	fate, err := c.reach(ctx, Request{Verb: Claim})
+	if err != nil {
+		return err
 	}
-	defer s.mu.Unlock()
-	return s.claimLocked(f, bump, last)
+	defer c.server.mu.Unlock()
+	epoch, err := c.server.claimLocked(f, bump, c.epoch)
+	if err == nil && fate == Unanswered {
+		return registry.ErrUnknownOutcome
+	}
+	if err == nil {
+		c.epoch = epoch
+	}
+	return err
 }
 
 // claimLocked returns the epoch of the fence after it was claimed. Who claims
-// had it at the epoch last; 0: never.
+// had it at the epoch last; 0: never. No epoch comes twice, also where the fence
+// was lost or is that of a backup.
 func (s *Server) claimLocked(f registry.Fence, bump bool, last int) (int, error) {
 	is, known := s.fences[f.Owner]
-	if last != 0 && known && is.epoch != last && !bump {
+	if last != 0 && known && is.epoch > last && !bump {
 		return 0, registry.ErrFenced
 	}
 	ours := func(id catalog.Identity) bool { return slices.Contains(f.Sources, id) }
@@ -77,11 +79,12 @@ func (s *Server) claimLocked(f registry.Fence, bump bool, last int) (int, error)
 	all := slices.Concat(is.sources, f.Sources)
 	slices.Sort(all)
 	all = slices.Compact(all)
-	if known && !bump && slices.Equal(all, is.sources) {
+	bump = bump || !known || is.epoch < last
+	if !bump && slices.Equal(all, is.sources) {
 		return is.epoch, nil
 	}
-	if bump || !known {
-		is.epoch++
+	if bump {
+		is.epoch = max(is.epoch, last, s.version) + 1
 	}
 	s.changedLocked(catalog.Ref{})
 	is.sources, is.version = all, s.version
@@ -91,7 +94,7 @@ func (s *Server) claimLocked(f registry.Fence, bump bool, last int) (int, error)
 
 // Put writes each service on condition of its version and the fence.
 func (c *client) Put(ctx context.Context, all []*catalog.Service) []registry.Result {
-	return c.each(ctx, all, func(svc *catalog.Service, epoch int) (string, error) {
+	return c.each(ctx, Put, all, func(svc *catalog.Service, epoch int) (string, error) {
 		canon, err := c.Canon(svc)
 		if err != nil {
 			return "", err
@@ -99,6 +102,7 @@ func (c *client) Put(ctx context.Context, all []*catalog.Service) []registry.Res
 		if err := c.mayWriteLocked(svc, epoch); err != nil {
 			return "", err
 		}
+		c.landed(c.server.records[canon.Ref()], canon)
 		c.server.setLocked(canon)
 		return canon.Version, nil
 	})
@@ -106,10 +110,11 @@ func (c *client) Put(ctx context.Context, all []*catalog.Service) []registry.Res
 
 // Delete removes each service on condition of its version and the fence.
 func (c *client) Delete(ctx context.Context, all []*catalog.Service) []registry.Result {
-	return c.each(ctx, all, func(svc *catalog.Service, epoch int) (string, error) {
+	return c.each(ctx, Delete, all, func(svc *catalog.Service, epoch int) (string, error) {
 		if err := c.mayWriteLocked(svc, epoch); err != nil {
 			return "", err
 		}
+		c.landed(c.server.records[svc.Ref()], nil)
 		c.server.removeLocked(svc.Ref())
 		return "", nil
 	})
@@ -119,10 +124,10 @@ func (c *client) Delete(ctx context.Context, all []*catalog.Service) []registry.
 type writer func(svc *catalog.Service, epoch int) (version string, err error)
 
 // each writes one service after the other and shows the feed what came of it.
-func (c *client) each(ctx context.Context, all []*catalog.Service, write writer) []registry.Result {
+func (c *client) each(ctx context.Context, verb Verb, all []*catalog.Service, write writer) []registry.Result {
 	results := make([]registry.Result, len(all))
 	for i, svc := range all {
-		version, err := c.one(ctx, svc, write)
+		version, err := c.one(ctx, verb, svc, write)
 		if err != nil {
 			err = fmt.Errorf("memory: write service %q: %w", svc.Key, err)
 		}
@@ -136,16 +141,19 @@ func (c *client) each(ctx context.Context, all []*catalog.Service, write writer)
 	return results
 }
 
-func (c *client) one(ctx context.Context, svc *catalog.Service, write writer) (string, error) {
-	c.mu.Lock()
-	epoch := c.epoch
-	c.mu.Unlock()
-	if err := c.server.reach(ctx); err != nil {
+func (c *client) one(ctx context.Context, verb Verb, svc *catalog.Service, write writer) (string, error) {
+	fate, err := c.reach(ctx, Request{Verb: verb, Ref: svc.Ref()})
+	if err != nil {
 		return "", err
 	}
 	defer c.server.mu.Unlock()
+	epoch := c.epoch // also if it was claimed anew since the others of its batch
+	if fate == Late {
+		c.server.late = append(c.server.late, func() bool { _, err := write(svc, epoch); return err == nil })
+		return "", registry.ErrUnknownOutcome
+	}
 	version, err := write(svc, epoch)
-	if c.server.link == deaf {
+	if fate == Unanswered || c.server.link == deaf {
 		return "", registry.ErrUnknownOutcome
 	}
 	return version, err
@@ -154,8 +162,11 @@ func (c *client) one(ctx context.Context, svc *catalog.Service, write writer) (s
 // mayWriteLocked compares what a write of svc depends on.
 func (c *client) mayWriteLocked(svc *catalog.Service, epoch int) error {
 	is := c.server.records[svc.Ref()]
+	fence, claimed := c.server.fences[c.owner]
 	switch {
-	case epoch == 0 || c.server.fences[c.owner].epoch != epoch:
+	case epoch != 0 && !claimed:
+		return registry.ErrNoFence
+	case epoch == 0 || fence.epoch != epoch:
 		return registry.ErrFenced
 	case svc.Mark == nil || svc.Mark.Owner != c.owner:
 		return registry.ErrNotOwned

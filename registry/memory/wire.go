@@ -1,0 +1,104 @@
+package memory
+
+import (
+	"context"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
+)
+
+// Verb is what a request asks for.
+type Verb int
+
+// The requests that there are.
+const (
+	List Verb = iota
+	Watch
+	Claim
+	MakeNamespace
+	Put
+	Delete
+)
+
+// Request is one request on its way to the server.
+type Request struct {
+	Verb Verb
+	Ref  catalog.Ref // of a Put or Delete
+}
+
+// Fate is what becomes of a request.
+type Fate int
+
+// The fates that there are.
+const (
+	Passes     Fate = iota
+	Lost            // it never reaches the server, and fails
+	Unanswered      // of a write: the server takes it, and its answer is lost
+	Late            // of a write: its outcome is unknown, and it reaches the server by Land
+	Unseen          // of a watch: nothing is told of what changed up to now
+	Older           // of a list: answered by a server that is behind: what the last Save saw
+	Empty           // of a list: answered in full, by a server that lost its memory
+)
+
+// Wire is what one Reader or Writer reaches the server by. Its methods may be
+// called from any goroutine.
+type Wire interface {
+	// Fate decides on a request before it reaches the server. It may take its
+	// time, until ctx ends.
+	Fate(ctx context.Context, r Request) Fate
+	// Landed is told of each write that the server took, in their order: what
+	// stood there and what stands there now, nil for nothing. It must not call
+	// the server, nor keep or change the services.
+	Landed(was, is *catalog.Service)
+}
+
+// Via opens the server over a wire.
+func (s *Server) Via(w Wire) Line { return Line{s, w} }
+
+// Line is a server over a wire.
+type Line struct {
+	server *Server
+	wire   Wire
+}
+
+// Reader opens the server for reading.
+func (l Line) Reader() registry.Registry { return &client{server: l.server, wire: l.wire} }
+
+// Writer opens the server for owner to write to.
+func (l Line) Writer(owner string) registry.Writer {
+	return &client{server: l.server, wire: l.wire, owner: owner}
+}
+
+// reach takes the server's lock once a request has arrived there. The caller
+// unlocks after a nil error.
+func (c *client) reach(ctx context.Context, r Request) (Fate, error) {
+	fate := Passes
+	if c.wire != nil {
+		fate = c.wire.Fate(ctx, r)
+	}
+	if fate == Lost && ctx.Err() == nil {
+		return fate, errCut
+	}
+	return fate, c.server.reach(ctx)
+}
+
+func (c *client) landed(was, is *catalog.Service) {
+	if c.wire != nil {
+		c.wire.Landed(was, is)
+	}
+}
+
+// Land lets all writes reach the server that are on their way, each on its own
+// conditions, and returns how many of them it took.
+func (s *Server) Land() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	taken := 0
+	for _, write := range s.late {
+		if write() {
+			taken++
+		}
+	}
+	s.late = nil
+	return taken
+}

@@ -1,0 +1,156 @@
+package memory
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
+)
+
+// fates is a wire with one fate for each verb.
+type fates map[Verb]Fate
+
+func (f fates) Fate(_ context.Context, r Request) Fate { return f[r.Verb] }
+func (fates) Landed(_, _ *catalog.Service)             {}
+
+func native(name string) *catalog.Service {
+	return &catalog.Service{Key: catalog.Key{Namespace: "shop", Name: name}, Type: catalog.Headless}
+}
+
+// followed is a server that is watched over a wire.
+type followed struct {
+	*Server
+	catalog *catalog.Catalog
+	writer  registry.Writer
+	wire    fates
+}
+
+func follow(t *testing.T) *followed {
+	t.Helper()
+	f := &followed{Server: NewServer("memory:1"), catalog: catalog.New(catalog.Policy{}), wire: fates{}}
+	f.writer = f.Via(f.wire).Writer("me")
+	f.Set(native("a"))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		registry.Supervise(ctx, f.writer, f.catalog.Feed("memory/1"), slog.New(slog.DiscardHandler))
+	}()
+	t.Cleanup(func() { cancel(); <-ended })
+	f.claim(t)
+	synctest.Wait()
+	return f
+}
+
+func (f *followed) claim(t *testing.T) {
+	t.Helper()
+	if err := f.writer.Claim(t.Context(), registry.Fence{Owner: "me", Sources: []catalog.Identity{"consul:1"}}, false); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (f *followed) put(t *testing.T, name string) error {
+	t.Helper()
+	s := native(name)
+	s.Mark = &catalog.Mark{Owner: "me", Of: "consul:1", Key: s.Key, Format: catalog.MarkFormat}
+	return f.writer.Put(t.Context(), []*catalog.Service{s})[0].Err
+}
+
+func (f *followed) want(t *testing.T, what string, services int) {
+	t.Helper()
+	synctest.Wait()
+	if st := f.catalog.Snapshot().State("memory/1"); st.Services != services {
+		t.Errorf("%s: %d services are reported, want %d", what, st.Services, services)
+	}
+}
+
+// TestFates holds what each fate does, and what readers make of it in time.
+func TestFates(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		do   func(*testing.T, *followed)
+	}{
+		{"a change that is not told is found by comparing", func(t *testing.T, f *followed) {
+			f.wire[Watch] = Unseen
+			f.Set(native("b"))
+			f.want(t, "not told", 1)
+			time.Sleep(compareIn)
+			f.want(t, "compared", 2)
+			if n := f.catalog.Snapshot().State("memory/1").Missed; n != 1 {
+				t.Errorf("missed %d, want 1", n)
+			}
+		}},
+		{"what a server says that is behind is not reported", func(t *testing.T, f *followed) {
+			f.Save()
+			f.Set(native("b"))
+			f.want(t, "told", 2)
+			f.wire[List] = Older
+			f.Link().Cut()
+			f.Link().Heal()
+			synctest.Wait()
+			f.Link().Cut()
+			synctest.Wait()
+			f.Link().Heal()
+			time.Sleep(time.Minute)
+			f.want(t, "answered by one that is behind", 2)
+		}},
+		{"an empty answer is one", func(t *testing.T, f *followed) {
+			f.wire[List] = Empty
+			time.Sleep(compareIn)
+			f.want(t, "compared", 0)
+		}},
+		{"a server that is restored is read anew, and its fence is what it was", func(t *testing.T, f *followed) {
+			b := f.Save()
+			f.Set(native("b"))
+			f.RemoveFence("me")
+			if err := f.put(t, "c"); !errors.Is(err, registry.ErrNoFence) {
+				t.Errorf("Put without a fence = %v", err)
+			}
+			f.Restore(b)
+			time.Sleep(time.Second)
+			f.want(t, "restored", 1)
+			if err := f.put(t, "c"); err != nil {
+				t.Error(err)
+			}
+		}},
+		{"what is hidden is told to be", func(t *testing.T, f *followed) {
+			f.Set(native("b"))
+			f.Hide(errors.New("may not"))
+			time.Sleep(time.Second)
+			f.want(t, "in part", 1)
+			if f.catalog.Snapshot().State("memory/1").Partial == nil {
+				t.Error("not said to be in part")
+			}
+			f.Hide(nil)
+			time.Sleep(time.Second)
+			f.want(t, "all", 2)
+		}},
+		{"a write that is late is on its own conditions", func(t *testing.T, f *followed) {
+			f.wire[Put] = Late
+			if err := f.put(t, "b"); !errors.Is(err, registry.ErrUnknownOutcome) {
+				t.Errorf("Put = %v", err)
+			}
+			f.want(t, "not there yet", 1)
+			if n := f.Land(); n != 1 {
+				t.Errorf("%d landed, want 1", n)
+			}
+			f.want(t, "there", 2)
+			_ = f.put(t, "c")
+			if err := f.Writer("me").Claim(t.Context(), registry.Fence{Owner: "me", Sources: []catalog.Identity{"consul:1"}}, true); err != nil {
+				t.Fatal(err)
+			}
+			if n := f.Land(); n != 0 {
+				t.Errorf("%d landed of one who is deposed", n)
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { tt.do(t, follow(t)) })
+		})
+	}
+}
