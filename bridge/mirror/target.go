@@ -20,7 +20,9 @@ type Target struct {
 	writer registry.Writer
 	owner  string
 
-	mu      sync.Mutex // guards following; held while claiming
+	claims chan struct{} // holds one while a claim is under way, for which nobody waits longer than ctx
+
+	mu      sync.Mutex // guards following
 	claimed []catalog.Identity
 	bump    bool  // with the next claim a former leader is shut out
 	gone    bool  // the fence: claim it anew before the next write
@@ -30,7 +32,7 @@ type Target struct {
 // NewTarget returns a Target that writes by w. It starts nothing and does not
 // close w.
 func NewTarget(owner string, w registry.Writer) *Target {
-	return &Target{owner: owner, writer: w}
+	return &Target{owner: owner, writer: w, claims: make(chan struct{}, 1)}
 }
 
 // Canon is the writer's, with an error beside the service where the registry's
@@ -77,23 +79,42 @@ func (t *Target) Lost() error {
 
 // claim makes sure that the owner's fence names all the sources.
 func (t *Target) claim(ctx context.Context, sources []catalog.Identity) error {
+	select {
+	case t.claims <- struct{}{}:
+		defer func() { <-t.claims }()
+	case <-ctx.Done():
+		return fmt.Errorf("claim the fence of owner %q: %w", t.owner, ctx.Err())
+	}
+	all, bump, err := t.toClaim(sources)
+	if all == nil || err != nil {
+		return err
+	}
+	err = t.writer.Claim(ctx, registry.Fence{Owner: t.owner, Sources: all}, bump)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.lost != nil {
-		return t.lost
-	}
-	all := slices.Concat(t.claimed, sources)
-	slices.Sort(all)
-	all = slices.Compact(all)
-	if len(all) == len(t.claimed) && !t.gone && !t.bump {
-		return nil
-	}
-	if err := t.writer.Claim(ctx, registry.Fence{Owner: t.owner, Sources: all}, t.bump); err != nil {
+	if err != nil {
 		t.fencedLocked(err)
 		return fmt.Errorf("claim the fence of owner %q: %w", t.owner, err)
 	}
 	t.claimed, t.gone, t.bump = all, false, false
 	return nil
+}
+
+// toClaim returns what the fence is to name, nil if it does, and whether it is to be
+// moved.
+func (t *Target) toClaim(sources []catalog.Identity) (all []catalog.Identity, bump bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.lost != nil {
+		return nil, false, t.lost
+	}
+	all = slices.Concat(t.claimed, sources)
+	slices.Sort(all)
+	all = slices.Compact(all)
+	if len(all) == len(t.claimed) && !t.gone && !t.bump {
+		return nil, false, nil
+	}
+	return all, t.bump, nil
 }
 
 // fencedLocked notes what err says of the fence.
