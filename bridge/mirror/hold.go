@@ -53,12 +53,14 @@ func blind(s *catalog.Snapshot, r *Rule, others []Other) string {
 	return ""
 }
 
-// holdBlind holds back every loss for the reason why, unless it is "".
+// holdBlind holds back every loss for the reason why, unless it is "": that of a
+// mirror, of its last instance, and of its name to another original, since its own
+// may be there and not be seen.
 func (p *Plan) holdBlind(why string) {
 	if why == "" {
 		return
 	}
-	p.hold(func(c Change) bool { return c.Want == nil && !c.meant }, why, false)
+	p.hold(func(c Change) bool { return c.Want == nil && !c.meant || c.loss() != Loss{} }, why, false)
 }
 
 // holdBudget holds back the losses that nobody released if together with what
@@ -67,7 +69,7 @@ func (p *Plan) holdBudget(w *Wanted, total int, b Budget) {
 	counts := func(c Change) bool { return c.loss() != Loss{} && !b.Released[c.Ref()] }
 	loss := b.Spent
 	for _, c := range slices.Concat(p.Puts, p.Deletes) {
-		if counts(c) {
+		if counts(c) && !b.Unsure[c.Ref()] {
 			loss = loss.plus(c.loss())
 		}
 	}

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 const (
@@ -322,11 +324,14 @@ func (l *Loop) done(ctx context.Context, o outcome) {
 		return
 	}
 	l.retries.note(o, time.Now())
+	unsure := errors.Is(o.Err, registry.ErrUnknownOutcome)
+	if o.Err == nil || unsure {
+		l.budget.spend(o.Change, unsure, time.Now())
+	}
 	if o.Err != nil {
 		l.failed(o)
 		return
 	}
-	l.budget.spend(o.Change, time.Now())
 	verb := "put"
 	if o.Want == nil {
 		verb = "delete"

@@ -66,11 +66,11 @@ func (c Change) Original() catalog.Key {
 	return c.Found.Mark.Key
 }
 
-// loss is what the change takes away: instances of a mirror that goes or is
-// left without any.
+// loss is what the change takes away: instances of a mirror that goes, is left
+// without any, or gives its name to another original's.
 func (c Change) loss() Loss {
 	switch {
-	case c.meant, c.Found == nil, c.Want != nil && reached(c.Want) > 0:
+	case c.meant, c.Found == nil, c.Want != nil && reached(c.Want) > 0 && !c.replaces():
 		return Loss{}
 	case c.Want == nil:
 		return Loss{1, max(1, reached(c.Found))}
@@ -78,6 +78,12 @@ func (c Change) loss() Loss {
 		return Loss{}
 	}
 	return Loss{1, reached(c.Found)}
+}
+
+// replaces reports whether the change gives the name of one original's mirror to
+// another's.
+func (c Change) replaces() bool {
+	return c.Want != nil && c.Found != nil && whole(c.Want.Mark) != whole(c.Found.Mark)
 }
 
 // reached counts the ways by which a service is reached.
@@ -96,10 +102,11 @@ func instances(e catalog.Entry) int {
 	return reached(e.Head())
 }
 
-// Budget is what a loop remembers of deletions: those of the last while, and
-// those that people or a second look let go.
+// Budget is what a loop remembers of deletions: those of the last while, with
+// those that may have been done, and those that people or a second look let go.
 type Budget struct {
 	Spent    Loss
+	Unsure   map[catalog.Ref]bool // these are in Spent, and may be tried again
 	Released map[catalog.Ref]bool
 }
 
@@ -127,8 +134,8 @@ type Other struct {
 // is kept up, and the name reported as taken unless the rule shares it (see
 // Wanted.inTheWay).
 //
-// A deletion waits while the source was not synced since start or either side
-// is not connected; while its original's new name is not there, or one of several
+// A deletion, and what comes to the same, waits while the source was not synced since start, may hold more
+// than could be read, or either side is not connected; while its original's new name is not there, or one of several
 // by port; and while the budget is exceeded. The mirror of an original that is refused, or that lost
 // its name, stands. Nothing is put while the target is not there.
 //

@@ -9,17 +9,24 @@ import (
 )
 
 // spending is a loop's memory of deletions: what was spent of the budget lately,
-// what was let go, and since when the budget holds.
+// what was let go, and since when the budget holds what.
 type spending struct {
 	spent    []entry
 	released map[catalog.Ref]bool
-	held     []catalog.Ref // what the budget holds by the last plan
-	since    time.Time     // when the hold began, or its source was connected again
+	held     []catalog.Ref             // what the budget holds by the last plan
+	since    map[catalog.Ref]time.Time // when the hold of each began, or its source was connected again, or it was looked at
+	looked   time.Time                 // when the source was last read for them
 }
 
+// looks is how many second reads a hold may take, where it begins for one service
+// after the other.
+const looks = 10
+
 type entry struct {
-	at   time.Time
-	loss Loss
+	at     time.Time
+	loss   Loss
+	ref    catalog.Ref
+	unsure bool // whether it was done nobody knows
 }
 
 // now returns the budget at a moment. What was spent counts for as long as a
@@ -30,38 +37,77 @@ func (l *spending) now(r *Rule, now time.Time) Budget {
 		window = DefaultHold
 	}
 	l.spent = slices.DeleteFunc(l.spent, func(e entry) bool { return now.Sub(e.at) > window })
-	b := Budget{Released: l.released}
+	b := Budget{Released: l.released, Unsure: map[catalog.Ref]bool{}}
 	for _, e := range l.spent {
 		b.Spent = b.Spent.plus(e.loss)
+		if e.unsure {
+			b.Unsure[e.ref] = true
+		}
 	}
 	return b
 }
 
-// spend notes a loss that was written.
-func (l *spending) spend(c Change, now time.Time) {
-	ref := c.Ref()
-	if l.released[ref] {
-		delete(l.released, ref)
-		return
-	}
-	if loss := c.loss(); loss != (Loss{}) {
-		l.spent = append(l.spent, entry{now, loss})
+// spend notes a loss that was written, or that may have been: then it counts once,
+// however often it is tried.
+func (l *spending) spend(c Change, unsure bool, now time.Time) {
+	ref, loss := c.Ref(), c.loss()
+	was := slices.IndexFunc(l.spent, func(e entry) bool { return e.unsure && e.ref == ref })
+	switch {
+	case l.released[ref]:
+		if !unsure {
+			delete(l.released, ref)
+		}
+	case was >= 0:
+		l.spent[was].unsure = unsure
+		if loss != (Loss{}) {
+			l.spent[was].at = now
+		}
+	case loss != Loss{}:
+		l.spent = append(l.spent, entry{now, loss, ref, unsure})
 	}
 }
 
 // observe takes what a plan holds for the budget. A hold ages only while its
-// source is connected.
+// source is connected, and each service's by itself: what goes while others are
+// held waits as long as they did.
 func (l *spending) observe(p *Plan, source catalog.State, now time.Time) {
 	l.held = p.overBudget()
-	switch {
-	case len(l.held) == 0:
-		l.since = time.Time{}
-	case l.since.IsZero():
-		l.since = now
-	case l.since.Before(source.Since):
-		l.since = source.Since
+	since := make(map[catalog.Ref]time.Time, len(l.held))
+	for _, ref := range l.held {
+		switch at, known := l.since[ref]; {
+		case !known:
+			since[ref] = now
+		case at.Before(source.Since):
+			since[ref] = source.Since
+		default:
+			since[ref] = at
+		}
 	}
+	l.since = since
 	l.prune(p)
+}
+
+// due returns what has been held for as long as a hold lasts, and when to look
+// again if that is nothing.
+func (l *spending) due(hold time.Duration, now time.Time) (refs []catalog.Ref, at time.Time) {
+	for _, ref := range l.held {
+		end := l.since[ref].Add(hold)
+		if !now.Before(end) {
+			refs = append(refs, ref)
+		}
+		at = earliest(at, end)
+	}
+	if next := l.looked.Add(hold / looks); !l.looked.IsZero() && now.Before(next) {
+		return nil, latest(at, next)
+	}
+	return refs, at
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // prune forgets what was let go and is no longer to be done.
@@ -86,7 +132,6 @@ func (l *spending) release(refs []catalog.Ref) {
 	for _, ref := range refs {
 		l.released[ref] = true
 	}
-	l.since = time.Time{}
 }
 
 // approve lets go what people were shown and is still held.
@@ -114,21 +159,27 @@ func (l *Loop) watchHold(ctx context.Context, s *catalog.Snapshot, p *Plan, now 
 	if len(l.budget.held) == 0 || p.Fell || l.rule.Hold == 0 || l.recheck == nil || p.Blocked != "" {
 		return time.Time{}
 	}
-	if due := l.budget.since.Add(l.rule.Hold); now.Before(due) {
+	refs, due := l.budget.due(l.rule.Hold, now)
+	if len(refs) == 0 {
 		return due
 	}
-	if gone := l.secondLook(ctx, s); len(gone) > 0 {
+	gone := l.secondLook(ctx, s, refs)
+	l.budget.looked = time.Now()
+	for _, ref := range refs {
+		l.budget.since[ref] = l.budget.looked
+	}
+	if len(gone) > 0 {
 		l.log.Warn("a second read agrees: held deletions go", "services", len(gone))
 		l.budget.release(gone)
 		return now
 	}
-	l.budget.since = time.Now()
-	return l.budget.since.Add(l.rule.Hold)
+	_, due = l.budget.due(l.rule.Hold, l.budget.looked)
+	return due
 }
 
 // secondLook reads the source once more and returns those of the held refs that
 // it does not want either.
-func (l *Loop) secondLook(ctx context.Context, s *catalog.Snapshot) []catalog.Ref {
+func (l *Loop) secondLook(ctx context.Context, s *catalog.Snapshot, held []catalog.Ref) []catalog.Ref {
 	ctx, cancel := context.WithTimeout(ctx, recheckIn)
 	defer cancel()
 	again, err := l.recheck(ctx, l.rule.From)
@@ -148,14 +199,25 @@ func (l *Loop) secondLook(ctx context.Context, s *catalog.Snapshot) []catalog.Re
 	for _, name := range w.Names {
 		wanted[name] = true
 	}
-	var gone []catalog.Ref
-	for _, ref := range l.budget.held {
-		if m := s.Entry(l.rule.To, ref); !m.IsZero() && m.Mark().Joins && !again.Entry(l.rule.From, catalog.Ref{Key: m.Mark().Key}).IsZero() {
-			continue
+	return slices.DeleteFunc(slices.Clone(held), func(ref catalog.Ref) bool {
+		m := s.Entry(l.rule.To, ref)
+		if !m.IsZero() && m.Mark().Joins && !again.Entry(l.rule.From, catalog.Ref{Key: m.Mark().Key}).IsZero() {
+			return true
 		}
-		if m := w.Services[ref.Key]; !m.IsZero() && instances(m) == 0 || !wanted[ref.Key] {
-			gone = append(gone, ref)
-		}
+		return !w.agrees(m, ref.Key, wanted)
+	})
+}
+
+// agrees reports whether what stands at the target as m, under a key, is to go or to
+// have no instance by w as well.
+func (w *Wanted) agrees(m catalog.Entry, key catalog.Key, wanted map[catalog.Key]bool) bool {
+	is := w.Services[key]
+	switch {
+	case is.IsZero():
+		return !wanted[key]
+	case m.IsZero(), whole(m.Mark()) == whole(is.Mark()):
+		return instances(is) == 0
 	}
-	return gone
+	_, there := w.Names[w.originalOf(m)]
+	return !there
 }

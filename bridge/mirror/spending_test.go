@@ -31,11 +31,11 @@ func TestSecondLook(t *testing.T) {
 			}
 			target := NewTarget("me", newStore(t, dst, "").open("me"))
 			l := NewLoop(r, nil, c, target, recheck, slog.New(slog.DiscardHandler))
-			l.budget.held = nil
+			var held []catalog.Ref
 			for m := range c.Snapshot().From(dst) {
-				l.budget.held = append(l.budget.held, m.Ref())
+				held = append(held, m.Ref())
 			}
-			if gone := l.secondLook(t.Context(), c.Snapshot()); len(gone) != tt.gone {
+			if gone := l.secondLook(t.Context(), c.Snapshot(), held); len(gone) != tt.gone {
 				t.Errorf("let go: %v, want %d", gone, tt.gone)
 			}
 		})

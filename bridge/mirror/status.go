@@ -43,6 +43,9 @@ func (p *Plan) held() []Finding {
 	all := make([]Finding, len(p.Held))
 	for i, c := range p.Held {
 		all[i] = Finding{c.Original(), c.Ref().Key, c.Why}
+		if c.replaces() { // then it waits for the sake of what is there
+			all[i].Original = c.Found.Mark.Key
+		}
 	}
 	return all
 }
