@@ -10,6 +10,7 @@ GO ?= go
 LDFLAGS = -s -w -X main.version=$(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 FUZZTIME ?= 1m
+SCHEDULES ?= 20000
 
 .PHONY: demo test bench unit fuzz build servers browser clean distclean
 
@@ -35,11 +36,13 @@ browser:
 	$(GO) run ./integration/servers/cmd/servers browser
 
 # Nothing is taken from the test cache, which does not see the programs that tests build and run. What is compared with the
-# stock plugin runs in other processes: the race detector would only slow the asking. Pictures of Consul's pages are kept in bin/artifacts.
+# stock plugin runs in other processes: the race detector would only slow the asking, as it would most schedules of the bridge's
+# simulation. Pictures of Consul's pages are kept in bin/artifacts.
 test: servers browser
 	@rm -rf bin/artifacts && mkdir -p bin/artifacts
 	$(GO) test -race -count=1 -timeout 40m -artifacts -outputdir $(CURDIR)/bin/artifacts $$($(GO) list ./... | grep -v "/integration/differential$$")
 	$(GO) test -count=1 ./integration/differential
+	$(GO) test -count=1 -timeout 40m ./bridge/simulation -schedules $(SCHEDULES)
 
 # ARGS="-quick" for a first look, ARGS="-only clusterip/bare" for one row; ARGS=-h tells the others.
 bench: servers

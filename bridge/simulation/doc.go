@@ -1,0 +1,37 @@
+// Package simulation holds nothing but tests: the real bridge, with its
+// supervisors, loops and claims, runs between registries in memory, in fake time,
+// while users change what they register and everything fails that can. Each
+// schedule of changes and faults follows from one number, its seed:
+//
+//	go test ./bridge/simulation -seed 4711 -v
+//
+// Then the faults end, everything must become as it should be, and nothing is
+// written any more. What must hold meanwhile is checked where the servers take a
+// write, and not where the bridge says that it made one. The numbers are those by
+// which a failure is named:
+//
+//	R1   in the end each target holds a mirror of each original, and nothing else
+//	     of the bridge's; then nothing is written for a minute
+//	R2   no mirror goes, or loses its last instance, while its original has some
+//	R3   what goes within the hold is at most the limit, but for what was approved,
+//	     or is gone from the source for as long as the hold lasts
+//	R4   nothing is put but a copy of a native of a rule's source
+//	R5   nothing is written but mirrors of a rule, in the format that is known, nor
+//	     under a name that somebody else has; others' records stay as they are
+//	R6   nothing is written that says what stood there
+//	R7   all of that with a crash before and after any write
+//	R8   a registry that cannot be read is said to be so
+//	R9   no mirror goes back to what its original said earlier
+//	R11  a writer that was deposed writes nothing
+//	R12  no decision depends on the wall clock
+//	R13  what a watch did not tell is found by comparing
+//	R14  an original that no target takes, or a record that cannot be read, is in
+//	     nobody's way
+//	R16  the last instance counts as the service, in R2 and R3
+//	R18  a registry that became what it was earlier, or another, costs no more than
+//	     R2 and R3 allow
+//
+// R10, R15 and R17 are about answers of DNS and about load, and are held elsewhere.
+// A bridge that is started anew knows nothing of what was deleted before: R3 counts
+// for each by itself.
+package simulation

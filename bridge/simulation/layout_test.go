@@ -1,0 +1,83 @@
+package simulation
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/isthmus-dns/isthmus/bridge/mirror"
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
+)
+
+// owner is the name of the bridge under test.
+const owner = "me"
+
+// layout is which registries there are and what is mirrored.
+type layout struct {
+	name    string
+	origins []catalog.Origin
+	rules   [][2]catalog.Origin
+}
+
+const (
+	kube   = catalog.Origin("kubernetes/k")
+	consul = catalog.Origin("consul/c")
+	etcd   = catalog.Origin("etcd/e")
+)
+
+func layouts() []layout {
+	return []layout{
+		{"one way", []catalog.Origin{kube, consul}, [][2]catalog.Origin{{kube, consul}}},
+		{"back", []catalog.Origin{consul, kube}, [][2]catalog.Origin{{consul, kube}}},
+		{"both ways", []catalog.Origin{kube, consul}, [][2]catalog.Origin{{kube, consul}, {consul, kube}}},
+		{"two to one", []catalog.Origin{kube, consul, etcd}, [][2]catalog.Origin{{kube, etcd}, {consul, etcd}}},
+		{"ring", []catalog.Origin{kube, consul, etcd}, [][2]catalog.Origin{{kube, consul}, {consul, etcd}, {etcd, kube}}},
+	}
+}
+
+// options are what differs between two schedules' files.
+type options struct {
+	limit int
+	hold  string
+}
+
+func drawOptions(rnd *rand.Rand) options {
+	holds := []string{"never", "30s", "2m", "5m"}
+	return options{limit: 1 + rnd.IntN(5), hold: holds[rnd.IntN(len(holds))]}
+}
+
+// file is the bridge's configuration.
+func (l layout) file(o options) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "bridge %s {\n", owner)
+	for _, at := range l.origins {
+		fmt.Fprintf(&b, "\t%s\n", strings.Replace(string(at), "/", " ", 1))
+	}
+	for _, r := range l.rules {
+		fmt.Fprintf(&b, "\tmirror %s %s {\n\t\tdelete_limit %d\n\t\tdelete_hold %s\n", r[0], r[1], o.limit, o.hold)
+		if r[1] == kube {
+			fmt.Fprintf(&b, "\t\tnamespace outside\n")
+		}
+		fmt.Fprintf(&b, "\t}\n")
+	}
+	b.WriteString("\tlead none\n}\n")
+	return b.String()
+}
+
+// naming is what mirrors are called at a registry.
+func naming(o catalog.Origin) registry.Naming {
+	switch o {
+	case kube:
+		return registry.Naming{Name: "{service}"}
+	case consul:
+		return registry.Naming{Namespace: "consul", Name: "{service}-{namespace}"}
+	}
+	return registry.Naming{Namespace: "{namespace}", Name: "{service}"}
+}
+
+// target is the key of the mirror of an original.
+func target(r *mirror.Rule, original catalog.Key) catalog.Key {
+	fill := strings.NewReplacer("{service}", original.Name, "{namespace}", original.Namespace)
+	return catalog.Key{Namespace: fill.Replace(r.Naming.Namespace), Name: fill.Replace(r.Naming.Name)}
+}

@@ -1,0 +1,120 @@
+package simulation
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"testing"
+)
+
+// shown is a test on a real server, or on one that answers as it does, by which
+// is known that the oddity is one.
+type shown struct{ folder, test string }
+
+// oddities are what is modelled of the real registries.
+func oddities() map[string][]shown {
+	const etcd, consul, kubernetes = "registry/etcd", "registry/consul", "registry/kubernetes"
+	return map[string][]shown{
+		"watch cut":               {{"registry/registrytest/proxy", "TestCut"}, {etcd, "TestConformance"}, {consul, "TestConformance"}, {kubernetes, "TestServer"}},
+		"history forgotten":       {{etcd, "TestCompactionUnderWatch"}, {kubernetes, "TestServer"}},
+		"restored":                {{consul, "TestIndexBackwards"}, {kubernetes, "TestOtherServer"}, {etcd, "TestOtherHistory"}},
+		"stale read":              {{kubernetes, "TestPast"}, {kubernetes, "TestWatchEnds"}},
+		"empty answer":            {{consul, "TestEmptyTokenFile"}, {consul, "TestWithoutToken"}},
+		"part of it hidden":       {{consul, "TestAccessRules"}, {etcd, "TestAccess"}},
+		"change not told":         {{etcd, "TestCompare"}, {kubernetes, "TestCompare"}, {etcd, "TestDrift"}},
+		"write done, answer lost": {{etcd, "TestUnknownOutcome"}, {consul, "TestUnknownOutcome"}},
+		"write lost":              {{etcd, "TestServerDown"}, {etcd, "TestOutOfReach"}},
+		"write arrives late":      {{consul, "TestFenceRefusesDeposed"}, {etcd, "TestFence"}},
+		"write raced":             {{etcd, "TestConflictsAreTheirOwn"}, {consul, "TestConformance"}},
+		"fence removed":           {{consul, "TestFenceGone"}, {etcd, "TestFence"}},
+		"deposed":                 {{consul, "TestFenceRefusesDeposed"}, {etcd, "TestFence"}, {kubernetes, "TestFence"}},
+		"stall":                   {{"registry/registrytest/proxy", "TestStall"}},
+		"malformed record":        {{etcd, "TestMalformedNeighbours"}, {consul, "TestBadAnswers"}},
+		"poison":                  {{consul, "TestBadOnesFailAlone"}, {etcd, "TestLarge"}},
+		"list fails":              {{etcd, "TestDownAtStart"}, {consul, "TestBadAnswers"}},
+		"another takes over":      {{etcd, "TestClaimWhileWriting"}},
+		"newer mark":              {{etcd, "TestConformance"}, {consul, "TestConformance"}, {kubernetes, "TestServer"}},
+		"tamper":                  {{etcd, "TestConformance"}, {consul, "TestConformance"}, {kubernetes, "TestServer"}},
+		"crash after a write":     {{etcd, "TestUnknownOutcome"}},
+	}
+}
+
+// TestOddities holds that each is met, and that what showed it is still there.
+func TestOddities(t *testing.T) {
+	met := map[string]bool{}
+	for _, what := range mustBeMet() {
+		met[what] = true
+	}
+	tests := map[string]map[string]bool{}
+	for what, all := range oddities() {
+		if !met[what] {
+			t.Errorf("%q is not met by schedules", what)
+		}
+		for _, by := range all {
+			if tests[by.folder] == nil {
+				tests[by.folder] = testsIn(t, by.folder)
+			}
+			if !tests[by.folder][by.test] {
+				t.Errorf("%q: there is no %s in %s that showed it", what, by.test, by.folder)
+			}
+		}
+	}
+}
+
+// testsIn lists the tests of a folder.
+func testsIn(t *testing.T, folder string) map[string]bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "..", folder, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]bool{}
+	for _, file := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil {
+				all[fn.Name.Name] = true
+			}
+		}
+	}
+	return all
+}
+
+// TestR12 holds that nothing that decides reads a clock as people do: a moment is
+// compared with others of this process only, by its monotonic reading, which all
+// that is forbidden here takes away.
+func TestR12(t *testing.T) {
+	wall := map[string]bool{"Unix": true, "UnixMilli": true, "UnixNano": true, "UTC": true, "Local": true, "In": true, "Round": true, "Truncate": true, "Parse": false, "Date": true}
+	for _, folder := range []string{"bridge/mirror", "registry"} {
+		files, err := filepath.Glob(filepath.Join("..", "..", folder, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if matched, _ := filepath.Match("*_test.go", filepath.Base(file)); !matched {
+				noWallClock(t, file, wall)
+			}
+		}
+	}
+}
+
+func noWallClock(t *testing.T, file string, wall map[string]bool) {
+	t.Helper()
+	set := token.NewFileSet()
+	f, err := parser.ParseFile(set, file, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		if call, ok := n.(*ast.CallExpr); ok {
+			if sel, ok := call.Fun.(*ast.SelectorExpr); ok && wall[sel.Sel.Name] {
+				t.Errorf("R12: %s: %s takes the wall clock", set.Position(call.Pos()), sel.Sel.Name)
+			}
+		}
+		return true
+	})
+}

@@ -1,0 +1,308 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry/memory"
+)
+
+// side is one registry, and what the model knows of it. The world's lock guards
+// all but the server.
+type side struct {
+	*memory.Server
+	world    *world
+	origin   catalog.Origin
+	identity catalog.Identity
+
+	natives   map[catalog.Key]*native
+	strangers map[catalog.Key]time.Time // since when somebody else has a name
+	others    map[catalog.Ref]string    // what is there of others, but natives
+	weather   weather
+	backups   []backup
+	cut       time.Time // since when nothing reaches it; zero: all does
+	restored  time.Time // when it last became what it was
+	unseen    time.Time // when a change was last not told
+	blinded   time.Time // when that was so, or something was told that is not so
+	some      time.Time // when there last was a native, but for now
+	hiding    bool
+}
+
+// native is one service of users, also once it is gone.
+type native struct {
+	is     *catalog.Service // nil: it is not there
+	absent time.Time        // when it last was not there; zero: it always was
+	empty  time.Time        // when it last had no instance
+	full   time.Time        // when it last had one
+}
+
+// backup is one of a server and of the model.
+type backup struct {
+	server    memory.Backup
+	natives   map[catalog.Key]*catalog.Service
+	others    map[catalog.Ref]string
+	strangers map[catalog.Key]time.Time
+}
+
+func newSide(w *world, o catalog.Origin) *side {
+	id := catalog.Identity("id:" + string(o))
+	s := &side{
+		Server: memory.NewServer(id), world: w, origin: o, identity: id,
+		natives: map[catalog.Key]*native{}, strangers: map[catalog.Key]time.Time{}, others: map[catalog.Ref]string{},
+	}
+	s.AddNamespace("outside")
+	return s
+}
+
+// bad reports whether a name is one that no target takes.
+func bad(name string) bool { return strings.HasPrefix(name, "bad") }
+
+// service makes a native that says which change it is of.
+func service(k catalog.Key, revision, instances int) *catalog.Service {
+	s := &catalog.Service{Key: k, Type: catalog.Headless}
+	for i := range instances {
+		s.Endpoints = append(s.Endpoints, catalog.Endpoint{
+			ID:    fmt.Sprint(i),
+			Host:  catalog.Host{Addr: netip.AddrFrom4([4]byte{byte(20 + i), byte(revision >> 16), byte(revision >> 8), byte(revision)})},
+			Ready: true, Serving: true,
+		})
+	}
+	return s
+}
+
+// revision is of which change a service is; 0: it does not say.
+func revision(s *catalog.Service) int {
+	if len(s.Endpoints) == 0 || !s.Endpoints[0].Host.Addr.Is4() {
+		return 0
+	}
+	a := s.Endpoints[0].Host.Addr.As4()
+	return int(a[1])<<16 | int(a[2])<<8 | int(a[3])
+}
+
+// content is what a mirror has of its original.
+func content(s *catalog.Service) string {
+	var b strings.Builder
+	for _, e := range s.Endpoints {
+		fmt.Fprintf(&b, " %s=%s", e.ID, e.Host)
+	}
+	return b.String()
+}
+
+// known takes note of what becomes of a native now.
+func (s *side) known(k catalog.Key, is *catalog.Service) {
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	s.knownLocked(k, is)
+}
+
+func (s *side) knownLocked(k catalog.Key, is *catalog.Service) {
+	n, now := s.natives[k], time.Now()
+	if s.count() > 0 {
+		s.some = now
+	}
+	if n == nil {
+		n = &native{absent: now, empty: now}
+		s.natives[k] = n
+	}
+	n.passed(now)
+	n.is = is
+	n.passed(now)
+	if _, another := s.others[catalog.Ref{Key: k, Owner: "you"}]; is == nil && !another {
+		delete(s.strangers, k)
+	} else if _, there := s.strangers[k]; !there && is != nil {
+		s.strangers[k] = now
+	}
+}
+
+// passed takes note that a native was as it is until now.
+func (n *native) passed(now time.Time) {
+	if n.is == nil {
+		n.absent = now
+	}
+	if n.is == nil || len(n.is.Endpoints) == 0 {
+		n.empty = now
+	} else {
+		n.full = now
+	}
+}
+
+// register has users put a native.
+func (s *side) register(svc *catalog.Service) {
+	s.known(svc.Key, svc)
+	s.Set(svc)
+}
+
+// unregister has them take it away.
+func (s *side) unregister(k catalog.Key) {
+	s.known(k, nil)
+	s.Remove(catalog.Ref{Key: k})
+}
+
+// intrude has another owner put a mirror, or a bridge of a newer version one of
+// this owner's, under a name.
+func (s *side) intrude(svc *catalog.Service) {
+	s.world.mu.Lock()
+	s.others[svc.Ref()] = content(svc)
+	if _, there := s.strangers[svc.Key]; !there && svc.Mark.Owner != owner {
+		s.strangers[svc.Key] = time.Now()
+	}
+	s.world.mu.Unlock()
+	s.Set(svc)
+}
+
+// withdraw takes it away again.
+func (s *side) withdraw(ref catalog.Ref) {
+	s.world.mu.Lock()
+	delete(s.others, ref)
+	if n := s.natives[ref.Key]; n == nil || n.is == nil {
+		delete(s.strangers, ref.Key)
+	}
+	s.world.mu.Unlock()
+	s.Remove(ref)
+}
+
+// save makes a backup.
+func (s *side) save() {
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	b := backup{server: s.Save(), natives: map[catalog.Key]*catalog.Service{}, others: maps.Clone(s.others), strangers: maps.Clone(s.strangers)}
+	for k, n := range s.natives {
+		b.natives[k] = n.is
+	}
+	s.backups = append(s.backups, b)
+}
+
+// restore makes it what it was in a backup.
+func (s *side) restore(b backup) {
+	s.world.mu.Lock()
+	s.others, s.strangers = maps.Clone(b.others), maps.Clone(b.strangers)
+	for k := range s.natives {
+		s.knownLocked(k, b.natives[k])
+	}
+	s.restored = time.Now()
+	s.world.mu.Unlock()
+	for _, p := range s.world.processes { // the fence is what it was, too
+		p.depose(s.origin, false)
+	}
+	s.Restore(b.server)
+}
+
+// holds reads all that the server has.
+func (s *side) holds() []*catalog.Service {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := catalog.New(catalog.Policy{})
+	feed, ended := c.Feed(s.origin), make(chan error, 1)
+	go func() { ended <- s.Reader().Watch(ctx, feed) }()
+	for snap := c.Snapshot(); !snap.Synced(s.origin); snap = c.Snapshot() {
+		<-snap.Changed()
+	}
+	cancel()
+	<-ended
+	var all []*catalog.Service
+	for svc := range c.Snapshot().From(s.origin) {
+		all = append(all, svc)
+	}
+	return all
+}
+
+// weather is how many of 1,000 requests meet which fate.
+type weather struct {
+	lost, unanswered, late, unseen, older, empty, raced int
+}
+
+// fate is what becomes of a request as the weather is, by a roll of 1,000.
+func (s *side) fate(r memory.Request, roll int) memory.Fate {
+	s.world.mu.Lock()
+	is := s.weather
+	s.world.mu.Unlock()
+	switch r.Verb {
+	case memory.List:
+		return s.listed(is, roll)
+	case memory.Watch:
+		switch {
+		case roll < is.lost/4:
+			return s.meets("watch cut", memory.Lost)
+		case roll < is.unseen:
+			return s.blind("change not told", memory.Unseen)
+		}
+	default:
+		return s.written(is, r, roll)
+	}
+	return memory.Passes
+}
+
+func (s *side) listed(is weather, roll int) memory.Fate {
+	switch {
+	case roll < is.lost:
+		return s.meets("list fails", memory.Lost)
+	case roll < is.older:
+		return s.meets("stale read", memory.Older)
+	case roll < is.empty && s.bearsEmpty():
+		return s.blind("empty answer", memory.Empty)
+	}
+	return memory.Passes
+}
+
+func (s *side) written(is weather, r memory.Request, roll int) memory.Fate {
+	switch {
+	case roll < is.lost:
+		return s.meets("write lost", memory.Lost)
+	case roll < is.unanswered:
+		return s.meets("write done, answer lost", memory.Unanswered)
+	case roll < is.late && r.Verb != memory.Claim && r.Verb != memory.MakeNamespace:
+		s.world.delayed()
+		return s.meets("write arrives late", memory.Late)
+	case roll < is.raced && r.Verb != memory.Claim:
+		s.race(r.Ref)
+	}
+	return memory.Passes
+}
+
+func (s *side) meets(what string, fate memory.Fate) memory.Fate {
+	s.world.reach(what)
+	return fate
+}
+
+// blind is meets of what leaves somebody with something that is not so.
+func (s *side) blind(what string, fate memory.Fate) memory.Fate {
+	s.world.mu.Lock()
+	s.blinded = time.Now()
+	if fate == memory.Unseen {
+		s.unseen = s.blinded
+	}
+	s.world.mu.Unlock()
+	return s.meets(what, fate)
+}
+
+// race has somebody be faster than a write.
+func (s *side) race(ref catalog.Ref) {
+	is := s.Get(ref)
+	if is == nil || is.Mark == nil || is.Mark.Owner != owner || is.Mark.Format > catalog.MarkFormat {
+		return
+	}
+	s.world.reach("write raced")
+	tampered := service(ref.Key, 0, 1+s.world.writes()%3)
+	tampered.Mark = is.Mark
+	s.Set(tampered)
+}
+
+// bearsEmpty reports whether no target holds so few mirrors that the budget lets all
+// of them go.
+func (s *side) bearsEmpty() bool {
+	for _, r := range s.world.rules {
+		if r.From == s.origin && s.world.sides[r.To].mirrors(s.identity) < r.Limit.Services+8 {
+			return false
+		}
+	}
+	return true
+}
+
+// mirrors counts those of a source that stand here.
+func (s *side) mirrors(of catalog.Identity) int {
+	return s.Count(func(m *catalog.Service) bool { return m.Mark != nil && m.Mark.Owner == owner && m.Mark.Of == of })
+}
