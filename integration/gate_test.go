@@ -20,6 +20,7 @@ type gate struct {
 	mu     sync.Mutex // guards what follows
 	listen net.Listener
 	conns  map[net.Conn]bool
+	held   chan struct{} // nothing passes until it is closed; nil: all does
 }
 
 // newGate opens a gate in front of a URL.
@@ -55,6 +56,7 @@ func (g *gate) Restart(context.Context) error {
 
 // Halt shuts the gate and cuts what goes through it.
 func (g *gate) Halt() error {
+	g.Heal()
 	g.mu.Lock()
 	if g.listen != nil {
 		_ = g.listen.Close()
@@ -66,6 +68,42 @@ func (g *gate) Halt() error {
 	g.mu.Unlock()
 	g.running.Wait()
 	return nil
+}
+
+// Stall keeps what goes through it waiting, in either direction.
+func (g *gate) Stall() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.held == nil {
+		g.held = make(chan struct{})
+	}
+}
+
+// Heal lets go what waits.
+func (g *gate) Heal() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.held != nil {
+		close(g.held)
+		g.held = nil
+	}
+}
+
+// waiting is a connection that is written to once the gate lets it.
+type waiting struct {
+	net.Conn
+	gate *gate
+}
+
+// Write writes once nothing is held.
+func (w waiting) Write(b []byte) (int, error) {
+	w.gate.mu.Lock()
+	held := w.gate.held
+	w.gate.mu.Unlock()
+	if held != nil {
+		<-held
+	}
+	return w.Conn.Write(b)
 }
 
 // keep notes connections that Halt is to cut; it is false if it was called.
@@ -94,11 +132,11 @@ func (g *gate) pass(c net.Conn) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_, _ = io.Copy(to, c)
+		_, _ = io.Copy(waiting{to, g}, c)
 		_ = to.Close()
 		_ = c.Close()
 	}()
-	_, _ = io.Copy(c, to)
+	_, _ = io.Copy(waiting{c, g}, to)
 	_ = c.Close()
 	<-ended
 }

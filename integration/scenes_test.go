@@ -18,12 +18,21 @@ import (
 
 // serversCommand: servers stop|start consul|etcd|kubernetes. Data and ports
 // stay; the API server is shut off from this story alone, which reaches it by
-// the kubeconfig $GATED.
+// the kubeconfig $GATED. servers stall|heal kubernetes keeps waiting what goes there,
+// and lets it go.
 func serversCommand(ts *testscript.TestScript, args []string) ([]byte, error) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: servers stop|start consul|etcd|kubernetes")
 	}
 	s := ts.Value(storyKey{}).(*story)
+	switch strings.Join(args, " ") {
+	case "stall kubernetes":
+		s.gate.Stall()
+		return nil, nil
+	case "heal kubernetes":
+		s.gate.Heal()
+		return nil, nil
+	}
 	server := map[string]interface {
 		Halt() error
 		Restart(context.Context) error
