@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // Block is what a rule says otherwise for some of its originals: those that each
@@ -89,4 +90,19 @@ func (w *Wanted) originalOf(m catalog.Entry) Original {
 		o.Port = ports[0].Name
 	}
 	return o
+}
+
+// Namings are the templates of all the names that mirrors may have, by the rule or
+// a block of it. Of a name that originals may choose it is what comes before the
+// rest of it.
+func (r *Rule) Namings() []registry.Naming {
+	var all []registry.Naming
+	r.some(func(r *Rule) bool {
+		all = append(all, r.Naming)
+		for _, prefix := range r.Named {
+			all = append(all, registry.Naming{Namespace: r.Naming.Namespace, Name: prefix + "{service}"})
+		}
+		return false
+	})
+	return all
 }

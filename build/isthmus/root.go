@@ -65,7 +65,7 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%s; %q lists the flags", oneDash(err.Error()), cmd.CommandPath()+" -help")
 	})
-	root.AddCommand(bridgeCommand(), planCommand(), statusCommand(), approveCommand(), purgeCommand(), queryCommand(), versionCommand())
+	root.AddCommand(bridgeCommand(), planCommand(), statusCommand(), approveCommand(), purgeCommand(), rightsCommand(), queryCommand(), versionCommand())
 	return root
 }
 

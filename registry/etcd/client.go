@@ -32,6 +32,7 @@ type etcd struct {
 	owner  string // "" for a reader
 	table  *table
 
+	doubtful sync.Once  // warns of the identity
 	claiming sync.Mutex // held while a Claim is under way
 	writes   writeState
 }

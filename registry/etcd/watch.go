@@ -41,6 +41,9 @@ func (e *etcd) watch(ctx context.Context, client *clientv3.Client, feed *catalog
 	if err != nil {
 		return err
 	}
+	if p.id == "" && e.owner != "" {
+		e.doubtful.Do(e.warnIdentity)
+	}
 	e.table.begin(since, p)
 	feed.Identify(p.identity(e.layout))
 	items, revision, err := list(ctx, client, e.layout.watched())
@@ -53,6 +56,11 @@ func (e *etcd) watch(ctx context.Context, client *clientv3.Client, feed *catalog
 	g.Go(func() error { return e.beat(ctx, client, feed) })
 	g.Go(func() error { return e.compare(ctx, client, feed) })
 	return g.Wait()
+}
+
+// warnIdentity says that others may know this etcd by another name.
+func (e *etcd) warnIdentity() {
+	e.table.log.Warn("etcd is known without its id, by which others may know it: permission denied, grant reading and writing it", "key", idKey)
 }
 
 // list returns all keys below base at one revision.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -48,17 +49,32 @@ type compared interface {
 // compare compares what the watches told with what the server holds, again and
 // again until ctx ends. That the server is there is for others to see.
 func (s *server) compare(ctx context.Context, v *view, sources []source) {
+	denied := map[string]bool{} // and said so
 	for pause(ctx, s.pace.every*3/4+rand.N(s.pace.every/2)) {
 		for _, src := range sources {
 			if src.heads == nil || !src.past.begun() {
 				continue
 			}
-			if missed, err := s.compareOnce(ctx, src); err == nil && missed > 0 {
+			missed, err := s.compareOnce(ctx, src)
+			if err == nil && missed > 0 {
 				v.feed.Missed(missed)
 				s.log.Warn("the watch had missed changes, listed again", "watch", src.name, "records", missed)
 			}
+			if now := apierrors.IsForbidden(err); now != denied[src.name] {
+				denied[src.name] = now
+				s.sayDenied(src.name, err)
+			}
 		}
 	}
+}
+
+// sayDenied says that what a watch misses is not found any more, or is again.
+func (s *server) sayDenied(watch string, err error) {
+	if err == nil {
+		s.log.Info("what the watch tells is compared again", "watch", watch)
+		return
+	}
+	s.log.Error("what the watch tells cannot be compared", "watch", watch, "error", cause(err))
 }
 
 // compareOnce lists the names and versions of all objects of src and, if the

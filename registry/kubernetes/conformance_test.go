@@ -44,6 +44,7 @@ func TestServer(t *testing.T) {
 	t.Run("RoundTrip", s.testRoundTrip)
 	t.Run("Election", s.testElection)
 	t.Run("Leased", s.testLeased)
+	t.Run("Rights", s.testRights)
 	t.Run("Conformance", func(t *testing.T) {
 		registrytest.Run(t, func(t *testing.T) registrytest.Place { return s.place(t) }, registrytest.Sharing)
 	})

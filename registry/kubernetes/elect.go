@@ -31,11 +31,12 @@ type election struct {
 	client          kubernetes.Interface
 	namespace, name string
 	times           registry.LeaseTimes
+	log             *slog.Logger
 }
 
 // Election opens the election at NAMESPACE/NAME of a Lease; by default that is
 // isthmus-OWNER in the pod's own namespace. Its requests wait for no others.
-func (c *config) Election(owner, place string, times registry.LeaseTimes, _ *slog.Logger) (registry.Election, error) {
+func (c *config) Election(owner, place string, times registry.LeaseTimes, log *slog.Logger) (registry.Election, error) {
 	if place == "" {
 		own, err := os.ReadFile(podNamespace)
 		if err != nil {
@@ -55,7 +56,7 @@ func (c *config) Election(owner, place string, times registry.LeaseTimes, _ *slo
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", c.Origin(), err)
 	}
-	return &election{client, namespace, name, times}, nil
+	return &election{client, namespace, name, times, log}, nil
 }
 
 // String names the Lease.
@@ -81,17 +82,14 @@ func (e *election) Elect(ctx context.Context, c registry.Candidate) error {
 }
 
 // watch tells of the Lease that nobody holds it, until ctx ends. A watch that
-// cannot be had only costs time.
+// cannot be had only costs time, which is said if it is for lack of a right.
 func (e *election) watch(ctx context.Context, freed func()) {
+	denied := false // and said so
 	for ctx.Err() == nil {
-		only := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", e.name).String()}
-		if w, err := e.client.CoordinationV1().Leases(e.namespace).Watch(ctx, only); err == nil {
-			for event := range w.ResultChan() {
-				if l, ok := event.Object.(*coordinationv1.Lease); ok && (l.Spec.HolderIdentity == nil || *l.Spec.HolderIdentity == "") {
-					freed()
-				}
-			}
-			w.Stop()
+		err := e.watchOnce(ctx, freed)
+		if apierrors.IsForbidden(err) && !denied {
+			denied = true
+			e.log.Warn("the lease cannot be watched: a leader that stops is followed some seconds later", "election", e.String(), "error", cause(err))
 		}
 		timer := time.NewTimer(e.times.Retry)
 		select {
@@ -100,6 +98,21 @@ func (e *election) watch(ctx context.Context, freed func()) {
 		}
 		timer.Stop()
 	}
+}
+
+func (e *election) watchOnce(ctx context.Context, freed func()) error {
+	only := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", e.name).String()}
+	w, err := e.client.CoordinationV1().Leases(e.namespace).Watch(ctx, only)
+	if err != nil {
+		return err
+	}
+	defer w.Stop()
+	for event := range w.ResultChan() {
+		if l, ok := event.Object.(*coordinationv1.Lease); ok && (l.Spec.HolderIdentity == nil || *l.Spec.HolderIdentity == "") {
+			freed()
+		}
+	}
+	return nil
 }
 
 // lock is the Lease as client-go's elector sees it, which it has wait where the
@@ -113,7 +126,7 @@ type lock struct {
 
 	mu     sync.Mutex // guards what follows
 	holder string     // as last read or written
-	err    error      // of the last request
+	err    error      // why the last request failed; of a leader, the last renewal
 	led    bool
 	again  context.CancelFunc // ends this try
 	end    context.CancelFunc // ends the term
@@ -169,7 +182,7 @@ func (l *lock) outcome(ctx context.Context) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case led && err != nil:
+	case led && err != nil && holder == l.Identity():
 		return fmt.Errorf("the lease is lost: %w", cause(err))
 	case led:
 		return fmt.Errorf("the lease is lost to %q: %w", holder, registry.ErrNotLeading)
@@ -197,8 +210,8 @@ func (l *lock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []b
 	if err == nil {
 		l.sawLocked(record.HolderIdentity)
 	}
-	if !apierrors.IsNotFound(err) { // it will be made
-		l.failedLocked(err)
+	if l.led && err != nil || !l.led && !apierrors.IsNotFound(err) { // it will be made
+		l.failedLocked(err) // that it can be read is no answer to why it cannot be written
 	}
 	if l.led && (!l.tenure.Holds() || l.holder != l.Identity()) {
 		l.end()
