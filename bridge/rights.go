@@ -45,4 +45,3 @@ func (c *Config) use(o catalog.Origin) registry.Use {
 	}
 	return u
 }
-
