@@ -277,8 +277,8 @@ func (l *lock) sawLocked(holder string) {
 // failedLocked takes note of a request. A leader has until its deadline; others
 // have nothing to wait for.
 func (l *lock) failedLocked(err error) {
-	if errors.Is(err, context.Canceled) {
-		return
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) && l.err != nil {
+		return // which says less than what came before
 	}
 	l.err = err
 	if err != nil && !l.led {
