@@ -42,7 +42,7 @@ test: servers browser
 	@rm -rf bin/artifacts && mkdir -p bin/artifacts
 	$(GO) test -race -count=1 -timeout 40m -artifacts -outputdir $(CURDIR)/bin/artifacts $$($(GO) list ./... | grep -v "/integration/differential$$")
 	$(GO) test -count=1 ./integration/differential
-	$(GO) test -count=1 -timeout 40m ./bridge/simulation -schedules $(SCHEDULES)
+	$(GO) test -count=1 -timeout 40m ./bridge/simulation -schedules $(SCHEDULES) -mutate
 
 # ARGS="-quick" for a first look, ARGS="-only clusterip/bare" for one row; ARGS=-h tells the others.
 bench: servers

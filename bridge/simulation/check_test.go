@@ -155,6 +155,9 @@ func r3Budget(c *write) (name, wrong string) {
 func (c *write) goneForLong() bool {
 	n := c.from.natives[c.was.Mark.Key]
 	gone := n == nil || !n.full.After(c.now.Add(-c.rule.Hold))
+	if lied := c.from.blinded; !lied.IsZero() && c.now.Sub(lied) < c.rule.Hold+compared && (n == nil || !n.empty.Before(c.horizon(lied))) {
+		return c.rule.Hold > 0 // it seemed to be gone before it was
+	}
 	some := c.from.count() > 0 || c.from.some.After(c.horizon(c.from.unseen))
 	return c.rule.Hold > 0 && gone && some
 }

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -88,33 +89,40 @@ func testsIn(t *testing.T, folder string) map[string]bool {
 // compared with others of this process only, by its monotonic reading, which all
 // that is forbidden here takes away.
 func TestR12(t *testing.T) {
-	wall := map[string]bool{"Unix": true, "UnixMilli": true, "UnixNano": true, "UTC": true, "Local": true, "In": true, "Round": true, "Truncate": true, "Parse": false, "Date": true}
+	if wrong := wallClock(t, "wrong.go", "package p\n\nvar now = time.Now().Round(0)\n"); len(wrong) != 1 {
+		t.Errorf("a moment is rounded, and found is %v", wrong)
+	}
 	for _, folder := range []string{"bridge/mirror", "registry"} {
 		files, err := filepath.Glob(filepath.Join("..", "..", folder, "*.go"))
-		if err != nil {
-			t.Fatal(err)
+		if err != nil || len(files) == 0 {
+			t.Fatal(files, err)
 		}
 		for _, file := range files {
 			if matched, _ := filepath.Match("*_test.go", filepath.Base(file)); !matched {
-				noWallClock(t, file, wall)
+				for _, wrong := range wallClock(t, file, nil) {
+					t.Errorf("R12: %s takes the wall clock", wrong)
+				}
 			}
 		}
 	}
 }
 
-func noWallClock(t *testing.T, file string, wall map[string]bool) {
+// wallClock returns where a file, or a text in its place, reads the wall clock.
+func wallClock(t *testing.T, file string, text any) (wrong []string) {
 	t.Helper()
 	set := token.NewFileSet()
-	f, err := parser.ParseFile(set, file, nil, parser.SkipObjectResolution)
+	f, err := parser.ParseFile(set, file, text, parser.SkipObjectResolution)
 	if err != nil {
 		t.Fatal(err)
 	}
+	wall := []string{"Unix", "UnixMilli", "UnixNano", "UTC", "Local", "In", "Round", "Truncate"}
 	ast.Inspect(f, func(n ast.Node) bool {
 		if call, ok := n.(*ast.CallExpr); ok {
-			if sel, ok := call.Fun.(*ast.SelectorExpr); ok && wall[sel.Sel.Name] {
-				t.Errorf("R12: %s: %s takes the wall clock", set.Position(call.Pos()), sel.Sel.Name)
+			if sel, ok := call.Fun.(*ast.SelectorExpr); ok && slices.Contains(wall, sel.Sel.Name) {
+				wrong = append(wrong, set.Position(call.Pos()).String()+" "+sel.Sel.Name)
 			}
 		}
 		return true
 	})
+	return wrong
 }

@@ -145,8 +145,7 @@ func (w *world) r8Told() {
 	}
 	for _, st := range w.process.bridge.Status().Origins {
 		s := w.sides[st.Origin]
-		known := st.Err != nil || time.Since(w.process.began) < time.Second
-		if !s.cut.IsZero() && time.Since(s.cut) > time.Second && (st.Connected || !known) {
+		if !s.cut.IsZero() && time.Since(s.cut) > time.Second && st.Connected {
 			w.fail("R8", "%s is cut off since %s, and said to be connected", s.origin, time.Since(s.cut))
 		}
 	}

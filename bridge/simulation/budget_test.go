@@ -1,0 +1,38 @@
+package simulation
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// TestR3Unanswered holds that deletions whose answers are lost are within the limit,
+// too, however often there are some.
+func TestR3Unanswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		l := layouts()[0]
+		w.layout, w.file, w.sides = l, l.file(options{limit: 3, hold: "never"}), map[catalog.Origin]*side{}
+		for _, o := range l.origins {
+			w.sides[o] = newSide(w, o)
+		}
+		each(func(k catalog.Key) { w.set(w.sides[kube], k, 1) })
+		w.process = w.start()
+		time.Sleep(time.Second)
+		w.sides[consul].weather = weather{unanswered: 1000}
+		each(func(k catalog.Key) {
+			w.remove(w.sides[kube], k)
+			time.Sleep(time.Second)
+		})
+		w.sides[consul].weather = weather{}
+		w.process.stop()
+		for _, wrong := range w.wrong {
+			t.Error(wrong)
+		}
+		if w.writes() < 2*names+3 {
+			t.Errorf("%d writes: nothing was deleted", w.writes())
+		}
+	})
+}
