@@ -2,30 +2,45 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
 
 // churn changes the endpoints of bystanders rate times a second, in turn with
-// and without one more. The returned function ends it, waits, and says how many
-// changes a second were written.
+// and without one more. The returned function ends it, says how many changes a
+// second were written, and leaves all as it was before.
 func (w *world) churn(ctx context.Context, rate int) (stop func() (perSecond float64, err error)) {
 	if rate == 0 {
 		return func() (float64, error) { return 0, nil }
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	changing, cancel := context.WithCancel(ctx)
 	var (
 		running sync.WaitGroup
 		written int
 		failed  error
 	)
 	start := time.Now()
-	running.Go(func() { written, failed = w.change(ctx, rate) })
+	running.Go(func() { written, failed = w.change(changing, rate) })
 	return func() (float64, error) {
 		cancel()
 		running.Wait()
-		return float64(written) / time.Since(start).Seconds(), failed
+		perSecond := float64(written) / time.Since(start).Seconds()
+		return perSecond, errors.Join(failed, w.unchange(ctx, written+1)) // one more may have been written
 	}
+}
+
+// unchange undoes what the last of a number of changes left.
+func (w *world) unchange(ctx context.Context, written int) error {
+	all := w.shape.bystanders()
+	for n := max(0, written-len(all)); n < written; n++ {
+		if n/len(all)%2 == 0 {
+			if err := w.put(ctx, all[n%len(all)].slice()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // change writes one slice after the other, as many a second as rate says or as

@@ -59,7 +59,7 @@ func (o *outwardRun) undone(ctx context.Context, m *mirrorer) error {
 			return err
 		}
 		if time.Since(start) > undoLimit {
-			return fmt.Errorf("%v after the changes: %d instances in Consul and %d keys in etcd, want %d: %w", undoLimit, consul-1, etcd, want, err)
+			return errors.Join(err, fmt.Errorf("%v after the changes: %d instances in Consul and %d keys in etcd, want %d", undoLimit, consul-1, etcd, want))
 		}
 		if err := sleep(ctx, time.Second); err != nil {
 			return err
