@@ -64,23 +64,32 @@ func (p *Plan) holdBlind(why string) {
 }
 
 // holdBudget holds back the losses that nobody released if together with what
-// was spent they are more than the limit allows.
+// was spent they are more than the limit allows, and those that a second look
+// denied in any case: what is known of their source is wrong then.
 func (p *Plan) holdBudget(w *Wanted, total int, b Budget) {
 	counts := func(c Change) bool { return c.loss() != Loss{} && !b.Released[c.Ref()] }
-	loss := b.Spent
+	loss, denied := b.Spent, 0
 	for _, c := range slices.Concat(p.Puts, p.Deletes) {
 		if counts(c) && !b.Unsure[c.Ref()] {
 			loss = loss.plus(c.loss())
 		}
+		if counts(c) && b.Denied[c.Ref()] {
+			denied++
+		}
 	}
 	limit := w.Rule.Limit
-	if loss == b.Spent || !limit.exceeded(loss, total+b.Spent.Instances) {
+	switch {
+	case loss != b.Spent && limit.exceeded(loss, total+b.Spent.Instances):
+		p.Budget = fmt.Sprintf("%d services with %d of %d instances would go; the limit is %d services or %d %%",
+			loss.Services, loss.Instances, total+b.Spent.Instances, limit.Services, limit.Percent)
+	case denied > 0:
+		p.Budget = fmt.Sprintf("%d services would go that a second read of %s still had", denied, w.Rule.From)
+		all := counts
+		counts = func(c Change) bool { return all(c) && b.Denied[c.Ref()] }
+	default:
 		return
 	}
-	p.Fell = w.Natives == 0
-	p.Budget = fmt.Sprintf("%d services with %d of %d instances would go; the limit is %d services or %d %%",
-		loss.Services, loss.Instances, total+b.Spent.Instances, limit.Services, limit.Percent)
-	if p.Fell {
+	if p.Fell = w.Natives == 0; p.Fell {
 		p.Budget += fmt.Sprintf("; %s fell to nothing", w.Rule.From)
 	}
 	p.hold(counts, p.Budget, true)

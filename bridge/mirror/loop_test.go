@@ -267,6 +267,7 @@ func TestLoopHoldByTime(t *testing.T) {
 	}{
 		{name: "a second read agrees", again: many(50)[len(many(40)):], left: 10},
 		{name: "a second read finds some", again: many(30), left: 30 + 10},
+		{name: "a second read finds fewer than the limit", again: many(5), left: 5 + 10},
 		{name: "a second read finds nothing", again: "", left: 50},
 		{name: "no second read", err: errors.New("down"), left: 50},
 		{name: "fell to nothing", again: "", left: 50, fell: true},

@@ -103,11 +103,12 @@ func instances(e catalog.Entry) int {
 }
 
 // Budget is what a loop remembers of deletions: those of the last while, with
-// those that may have been done, and those that people or a second look let go.
+// those that may have been done, and what people or a second look said of others.
 type Budget struct {
 	Spent    Loss
 	Unsure   map[catalog.Ref]bool // these are in Spent, and may be tried again
 	Released map[catalog.Ref]bool
+	Denied   map[catalog.Ref]bool // a second look still found what these are copies of
 }
 
 // Other is another rule to the same target, and what it wants, which is asked

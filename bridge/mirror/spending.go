@@ -13,6 +13,7 @@ import (
 type spending struct {
 	spent    []entry
 	released map[catalog.Ref]bool
+	denied   map[catalog.Ref]bool      // of those held, what a second look did not agree to
 	held     []catalog.Ref             // what the budget holds by the last plan
 	since    map[catalog.Ref]time.Time // when the hold of each began, or its source was connected again, or it was looked at
 	looked   time.Time                 // when the source was last read for them
@@ -37,7 +38,7 @@ func (l *spending) now(r *Rule, now time.Time) Budget {
 		window = DefaultHold
 	}
 	l.spent = slices.DeleteFunc(l.spent, func(e entry) bool { return now.Sub(e.at) > window })
-	b := Budget{Released: l.released, Unsure: map[catalog.Ref]bool{}}
+	b := Budget{Released: l.released, Denied: l.denied, Unsure: map[catalog.Ref]bool{}}
 	for _, e := range l.spent {
 		b.Spent = b.Spent.plus(e.loss)
 		if e.unsure {
@@ -84,6 +85,7 @@ func (l *spending) observe(p *Plan, source catalog.State, now time.Time) {
 		}
 	}
 	l.since = since
+	l.deny(nil)
 	l.prune(p)
 }
 
@@ -122,6 +124,20 @@ func (l *spending) prune(p *Plan) {
 		}
 	}
 	l.released = still
+}
+
+// deny notes what a second look did not agree to, for as long as it is held.
+func (l *spending) deny(refs []catalog.Ref) {
+	if len(l.denied)+len(refs) == 0 {
+		return
+	}
+	denied := map[catalog.Ref]bool{}
+	for _, ref := range l.held {
+		if l.denied[ref] || slices.Contains(refs, ref) {
+			denied[ref] = true
+		}
+	}
+	l.denied = denied
 }
 
 // release lets refs go.
@@ -163,11 +179,12 @@ func (l *Loop) watchHold(ctx context.Context, s *catalog.Snapshot, p *Plan, now 
 	if len(refs) == 0 {
 		return due
 	}
-	gone := l.secondLook(ctx, s, refs)
+	gone, there := l.secondLook(ctx, s, refs)
 	l.budget.looked = time.Now()
 	for _, ref := range refs {
 		l.budget.since[ref] = l.budget.looked
 	}
+	l.budget.deny(there)
 	if len(gone) > 0 {
 		l.log.Warn("a second read agrees: held deletions go", "services", len(gone))
 		l.budget.release(gone)
@@ -178,14 +195,14 @@ func (l *Loop) watchHold(ctx context.Context, s *catalog.Snapshot, p *Plan, now 
 }
 
 // secondLook reads the source once more and returns those of the held refs that
-// it does not want either.
-func (l *Loop) secondLook(ctx context.Context, s *catalog.Snapshot, held []catalog.Ref) []catalog.Ref {
+// it does not want either, and those that it does.
+func (l *Loop) secondLook(ctx context.Context, s *catalog.Snapshot, held []catalog.Ref) (gone, there []catalog.Ref) {
 	ctx, cancel := context.WithTimeout(ctx, recheckIn)
 	defer cancel()
 	again, err := l.recheck(ctx, l.rule.From)
 	if err != nil {
 		l.log.Warn("held deletions stay: the second read failed", "error", err)
-		return nil
+		return nil, nil
 	}
 	of := s.State(l.rule.From).Identity
 	from := sourceOf(again, l.rule)
@@ -193,19 +210,22 @@ func (l *Loop) secondLook(ctx context.Context, s *catalog.Snapshot, held []catal
 	w := Desired(again, l.rule, from.mirrors(l.rule, l.target.Canon))
 	if w.Of != of || w.Natives == 0 {
 		l.log.Warn("held deletions stay: the second read found another registry, or nothing")
-		return nil
+		return nil, nil
 	}
 	wanted := make(map[catalog.Key]bool, len(w.Names))
 	for _, name := range w.Names {
 		wanted[name] = true
 	}
-	return slices.DeleteFunc(slices.Clone(held), func(ref catalog.Ref) bool {
+	for _, ref := range held {
 		m := s.Entry(l.rule.To, ref)
-		if !m.IsZero() && m.Mark().Joins && !again.Entry(l.rule.From, catalog.Ref{Key: m.Mark().Key}).IsZero() {
-			return true
+		joins := !m.IsZero() && m.Mark().Joins && !again.Entry(l.rule.From, catalog.Ref{Key: m.Mark().Key}).IsZero()
+		if !joins && w.agrees(m, ref.Key, wanted) {
+			gone = append(gone, ref)
+		} else {
+			there = append(there, ref)
 		}
-		return !w.agrees(m, ref.Key, wanted)
-	})
+	}
+	return gone, there
 }
 
 // agrees reports whether what stands at the target as m, under a key, is to go or to

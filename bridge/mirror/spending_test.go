@@ -35,8 +35,8 @@ func TestSecondLook(t *testing.T) {
 			for m := range c.Snapshot().From(dst) {
 				held = append(held, m.Ref())
 			}
-			if gone := l.secondLook(t.Context(), c.Snapshot(), held); len(gone) != tt.gone {
-				t.Errorf("let go: %v, want %d", gone, tt.gone)
+			if gone, there := l.secondLook(t.Context(), c.Snapshot(), held); len(gone) != tt.gone || len(there) != 1-tt.gone {
+				t.Errorf("let go: %v and not %v, want %d", gone, there, tt.gone)
 			}
 		})
 	}

@@ -10,6 +10,7 @@ func regressions() map[string][]uint64 {
 		"R2: a name went to another original while the first one's registry seemed empty": {352, 1327},
 		"R3: deletions whose answers were lost did not count":                             {522},
 		"R3: what was held for a moment was let go with what was held for long":           {349, 362, 771},
+		"R2: what a second read still had went with what it had no more":                  {16080},
 		"R1: a claim made anew by one rule fenced off another's writes":                   {75},
 	}
 }
