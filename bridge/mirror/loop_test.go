@@ -101,7 +101,7 @@ func TestLoopSettles(t *testing.T) {
 			a.set(parse(t, strings.ReplaceAll(plain, "10.1.0.1", fmt.Sprintf("10.1.1.%d", i+1)))...)
 			pass(time.Millisecond)
 		}
-		pass(quiet)
+		pass(quiet + time.Millisecond)
 		wantCount(t, "writes of a burst", b.called()-before, 2)
 		wantText(t, b, strings.ReplaceAll(webMirror, "10.1.0.1", "10.1.1.10"))
 

@@ -21,12 +21,12 @@ func TestR3Unanswered(t *testing.T) {
 		each(func(k catalog.Key) { w.set(w.sides[kube], k, 1) })
 		w.process = w.start()
 		time.Sleep(time.Second)
-		w.sides[consul].weather = weather{unanswered: 1000}
+		w.sides[consul].sky(weather{unanswered: 1000})
 		each(func(k catalog.Key) {
 			w.remove(w.sides[kube], k)
 			time.Sleep(time.Second)
 		})
-		w.sides[consul].weather = weather{}
+		w.sides[consul].sky(weather{})
 		w.process.stop()
 		for _, wrong := range w.wrong {
 			t.Error(wrong)
