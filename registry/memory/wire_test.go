@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,10 +14,25 @@ import (
 )
 
 // fates is a wire with one fate for each verb.
-type fates map[Verb]Fate
+type fates struct {
+	mu sync.Mutex // guards of
+	of map[Verb]Fate
+}
 
-func (f fates) Fate(_ context.Context, r Request) Fate { return f[r.Verb] }
-func (fates) Landed(_, _ *catalog.Service)             {}
+// will says what becomes of requests from now on.
+func (f *fates) will(v Verb, is Fate) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.of[v] = is
+}
+
+func (f *fates) Fate(_ context.Context, r Request) Fate {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.of[r.Verb]
+}
+
+func (*fates) Landed(_, _ *catalog.Service) {}
 
 func native(name string) *catalog.Service {
 	return &catalog.Service{Key: catalog.Key{Namespace: "shop", Name: name}, Type: catalog.Headless}
@@ -27,12 +43,12 @@ type followed struct {
 	*Server
 	catalog *catalog.Catalog
 	writer  registry.Writer
-	wire    fates
+	wire    *fates
 }
 
 func follow(t *testing.T) *followed {
 	t.Helper()
-	f := &followed{Server: NewServer("memory:1"), catalog: catalog.New(catalog.Policy{}), wire: fates{}}
+	f := &followed{Server: NewServer("memory:1"), catalog: catalog.New(catalog.Policy{}), wire: &fates{of: map[Verb]Fate{}}}
 	f.writer = f.Via(f.wire).Writer("me")
 	f.Set(native("a"))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -76,7 +92,7 @@ func TestFates(t *testing.T) {
 		do   func(*testing.T, *followed)
 	}{
 		{"a change that is not told is found by comparing", func(t *testing.T, f *followed) {
-			f.wire[Watch] = Unseen
+			f.wire.will(Watch, Unseen)
 			f.Set(native("b"))
 			f.want(t, "not told", 1)
 			time.Sleep(compareIn)
@@ -89,7 +105,7 @@ func TestFates(t *testing.T) {
 			f.Save()
 			f.Set(native("b"))
 			f.want(t, "told", 2)
-			f.wire[List] = Older
+			f.wire.will(List, Older)
 			f.Link().Cut()
 			f.Link().Heal()
 			synctest.Wait()
@@ -100,7 +116,7 @@ func TestFates(t *testing.T) {
 			f.want(t, "answered by one that is behind", 2)
 		}},
 		{"an empty answer is one", func(t *testing.T, f *followed) {
-			f.wire[List] = Empty
+			f.wire.will(List, Empty)
 			time.Sleep(compareIn)
 			f.want(t, "compared", 0)
 		}},
@@ -131,7 +147,7 @@ func TestFates(t *testing.T) {
 			f.want(t, "all", 2)
 		}},
 		{"a write that is late is on its own conditions", func(t *testing.T, f *followed) {
-			f.wire[Put] = Late
+			f.wire.will(Put, Late)
 			if err := f.put(t, "b"); !errors.Is(err, registry.ErrUnknownOutcome) {
 				t.Errorf("Put = %v", err)
 			}
