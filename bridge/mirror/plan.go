@@ -135,10 +135,12 @@ type Other struct {
 // is kept up, and the name reported as taken unless the rule shares it (see
 // Wanted.inTheWay).
 //
-// A deletion, and what comes to the same, waits while the source was not synced since start, may hold more
-// than could be read, or either side is not connected; while its original's new name is not there, or one of several
-// by port; and while the budget is exceeded. The mirror of an original that is refused, or that lost
-// its name, stands. Nothing is put while the target is not there.
+// A deletion, and what comes to the same, waits while the source was not synced
+// since start, may hold more than could be read, or either side is not connected;
+// while its original's new name is not there, or one of several by port; and while
+// the budget is exceeded or a second look did not agree. The mirror of an original
+// that is refused, or that lost its name, stands. Nothing is put while the target
+// is not there.
 //
 // Marks name a registry and not the origin that reads it. So nothing is written
 // while another rule's source is the same registry as the rule's, since which of the
