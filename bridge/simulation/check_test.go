@@ -212,6 +212,13 @@ func r6NothingTwice(c *write) (name, wrong string) {
 type said struct {
 	revision int
 	at       time.Time
+	by       *process
+}
+
+// rivals reports whether two processes may write side by side: the fence was removed
+// or is from a backup, or R11 would say so.
+func (c *write) rivals(by *process) bool {
+	return by != nil && by != c.process && (by.number > c.process.number || by.lives())
 }
 
 func r9Monotonic(c *write) (name, wrong string) {
@@ -221,10 +228,10 @@ func r9Monotonic(c *write) (name, wrong string) {
 	of := [2]string{c.rule.String(), c.is.Mark.Key.String()}
 	last := c.newest[of]
 	restored := !c.from.restored.IsZero() && !last.at.After(c.from.restored.Add(compared+c.longest))
-	if revision(c.is) < last.revision && !restored && !(c.landing && c.was == nil) {
+	if revision(c.is) < last.revision && !restored && !c.rivals(last.by) && !(c.landing && c.was == nil) {
 		return "R9", "it is older than what was put before"
 	}
-	c.newest[of] = said{revision(c.is), c.now}
+	c.newest[of] = said{revision(c.is), c.now, c.process}
 	return "R9", ""
 }
 

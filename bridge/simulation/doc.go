@@ -21,7 +21,8 @@
 //	R6   nothing is written that says what stood there
 //	R7   all of that with a crash before and after any write
 //	R8   a registry that cannot be read is said to be so
-//	R9   no mirror goes back to what its original said earlier
+//	R9   no mirror goes back to what its original said earlier, unless the fence is
+//	     gone or from a backup while two bridges run
 //	R11  a writer that was deposed writes nothing
 //	R12  no decision depends on the wall clock
 //	R13  what a watch did not tell is found by comparing

@@ -257,6 +257,16 @@ func (w *wire) Landed(was, is *catalog.Service) {
 	w.process.world.judge(w.process, w.side, was, is)
 }
 
+// lives reports whether the process did not end.
+func (p *process) lives() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
 // depose takes note of whether another took over at an origin.
 func (p *process) depose(at catalog.Origin, over bool) {
 	p.mu.Lock()
