@@ -13,11 +13,7 @@ import (
 func TestR3Unanswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
-		l := layouts()[0]
-		w.layout, w.file, w.sides = l, l.file(options{limit: 3, hold: "never"}), map[catalog.Origin]*side{}
-		for _, o := range l.origins {
-			w.sides[o] = newSide(w, o)
-		}
+		w.arrange(layouts()[0], options{limit: 3, hold: "never"})
 		each(func(k catalog.Key) { w.set(w.sides[kube], k, 1) })
 		w.process = w.start()
 		time.Sleep(time.Second)

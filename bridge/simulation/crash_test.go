@@ -28,11 +28,7 @@ func crashesAt(t *testing.T, n int, after bool) (crashed bool) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
-		l := layouts()[2]
-		w.layout, w.file, w.sides = l, l.file(options{limit: 3, hold: "30s"}), map[catalog.Origin]*side{}
-		for _, o := range l.origins {
-			w.sides[o] = newSide(w, o)
-		}
+		w.arrange(layouts()[2], options{limit: 3, hold: "30s"})
 		w.process = w.start()
 		w.process.crashIn(n, after)
 		w.everyKind()

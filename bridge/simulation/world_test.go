@@ -52,17 +52,20 @@ type halted struct {
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
 		t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 1)),
-		sides:   map[catalog.Origin]*side{},
 		reached: map[string]int{}, spent: map[ledger][]time.Time{}, approved: map[ledger]map[catalog.Ref]bool{}, newest: map[[2]string]said{},
 	}
 	w.log = &heard{w}
 	all := layouts()
-	w.layout = all[w.rnd.IntN(len(all))]
-	w.file = w.layout.file(drawOptions(w.rnd))
-	for _, o := range w.layout.origins {
+	w.arrange(all[w.rnd.IntN(len(all))], drawOptions(w.rnd))
+	return w
+}
+
+// arrange gives the world its sides, as a layout has them, and the bridge its file.
+func (w *world) arrange(l layout, is options) {
+	w.layout, w.file, w.sides = l, l.file(is), map[catalog.Origin]*side{}
+	for _, o := range l.origins {
 		w.sides[o] = newSide(w, o)
 	}
-	return w
 }
 
 func (w *world) fail(name, format string, args ...any) {
