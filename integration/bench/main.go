@@ -12,7 +12,7 @@
 //   - Every DNS server has one core and one thread of Go; the traffic, the API
 //     server and this command share another core. For rows of the bridge
 //     everything may use both cores.
-//   - Runs come in pairs, every second pair backwards (ABBA). What is compared is
+//   - Runs come in pairs, half of them backwards (ABBA BAAB). What is compared is
 //     the ratio within a pair: a machine that gets slower changes both.
 //   - What counts is CPU time per answer, user and kernel, as the kernel counts
 //     it. Rates and latencies are those of a closed loop of 96 queries, which

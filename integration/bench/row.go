@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -48,11 +49,12 @@ func (r queryRow) sides(c chain) []side {
 	return []side{ours, stock}
 }
 
-// inTurn returns sides in the order of a pair: the odd ones backwards (ABBA), so
-// that a machine that gets slower favours nobody.
+// inTurn returns sides in the order of a pair: forwards or backwards as the Thue-Morse
+// sequence says (ABBA BAAB ...), so that neither a machine that gets slower nor what comes
+// back every few runs, as the API server's garbage collection does, favours anybody.
 func inTurn(sides []side, pair int) []side {
 	s := slices.Clone(sides)
-	if pair%2 == 1 {
+	if bits.OnesCount(uint(pair))%2 == 1 {
 		slices.Reverse(s)
 	}
 	return s

@@ -7,8 +7,8 @@ import (
 )
 
 func TestInTurn(t *testing.T) {
-	sides := []side{ours, stock, floor}
-	for pair, want := range [][]side{{ours, stock, floor}, {floor, stock, ours}, {ours, stock, floor}} {
+	sides, backwards := []side{ours, stock, floor}, []side{floor, stock, ours}
+	for pair, want := range [][]side{sides, backwards, backwards, sides, backwards, sides, sides, backwards} {
 		if got := inTurn(sides, pair); !cmp.Equal(got, want) {
 			t.Errorf("inTurn(%d) = %v, want %v", pair, got, want)
 		}
