@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 )
 
 // PEMFile is a file of certificates or of a private key, and the word of the
@@ -50,6 +51,26 @@ func (f PEMFile) KeyPair(key PEMFile) (*tls.Certificate, error) {
 		return nil, fmt.Errorf("%s %q, for %s %q: %w", key.Word, key.Name, f.Word, f.Name, err)
 	}
 	return &pair, nil
+}
+
+// Renewed returns what a connection asks for its certificate: the pair in f and key,
+// read again each time, so that a renewed one is taken. While what they hold is no
+// pair, as between the writing of the one and of the other, it is what it was. An
+// error is that of KeyPair at the first reading.
+func (f PEMFile) Renewed(key PEMFile) (func(*tls.CertificateRequestInfo) (*tls.Certificate, error), error) {
+	last, err := f.KeyPair(key)
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex // guards last
+	return func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if pair, err := f.KeyPair(key); err == nil {
+			last = pair
+		}
+		return last, nil
+	}, nil
 }
 
 func (f PEMFile) read() ([]byte, error) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -50,14 +51,11 @@ func newClient(c *config) (*client, error) {
 		return nil, err
 	}
 	if c.certFile != "" {
-		load := func() (*tls.Certificate, error) {
-			return registry.PEMFile{Word: "cert_file", Name: c.certFile}.KeyPair(registry.PEMFile{Word: "key_file", Name: c.keyFile})
-		}
-		if _, err := load(); err != nil {
+		renewed, err := registry.PEMFile{Word: "cert_file", Name: c.certFile}.Renewed(registry.PEMFile{Word: "key_file", Name: c.keyFile})
+		if err != nil {
 			return nil, fmt.Errorf("consul: %w", err)
 		}
-		// Read again at each handshake, so that a renewed one is taken.
-		conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
+		conf.GetClientCertificate = renewed
 	}
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf, ForceAttemptHTTP2: true,
@@ -170,7 +168,7 @@ func take(resp *http.Response, out any) error {
 	if resp.StatusCode != http.StatusOK {
 		return fail(resp)
 	}
-	if resp.Header.Get("X-Consul-Results-Filtered-By-ACLs") == "true" {
+	if isFiltered(resp) {
 		return errFiltered
 	}
 	if out == nil {
@@ -190,19 +188,51 @@ func fail(resp *http.Response) error {
 	return &statusError{resp.StatusCode, strconv.Quote(line)}
 }
 
+// do sends a request. One that Consul refuses by a token which the file holds no
+// longer is sent again by the one that it holds: nothing was done by it. It is
+// answered at once then, since what was to be waited for may have come.
 func (c *client) do(ctx context.Context, method, path string, q url.Values, body []byte) (*http.Response, error) {
-	if q == nil {
-		q = url.Values{}
-	}
-	if c.datacenter != "" {
-		q.Set("dc", c.datacenter)
-	}
-	c.tenant.ask(q)
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path+"?"+q.Encode(), bytes.NewReader(body))
+	token, err := c.secret()
 	if err != nil {
 		return nil, err
 	}
-	token, err := c.secret()
+	resp, err := c.send(ctx, token, method, c.address(path, q), body)
+	if err != nil || !refused(resp) {
+		return resp, err
+	}
+	renewed, err := c.secret()
+	if err != nil || renewed == token {
+		return resp, nil
+	}
+	_ = resp.Body.Close()
+	q.Del("index")
+	q.Del("wait")
+	return c.send(ctx, renewed, method, c.address(path, q), body)
+}
+
+// refused reports whether the token's rights may be why an answer is not the one
+// hoped for.
+func refused(resp *http.Response) bool {
+	return resp.StatusCode == http.StatusForbidden || isFiltered(resp)
+}
+
+func isFiltered(resp *http.Response) bool {
+	return resp.Header.Get("X-Consul-Results-Filtered-By-ACLs") == "true"
+}
+
+// address is the URL of a question.
+func (c *client) address(path string, q url.Values) string {
+	all := url.Values{}
+	maps.Copy(all, q)
+	if c.datacenter != "" {
+		all.Set("dc", c.datacenter)
+	}
+	c.tenant.ask(all)
+	return c.base + path + "?" + all.Encode()
+}
+
+func (c *client) send(ctx context.Context, token, method, address string, body []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

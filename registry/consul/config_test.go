@@ -3,10 +3,15 @@ package consul
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -126,5 +131,58 @@ func TestToken(t *testing.T) {
 	}
 	if untouched(errors.New("EOF")) || untouched(&statusError{code: 500}) || !untouched(&statusError{code: 503}) {
 		t.Error("untouched")
+	}
+}
+
+// TestRenewedToken holds that what Consul refuses by a token which the file holds no
+// longer is sent again by the new one, and does not wait for a change then.
+func TestRenewedToken(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+	var asked []string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		token := r.Header.Get("X-Consul-Token")
+		asked = append(asked, r.Method+" "+token+" "+r.URL.RawQuery+" "+string(body))
+		if token != "old" {
+			_, _ = io.WriteString(w, "{}")
+			return
+		}
+		write("new")
+		if r.URL.Path == "/filtered" {
+			w.Header().Set("X-Consul-Results-Filtered-By-ACLs", "true")
+			return
+		}
+		http.Error(w, "ACL not found", http.StatusForbidden)
+	}))
+	defer srv.Close()
+	write("old")
+	cl, err := newClient(configure(t, srv.URL, "token_file "+file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out map[string]any
+	if _, err := cl.block(t.Context(), "/refused", url.Values{"a": {"b"}}, 7, time.Minute, &out); err != nil {
+		t.Errorf("block = %v", err)
+	}
+	write("old")
+	if _, err := cl.get(t.Context(), "/filtered", nil, &out); err != nil {
+		t.Errorf("get = %v", err)
+	}
+	write("old")
+	if ok, _, err := cl.txn(t.Context(), nil); !ok || err != nil {
+		t.Errorf("txn = %v, %v", ok, err)
+	}
+	want := []string{
+		"GET old a=b&index=7&wait=1m0s ", "GET new a=b ",
+		"GET old  ", "GET new  ",
+		"PUT old  null", "PUT new  null",
+	}
+	if diff := cmp.Diff(want, asked); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -2,7 +2,6 @@ package etcd
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -14,8 +13,6 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-
-	"github.com/isthmus-dns/isthmus/registry"
 )
 
 const (
@@ -65,6 +62,7 @@ func (c *config) dialing() (clientv3.Config, error) {
 	if cfg.TLS, err = c.tls(); err != nil {
 		return cfg, fmt.Errorf("etcd %q: TLS: %w", c.name, err)
 	}
+	cfg.DialOptions = append(cfg.DialOptions, c.renewed(cfg.TLS)...)
 	return cfg, nil
 }
 
@@ -89,30 +87,6 @@ func (c *config) credentials() (user, password string, err error) {
 		return "", "", errUser
 	}
 	return user, password, nil
-}
-
-// tls returns nil where the stanza names no file. The certificate is read
-// again for each connection, so that a renewed one is taken up.
-func (c *config) tls() (*tls.Config, error) {
-	if c.caFile == "" && c.certFile == "" {
-		return nil, nil
-	}
-	t := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.caFile != "" {
-		var err error
-		if t.RootCAs, err = (registry.PEMFile{Word: "ca_file", Name: c.caFile}).Authorities(); err != nil {
-			return nil, err
-		}
-	}
-	if c.certFile == "" {
-		return t, nil
-	}
-	load := func() (*tls.Certificate, error) {
-		return registry.PEMFile{Word: "cert_file", Name: c.certFile}.KeyPair(registry.PEMFile{Word: "key_file", Name: c.keyFile})
-	}
-	t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
-	_, err := load()
-	return t, err
 }
 
 // dial returns a client. With a user it asks the server for a token, hence ctx.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -62,13 +63,17 @@ func checkFiles(tls rest.TLSClientConfig, ca, cert, key string) error {
 	return err
 }
 
-// rest says where the API server is and how to speak to it.
+// rest says where the API server is and how to speak to it: by the files as they
+// are from time to time.
 func (c *config) rest() (*rest.Config, error) {
-	to, err := c.where()
+	by, is, err := newRenewing(c.where, c.kubeconfig)
 	if err != nil {
 		return nil, err
 	}
-	to.UserAgent = "isthmus"
+	to := &rest.Config{Host: is.Host, Transport: by, Timeout: is.Timeout, UserAgent: "isthmus"}
+	if !strings.Contains(to.Host, "://") && (is.TLSClientConfig.Insecure || is.CAFile != "" || len(is.CAData) > 0 || is.CertFile != "" || len(is.CertData) > 0) {
+		to.Host = "https://" + to.Host // as the client library would have it
+	}
 	to.QPS = -1 // see meter
 	to.ContentType = runtime.ContentTypeProtobuf
 	to.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
