@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -74,6 +75,7 @@ func (p *process) begin() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
 	p.running.Go(func() { p.views.follow(ctx, p.catalog) })
+	p.running.Go(func() { p.views.giveBack(ctx, debug.FreeOSMemory) })
 	if p.notify != nil {
 		p.running.Go(func() { p.views.notify(ctx, p.notify, p.log) })
 	}
