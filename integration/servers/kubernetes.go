@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -77,14 +78,19 @@ func (k *Kubernetes) prepare() error {
 	if err := k.pki.write(); err != nil {
 		return err
 	}
+	k.client = &http.Client{Transport: &http.Transport{DialTLSContext: k.dial}}
+	return nil
+}
+
+// dial trusts who signed the server's certificate by now: a test may renew it.
+func (k *Kubernetes) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	ca, err := os.ReadFile(k.pki.caFile())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(ca)
-	k.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
-	return nil
+	return (&tls.Dialer{Config: &tls.Config{RootCAs: roots}}).DialContext(ctx, network, addr)
 }
 
 func (k *Kubernetes) startAPI(ctx context.Context, o KubernetesOptions, port []int) (err error) {
