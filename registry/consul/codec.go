@@ -31,9 +31,10 @@ type record struct {
 // group is what becomes one service.
 type group struct {
 	owner     string
-	own       bool          // the owner is who reads
-	mark      *catalog.Mark // nil: native, or no record with a good mark yet
-	format    int           // newest of all marks
+	own       bool            // the owner is who reads
+	hosts     *registry.Hosts // that others' records may name; nil: any
+	mark      *catalog.Mark   // nil: native, or no record with a good mark yet
+	format    int             // newest of all marks
 	endpoints []catalog.Endpoint
 	ids       map[string]bool // of the endpoints
 	held      []held          // for an owner's mirror: every record that is the owner's to write
@@ -115,7 +116,7 @@ func (l layout) add(f *found, groups map[string]*group, key catalog.Key, e *api.
 	g := groups[owner]
 	if g == nil {
 		g = newGroup(owner, room)
-		g.own = owner != "" && owner == l.owner
+		g.own, g.hosts = owner != "" && owner == l.owner, l.hosts
 		groups[owner] = g
 	}
 	if g.isMirror() && !l.unversioned {
@@ -147,6 +148,9 @@ func (g *group) take(mark *catalog.Mark, markErr error, e *api.ServiceEntry) err
 			mark.Key, mark.Of, g.mark.Key, g.mark.Of, registry.ErrInvalid)
 	}
 	ep, err := decodeEndpoint(e, g.isMirror(), g.own)
+	if err == nil && !g.own && g.hosts != nil {
+		err = g.hosts.Check(ep.Host)
+	}
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,9 @@ import (
 //	    namespace NAMESPACE   # where its services stand; consul
 //	    allow NAMESPACE...    # more namespaces where they may answer
 //	    trust OWNER...        # whose mirrors answer under their original's key
+//	    allow_cidr CIDR...    # where addresses of services may be; anywhere
+//	    deny_cidr CIDR...     # where they may not
+//	    allow_names DOMAIN... # below which names in place of addresses may be; any
 //	    datacenter DC         # the agent's own
 //	    partition NAME        # of Consul Enterprise; the token's own
 //	    tenant NAME           # a namespace of Consul Enterprise; the token's own
@@ -53,6 +56,7 @@ type config struct {
 	namespace  string
 	allow      []string
 	trust      []string
+	hosts      registry.Hosts
 	datacenter string
 	tenant     tenant
 	nodes      int
@@ -113,6 +117,9 @@ func (c *config) option(o stanza.Stanza) error {
 		"ca_file":    &c.caFile, "cert_file": &c.certFile, "key_file": &c.keyFile, "nodes": new(string),
 	}
 	many := map[string]*[]string{"allow": &c.allow, "trust": &c.trust}
+	if is, err := c.hosts.Option(o); is {
+		return err
+	}
 	switch {
 	case o.Name() == "directory":
 		c.directory = true
@@ -236,7 +243,7 @@ func (c *config) open(owner string, log *slog.Logger) (*consul, error) {
 	}
 	return &consul{
 		client: cl, compare: c.compare,
-		layout: layout{namespace: c.namespace, owner: owner, nodes: c.nodes, directory: c.directory},
+		layout: layout{namespace: c.namespace, hosts: &c.hosts, owner: owner, nodes: c.nodes, directory: c.directory},
 		view:   view{namespace: c.namespace, owner: owner, directory: c.directory, seed: maphash.MakeSeed(), log: log},
 	}, nil
 }
@@ -262,7 +269,7 @@ func (c *config) String() string {
 	if len(c.trust) > 0 {
 		s += " trust=" + strings.Join(c.trust, ",")
 	}
-	return s
+	return s + c.hosts.String()
 }
 
 // GoString returns the same, so that no way of printing shows the token.

@@ -46,6 +46,7 @@ func TestParse(t *testing.T) {
 		{"consul dc1", env, "consul dc1 https://10.0.0.1:8501 namespace=consul nodes=256 ca_file=/env/ca cert_file=/env/cert key_file=/env/key"},
 		{"consul dc1 http://h:1 {\ntrust prod\nnodes 8\nnamespace vms\nallow shop\ndatacenter d2\ntoken_file /t\nca_file /c\n}", env,
 			"consul dc1 http://h:1 namespace=vms nodes=8 datacenter=d2 token_file=/t ca_file=/c cert_file=/env/cert key_file=/env/key allow=shop trust=prod"},
+		{"consul dc1 http://h:1 {\nallow_cidr 10.0.0.0/8\ndeny_cidr 10.96.0.0/16\n}", nil, "consul dc1 http://h:1 namespace=consul nodes=256 allow_cidr=10.0.0.0/8 deny_cidr=10.96.0.0/16"},
 	} {
 		c, err := parseText(t, tt.text, tt.env)
 		if err != nil {

@@ -40,7 +40,8 @@ type layout struct {
 	nodes     int
 	directory bool // what Consul's own DNS has is reported, too
 
-	unversioned bool // nobody asks for versions, which cost more than all the rest of decoding
+	hosts       *registry.Hosts // that others' records may name; nil: any
+	unversioned bool            // nobody asks for versions, which cost more than all the rest of decoding
 }
 
 // node returns the name of the synthetic node that holds the mirrors of name.

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -91,7 +92,7 @@ func parseRecord(l layout, key string, text []byte) *record {
 	r.setExternal(v)
 	var err error
 	if r.mark, err = parseMark(v.Isthmus); err == nil {
-		err = r.setValue(v)
+		err = cmp.Or(r.setValue(v), l.checkHost(r))
 	}
 	if r.err == nil {
 		r.err = err
@@ -183,6 +184,14 @@ func checkHost(h catalog.Host) error {
 		return registry.CheckAddr(h.Addr)
 	}
 	return checkName(h.Name)
+}
+
+// checkHost returns an error if r is not our own and names what it may not.
+func (l layout) checkHost(r *record) error {
+	if l.hosts == nil || r.noHost || r.mark != nil && r.mark.Owner == l.owner {
+		return nil
+	}
+	return l.hosts.Check(r.host)
 }
 
 // marshal is the record's value in etcd.

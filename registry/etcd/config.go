@@ -22,6 +22,9 @@ import (
 //	    namespace NAMESPACE   # of records at ZONE/name; etcd
 //	    allow NAMESPACE...    # more namespaces where its services may answer
 //	    trust OWNER...        # whose mirrors answer under their original's key
+//	    allow_cidr CIDR...    # where addresses of services may be; anywhere
+//	    deny_cidr CIDR...     # where they may not
+//	    allow_names DOMAIN... # below which names in place of addresses may be; any
 //	    reverse [off]         # the addresses of mirrors are written, too; off: no more
 //	    compare DURATION      # between comparisons; about 5m
 //	    user_file FILE        # user:password
@@ -46,6 +49,7 @@ type config struct {
 	namespace string
 	allow     []string
 	trust     []string
+	hosts     registry.Hosts
 	reverse   string // "", "on" or "off"
 	userFile  string
 	user      func() string // user:password from the environment; a function is not printed
@@ -86,6 +90,9 @@ func (c *config) option(o stanza.Stanza) error {
 		"ca_file": &c.caFile, "cert_file": &c.certFile, "key_file": &c.keyFile,
 	}
 	many := map[string]*[]string{"allow": &c.allow, "trust": &c.trust}
+	if is, err := c.hosts.Option(o); is {
+		return err
+	}
 	switch {
 	case one[o.Name()] != nil:
 		if err := o.WantArgs(1, 1, o.Name()+" VALUE"); err != nil {
@@ -230,6 +237,7 @@ func (c *config) open(owner string, log *slog.Logger) (*etcd, error) {
 		return nil, err
 	}
 	l := newLayout(c.path, c.zone, c.namespace)
+	l.owner, l.hosts = owner, &c.hosts
 	if c.reverse != "" && owner != "" {
 		l = l.reversed(c.path, c.reverse == "on")
 	}
@@ -250,6 +258,9 @@ func (c *config) String() string {
 	}
 	if c.compare > 0 {
 		words = append(words, "compare", c.compare.String())
+	}
+	if hosts := c.hosts.String(); hosts != "" {
+		words = append(words, hosts[1:])
 	}
 	return strings.Join(append(words, "}"), " ")
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // layout says where a zone's records stand.
@@ -14,8 +15,10 @@ type layout struct {
 	base      string // "/skydns/local/cluster/"
 	namespace string // of flat names
 	zone      string
-	root      string // "/skydns/" where reverse records are read, too, "" where not
-	reverse   bool   // they are written, too
+	root      string          // "/skydns/" where reverse records are read, too, "" where not
+	reverse   bool            // they are written, too
+	owner     string          // who reads: "" for a reader
+	hosts     *registry.Hosts // that others' records may name; nil: any
 }
 
 func newLayout(path, zone, namespace string) layout {
