@@ -35,6 +35,7 @@ func commands() map[string]command {
 		"browse":      browse,
 		"secured":     secured,
 		"keepsecrets": keepsecrets,
+		"tried":       tried,
 	}
 }
 

@@ -73,7 +73,7 @@ func (c *client) rights(ctx context.Context, path string) ([]right, error) {
 	}
 	defer resp.Body.Close()
 	var all []right
-	if err := take(resp, &all); err != nil {
+	if err := c.take(resp, &all); err != nil {
 		return nil, err
 	}
 	if len(all) != 2 {

@@ -33,6 +33,7 @@ type client struct {
 	token      secret
 	tokenFile  string
 	http       *http.Client
+	most       int64 // bytes that an answer may have
 
 	mu             sync.Mutex // guards what follows
 	least, leastOf string     // a server's id that stands for its datacenter, which has no authority
@@ -67,7 +68,7 @@ func newClient(c *config) (*client, error) {
 	}
 	cl := &client{
 		base: strings.TrimSuffix(c.url, "/"), datacenter: c.datacenter, tenant: c.tenant, token: c.token, tokenFile: c.tokenFile,
-		http: &http.Client{Transport: transport},
+		http: &http.Client{Transport: transport}, most: maxAnswer,
 	}
 	_, err := cl.secret()
 	return cl, err
@@ -153,7 +154,7 @@ func (c *client) read(ctx context.Context, path string, q url.Values, out any) (
 		return 0, fmt.Errorf("consul: read %q: %w", path, err)
 	}
 	defer resp.Body.Close()
-	if err := take(resp, out); err != nil {
+	if err := c.take(resp, out); err != nil {
 		return 0, fmt.Errorf("consul: read %q: %w", path, err)
 	}
 	index, err := strconv.ParseUint(resp.Header.Get("X-Consul-Index"), 10, 64)
@@ -164,7 +165,7 @@ func (c *client) read(ctx context.Context, path string, q url.Values, out any) (
 }
 
 // take reads an answer to a read.
-func take(resp *http.Response, out any) error {
+func (c *client) take(resp *http.Response, out any) error {
 	if resp.StatusCode != http.StatusOK {
 		return fail(resp)
 	}
@@ -175,10 +176,11 @@ func take(resp *http.Response, out any) error {
 		_, err := io.Copy(io.Discard, resp.Body)
 		return err
 	}
-	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+	body := &bounded{resp.Body, c.most}
+	if err := json.NewDecoder(body).Decode(out); err != nil {
 		return fmt.Errorf("decode: %w", err)
 	}
-	_, err := io.Copy(io.Discard, resp.Body) // so that the connection can be used again
+	_, err := io.Copy(io.Discard, body) // so that the connection can be used again
 	return err
 }
 
@@ -280,7 +282,7 @@ func (c *client) txn(ctx context.Context, ops api.TxnOps) (ok bool, out txnAnswe
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusConflict {
 		return false, out, fmt.Errorf("consul: write: %w", fail(resp))
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
+	if err := json.NewDecoder(&bounded{resp.Body, c.most}).Decode(&out); err != nil {
 		return false, out, fmt.Errorf("consul: decode answer to a write: %w", err)
 	}
 	return resp.StatusCode == http.StatusOK, out, nil

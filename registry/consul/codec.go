@@ -105,6 +105,10 @@ func perOwner(entries []*api.ServiceEntry) map[string]int {
 
 // add puts one instance into its group, which may have room in all, or refuses it.
 func (l layout) add(f *found, groups map[string]*group, key catalog.Key, e *api.ServiceEntry, room int) {
+	if !askable(e.Node.Node) && e.Node.Meta[metaOwner] != "" {
+		f.refused[recordName(e)] = fmt.Errorf("on node %q, which no owner has: %w", e.Node.Node, registry.ErrInvalid)
+		return
+	}
 	if owner := e.Node.Meta[metaOwner]; owner != "" {
 		f.records = append(f.records, record{owner, e.Node.Node, e.Service.ID, key.Name, e.Service.ModifyIndex})
 	}

@@ -23,13 +23,14 @@ type check struct{ node, id, service, name string }
 
 func (w *watch) list(ctx context.Context) (l listing, err error) {
 	var users []string
-	if l.nodes, users, err = w.listNodes(ctx); err != nil {
+	var odd bool
+	if l.nodes, users, odd, err = w.listNodes(ctx); err != nil {
 		return l, err
 	}
 	if l.failing, err = w.listFailing(ctx); err != nil {
 		return l, err
 	}
-	if len(users) <= maxUsers {
+	if len(users) <= maxUsers && !odd {
 		l.natives, err = w.onUsers(ctx, users)
 	} else {
 		w.users = nil
@@ -40,21 +41,27 @@ func (w *watch) list(ctx context.Context) (l listing, err error) {
 	return l, err
 }
 
-// listNodes returns the nodes of owners, and those that are no owner's.
-func (w *watch) listNodes(ctx context.Context) (owned map[string]string, users []string, err error) {
+// listNodes returns the nodes of owners, and those that are no owner's, and whether
+// there are odd ones among these, about which Consul cannot be asked. A node of
+// that kind which says that it is an owner's is none that a bridge made.
+func (w *watch) listNodes(ctx context.Context) (owned map[string]string, users []string, odd bool, err error) {
 	var all []*api.Node
 	if _, err := w.client.get(ctx, "/v1/catalog/nodes", nil, &all); err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
 	owned = map[string]string{}
 	for _, n := range all {
-		if owner, there := n.Meta[metaOwner]; there {
+		owner, there := n.Meta[metaOwner]
+		switch {
+		case !askable(n.Node):
+			odd = odd || !there
+		case there:
 			owned[n.Node] = owner
-		} else {
+		default:
 			users = append(users, n.Node)
 		}
 	}
-	return owned, users, nil
+	return owned, users, odd, nil
 }
 
 // listNames returns the names that have instances of which filter lets some

@@ -110,9 +110,11 @@ func byOtherTool(s *api.AgentService) bool {
 		strings.HasPrefix(s.Meta["managed-by"], "consul-k8s")
 }
 
-// checkName judges a Consul service's name, in lower case, as a key's.
+// checkName judges a Consul service's name, in lower case, as a key's. Consul takes
+// names by which it cannot be asked, since they would be part of a path: no such
+// name passes.
 func checkName(name string) error {
-	if name == "" || strings.Contains(name, "/") || strings.ContainsFunc(name, unprintable) {
+	if strings.Trim(name, ".") == "" || strings.Contains(name, "/") || strings.ContainsFunc(name, unprintable) {
 		return fmt.Errorf("name %q is no key's: %w", name, registry.ErrInvalid)
 	}
 	return nil

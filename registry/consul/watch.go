@@ -255,7 +255,7 @@ func changed[K, V comparable](a, b map[K]V, visit func(K)) {
 func (w *watch) askNames(ctx context.Context, l listing, dirty map[string]bool) error {
 	var ask []string
 	for name := range l.natives {
-		if !dirty[name] {
+		if !dirty[name] && checkName(name) == nil {
 			ask = append(ask, name)
 		}
 	}
@@ -336,9 +336,12 @@ func (w *watch) indexes(ctx context.Context, all []string, path, filter string) 
 
 // read reads names completely; it is the last to be asked before a report.
 func (w *watch) read(ctx context.Context, names []string) ([]answer, error) {
+	all, names, err := w.readOdd(ctx, names)
+	if err != nil {
+		return nil, err
+	}
 	var mu sync.Mutex // guards all
-	var all []answer
-	err := each(ctx, names, func(ctx context.Context, name string) error {
+	err = each(ctx, names, func(ctx context.Context, name string) error {
 		ticket := w.view.ticket(name)
 		entries, index, err := w.client.service(ctx, name)
 		if err != nil {

@@ -19,6 +19,8 @@ const (
 	probeTime = 2 * time.Second  // to answer the least question
 	pageTime  = 10 * time.Second // to answer a page of a list
 	writeTime = 5 * time.Second  // to answer a transaction
+
+	maxAnswer = 64 << 20 // bytes of one answer; a value has 1.5 MB at most unless the server was told otherwise
 )
 
 // etcd is one opened registry; it implements registry.Writer. A Watch has a
@@ -49,6 +51,7 @@ func (c *config) dialing() (clientv3.Config, error) {
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 3 * time.Second,
 		MaxUnaryRetries:      3,
+		MaxCallRecvMsgSize:   maxAnswer,
 		Logger:               zap.NewNop(),
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},

@@ -8,6 +8,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 )
@@ -63,11 +64,17 @@ func (e *etcd) warnIdentity() {
 	e.table.log.Warn("etcd is known without its id, by which others may know it: permission denied, grant reading and writing it", "key", idKey)
 }
 
-// list returns all keys below base at one revision.
+// list returns all keys below base at one revision. Where values are large it asks
+// for fewer at a time.
 func list(ctx context.Context, client *clientv3.Client, base string, opts ...clientv3.OpOption) (items []item, revision int64, err error) {
 	end := clientv3.GetPrefixRangeEnd(base)
+	room := int64(pageSize)
 	for from := base; ; {
-		resp, err := page(ctx, client, from, append(opts, clientv3.WithRange(end), clientv3.WithLimit(pageSize), clientv3.WithRev(revision)))
+		resp, err := page(ctx, client, from, append(opts, clientv3.WithRange(end), clientv3.WithLimit(room), clientv3.WithRev(revision)))
+		if room > 1 && codeOf(err) == codes.ResourceExhausted {
+			room /= 4
+			continue
+		}
 		if err != nil {
 			return nil, 0, fmt.Errorf("list %q: %w", base, err)
 		}

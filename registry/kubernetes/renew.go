@@ -141,3 +141,6 @@ func (r *renewing) RoundTrip(req *http.Request) (*http.Response, error) {
 	_ = answer.Body.Close()
 	return now.RoundTrip(again)
 }
+
+// WrappedRoundTripper lets the client library find the transport.
+func (r *renewing) WrappedRoundTripper() http.RoundTripper { return r.transport().RoundTripper }
