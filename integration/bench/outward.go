@@ -24,11 +24,13 @@ const (
 // API server, Consul and etcd use both cores as the scheduler pleases: what
 // counts is how long a change or a sync takes as a whole.
 //
-//   - A bridge for etcd alone makes the first sync into it.
+//   - A bridge for etcd alone makes the first sync into it, and mirrors changes
+//     that are timed, as external-dns would.
 //   - One for both makes the first sync into Consul, settles, is idle, and
 //     mirrors the changes that are timed. Its memory counts, the peak of all that.
-//   - A third one finds everything done, and may write nothing. It compares what
-//     it knows with the registries more often than usual.
+//   - One for Consul alone mirrors changes that are timed, as consul-k8s would.
+//   - The last one, for both, finds everything done, and may write nothing. It
+//     compares what it knows with the registries more often than usual.
 func outward(ctx context.Context, b *bench) (all []figure, err error) {
 	if err := b.spread(); err != nil {
 		return nil, err
@@ -46,6 +48,7 @@ func outward(ctx context.Context, b *bench) (all []figure, err error) {
 	}{
 		{nil, o.intoEtcd},
 		{nil, o.intoConsul},
+		{[]string{rowConsul}, o.consulAlone},
 		{[]string{rowRestart, rowQuiet}, o.again},
 	} {
 		if !b.wantsAny(phase.rows) {
@@ -82,7 +85,7 @@ func (o *outwardRun) add(figures ...figure) {
 	}
 }
 
-// intoEtcd times the first sync of the world into etcd.
+// intoEtcd times the first sync of the world into etcd, and changes after it.
 func (o *outwardRun) intoEtcd(ctx context.Context) error {
 	one := o.both
 	one.consul = ""
@@ -109,7 +112,22 @@ func (o *outwardRun) intoEtcd(ctx context.Context) error {
 	f := single(rowFirst, "into etcd", "s", taken.Seconds(), 10)
 	f.Note = o.rate(taken, fmt.Sprintf("%d keys, peak of memory %.0f MiB", keys, mem.peak))
 	o.add(f)
-	return nil
+	return o.alone(ctx, rowEtcd, limits{10, 60})
+}
+
+// consulAlone times changes that a bridge for Consul alone mirrors.
+func (o *outwardRun) consulAlone(ctx context.Context) error {
+	one := o.both
+	one.etcd = ""
+	m, err := o.startBridge(ctx, one)
+	if err != nil {
+		return err
+	}
+	defer m.stop()
+	if _, err := m.settled(ctx, "Consul alone", o.world.shape.size()); err != nil {
+		return err
+	}
+	return o.alone(ctx, rowConsul, limits{15, 100})
 }
 
 // rate says how many services a second that was.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -13,24 +14,42 @@ const (
 	churned      = 100_000          // extra endpoints of what changes meanwhile, beyond those that are timed
 )
 
-// changes times changes of EndpointSlices until Consul and etcd show them: the
-// same change at both, first alone and then beside others all over the world.
-func (o *outwardRun) changes(ctx context.Context, m *mirrorer) error {
+// timing is of changes as the targets of these rows show them.
+func (o *outwardRun) timing(rows ...string) timing {
 	t := timing{watches: map[string]watch{}, changes: o.change, number: o.bridge.changes, limit: changesLimit}
-	if o.only.wants(rowConsul, "") {
-		t.watches[rowConsul] = inConsul(o.targets.consul.URL())
+	for row, w := range map[string]watch{rowConsul: inConsul(o.targets.consul.URL()), rowEtcd: inEtcd(o.targets.client)} {
+		if slices.Contains(rows, row) && o.only.wants(row, "") {
+			t.watches[row] = w
+		}
 	}
-	if o.only.wants(rowEtcd, "") {
-		t.watches[rowEtcd] = inEtcd(o.targets.client)
-	}
+	return t
+}
+
+// alone times changes of EndpointSlices, nothing else going on, until the target
+// of row shows them. The bridge that runs mirrors to no other.
+func (o *outwardRun) alone(ctx context.Context, row string, at limits) error {
+	t := o.timing(row)
 	if len(t.watches) == 0 {
 		return nil
 	}
-	o.log(fmt.Sprintf("%s: %d changes of each kind, idle", bridgeGroup, t.number))
+	o.log(fmt.Sprintf("%s: %d changes of each kind, idle", row, t.number))
 	idle, err := t.run(ctx)
-	endpoint := kinds{"add", "remove"}
-	o.add(idle.figures(rowConsul, endpoint, "idle", limits{15, 100})...)
-	o.add(idle.figures(rowEtcd, endpoint, "idle", limits{10, 60})...)
+	o.add(idle.figures(row, endpoint(), "idle", at)...)
+	return err
+}
+
+// changes times changes of EndpointSlices until Consul and etcd show them: the
+// same change at both, first alone and then beside others all over the world.
+func (o *outwardRun) changes(ctx context.Context, m *mirrorer) error {
+	t := o.timing(rowConsul, rowEtcd)
+	if len(t.watches) == 0 {
+		return nil
+	}
+	o.log(fmt.Sprintf("%s: %d changes of each kind to both, idle", bridgeGroup, t.number))
+	idle, err := t.run(ctx)
+	for _, row := range []string{rowConsul, rowEtcd} {
+		o.add(idle.figures(row, endpoint(), "idle, both at once", limits{})...)
+	}
 	if err != nil {
 		return err
 	}
@@ -39,7 +58,7 @@ func (o *outwardRun) changes(ctx context.Context, m *mirrorer) error {
 	busy, err := t.run(ctx)
 	rate, failed := stop()
 	for _, row := range []string{rowConsul, rowEtcd} {
-		figures := busy.figures(row, endpoint, fmt.Sprintf("%d changes/s", churnRate), limits{0, 500})
+		figures := busy.figures(row, endpoint(), fmt.Sprintf("%d changes/s", churnRate), limits{0, 500})
 		for i := range figures {
 			figures[i].Note += fmt.Sprintf(", %.0f other changes/s", rate)
 		}
@@ -47,6 +66,9 @@ func (o *outwardRun) changes(ctx context.Context, m *mirrorer) error {
 	}
 	return errors.Join(err, failed, o.undone(ctx, m))
 }
+
+// endpoint is what the changes of EndpointSlices are called.
+func endpoint() kinds { return kinds{"add", "remove"} }
 
 // undone waits until all is at the targets as it was before the changes. What a
 // bridge says is not enough: it may not have heard of the last ones yet.
