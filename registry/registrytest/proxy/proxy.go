@@ -1,4 +1,4 @@
-// Package proxy is a TCP proxy whose connections a test can cut, stall and
+// Package proxy is a TCP proxy whose connections a test can cut, stall, slow and
 // rob of their answers.
 //
 // It knows nothing of what is spoken, so it serves for HTTP, gRPC and TLS
@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 )
 
 type mode int
@@ -30,7 +31,8 @@ type Proxy struct {
 
 	mu    sync.Mutex // guards what follows
 	mode  mode
-	eased chan struct{} // closed when a stall ends
+	eased chan struct{} // closed when a stall ends, or a slowness
+	delay time.Duration // of each piece that passes
 	conns map[*pair]bool
 }
 
@@ -81,6 +83,15 @@ func (p *Proxy) Stall() { p.turn(stalled) }
 // the connection that the answer came on.
 func (p *Proxy) LoseAnswers() { p.turn(deaf) }
 
+// Slow lets everything through, each piece of at most 32 KiB only after delay, in
+// either direction.
+func (p *Proxy) Slow(delay time.Duration) {
+	p.turn(through)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay, p.eased = delay, make(chan struct{})
+}
+
 // Heal lets everything through again. Connections that were stalled go on;
 // those that lost part of what was said are broken.
 func (p *Proxy) Heal() { p.turn(through) }
@@ -88,8 +99,10 @@ func (p *Proxy) Heal() { p.turn(through) }
 func (p *Proxy) turn(to mode) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.mode == stalled && to != stalled {
+	if slow := p.delay > 0; slow || p.mode == stalled && to != stalled {
 		close(p.eased)
+		p.delay = 0
+		p.mode = through
 	}
 	if p.mode != stalled && to == stalled {
 		p.eased = make(chan struct{})
@@ -164,6 +177,7 @@ func (p *Proxy) copy(c *pair, to, from net.Conn, may func(*pair) verdict) {
 	for {
 		n, err := from.Read(buf)
 		if n > 0 {
+			p.linger()
 			switch p.ask(c, may) {
 			case end:
 				return
@@ -177,6 +191,22 @@ func (p *Proxy) copy(c *pair, to, from net.Conn, may func(*pair) verdict) {
 		if err != nil {
 			return
 		}
+	}
+}
+
+// linger waits as long as each piece does, or until that is over.
+func (p *Proxy) linger() {
+	p.mu.Lock()
+	delay, eased := p.delay, p.eased
+	p.mu.Unlock()
+	if delay == 0 {
+		return
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-eased:
 	}
 }
 

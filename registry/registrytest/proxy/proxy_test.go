@@ -152,6 +152,24 @@ func TestLoseAnswers(t *testing.T) {
 	mustAnswer(t, dial(t, p), "four")
 }
 
+func TestSlow(t *testing.T) {
+	s, p := start(t)
+	c := dial(t, p)
+	mustAnswer(t, c, "one")
+	p.Slow(time.Hour)
+	mustFail(t, c, "two", 50*time.Millisecond)
+	if s.saw("two") {
+		t.Errorf("the server saw %q, want nothing before an hour", s.seen)
+	}
+	p.Slow(time.Millisecond)
+	if got, err := c.ask("three", 10*time.Second); err != nil || got != "re: two\n" {
+		t.Errorf("when slow: got %q, %v, want the answer that was held", got, err)
+	}
+	p.Stall()
+	p.Heal()
+	mustAnswer(t, dial(t, p), "four")
+}
+
 func TestCloseWhileStalled(t *testing.T) {
 	_, p := start(t)
 	c := dial(t, p)

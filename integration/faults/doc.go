@@ -1,0 +1,41 @@
+// Package faults holds nothing but tests: the bridge's program as it is shipped,
+// between a real API server, Consul and etcd that hold a thousand services, while
+// everything fails that can and their users go on changing them.
+//
+//	go test ./integration/faults -v
+//
+// Three worlds, each with a Consul, an etcd and a bridge of its own, mirror the
+// same cluster, into both and back from Consul, with the rights that "isthmus
+// rights" prints and no more. Each has faults of its own, at the same time as the
+// others, and the last one is common to all. Each that lasts is held three times as
+// long as delete_hold.
+//
+//	kills     the bridge is killed with -9 again and again, from its first write on
+//	servers   its leader is paused past its lease; Consul and etcd are down, come back,
+//	          and become what they were in an older snapshot
+//	links     the token may no longer read services, while etcd is compacted behind a
+//	          watch that hears nothing; then connections are cut, stalled, robbed of
+//	          their answers and slowed
+//	last      the API server is down, and comes back
+//
+// # What is judged
+//
+// No service may go from a target that lives in its source. It is judged by what the
+// servers keep of each record: when it was made (Consul's CreateIndex, etcd's
+// create_revision, Kubernetes' uid). That of the oldest record of a service never
+// changes while the service is there, since one of its addresses never does; a
+// service that was gone for a moment comes back with another, however short that
+// was and whenever it is looked at. Users say that they delete a service before
+// they do, and never take its name again. A server that was given an older
+// snapshot lost what came after it, and not by the bridge: while that happens the
+// bridge is cut off, and what is there afterwards is what counts from then on.
+//
+// A kill hits with writes in flight if a proxy before the server has read a request
+// that writes, and its answer was not handed to the bridge when that was dead. The
+// proxy lets nothing on in either direction from before the kill until after it.
+// Such a request then reaches the server too late, or never, as the seed says.
+//
+// In the end every target must be, within ten seconds, what a plain reading of the
+// sources says; then no server may count a write for a minute, while the bridge
+// compares all of it three times.
+package faults
