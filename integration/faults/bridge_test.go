@@ -8,42 +8,54 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/isthmus-dns/isthmus/registry/registrytest/proxy"
 )
 
-// process is one life of the bridge. A goroutine waits for its end.
-type process struct {
-	cmd   *exec.Cmd
-	admin string
-	done  chan struct{} // closed when it ended and was reaped
+// replica is a bridge with proxies of its own before the servers: it goes through a
+// link, then a wire. A goroutine waits for the end of its process.
+type replica struct {
+	program, folder, log string
+	admin                string
+	wires                map[string]*wire        // by registry
+	links                map[string]*proxy.Proxy // by registry, and "kubernetes"
+
+	cmd  *exec.Cmd     // of its last life
+	done chan struct{} // closed when that ended and was reaped
 }
 
-// launch starts the bridge with a file; what it says is added to log.
-func launch(program, conf, admin, log string) (*process, error) {
-	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+// start starts the program; what it says is added to the log.
+func (p *replica) start() error {
+	f, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
-	p := &process{cmd: exec.Command(program, "bridge", "-conf", conf), admin: admin, done: make(chan struct{})}
+	p.cmd, p.done = exec.Command(p.program, "bridge", "-conf", filepath.Join(p.folder, "bridge.conf")), make(chan struct{})
 	p.cmd.Stdout, p.cmd.Stderr = f, f
-	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.TempDir()}
+	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.folder}
 	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start the bridge: %w", err)
+		return fmt.Errorf("start the bridge: %w", err)
 	}
-	go func() { defer close(p.done); _ = p.cmd.Wait() }()
-	return p, nil
+	cmd, done := p.cmd, p.done
+	go func() { defer close(done); _ = cmd.Wait() }()
+	return nil
 }
 
 // kill ends it as a crash would, and waits until it is gone.
-func (p *process) kill() {
+func (p *replica) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
 }
 
 // stop asks it to end, and waits; one that does not is killed.
-func (p *process) stop() error {
+func (p *replica) stop() error {
+	if !p.alive() {
+		return nil
+	}
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	_ = p.cmd.Process.Signal(syscall.SIGCONT)
 	timer := time.NewTimer(20 * time.Second)
@@ -57,10 +69,13 @@ func (p *process) stop() error {
 	}
 }
 
-func (p *process) signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
+func (p *replica) signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
 
-// alive reports whether it has not ended.
-func (p *process) alive() bool {
+// alive reports whether it was started and has not ended.
+func (p *replica) alive() bool {
+	if p.done == nil {
+		return false
+	}
 	select {
 	case <-p.done:
 		return false
@@ -80,7 +95,7 @@ type status struct {
 	}
 }
 
-func (p *process) status() (s status, err error) {
+func (p *replica) status() (s status, err error) {
 	client := http.Client{Timeout: 5 * time.Second}
 	resp, err := client.Get("http://" + p.admin + "/status")
 	if err != nil {

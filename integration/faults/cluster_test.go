@@ -25,12 +25,14 @@ import (
 
 // cluster is what all worlds mirror, and the program that does it.
 type cluster struct {
+	t       *testing.T // of everything
 	kube    *servers.Kubernetes
 	api     kubernetes.Interface
 	users   *users
 	program string
 	etcdctl string
 	logs    string
+	port    int // given last
 }
 
 // names is a set that goroutines share.
@@ -58,7 +60,7 @@ func (n *names) has(name string) bool {
 // bridge of each world.
 func newCluster(t *testing.T, seed uint64, worlds ...string) *cluster {
 	t.Helper()
-	c := &cluster{program: filepath.Join(t.TempDir(), "isthmus"), logs: t.ArtifactDir()}
+	c := &cluster{t: t, program: filepath.Join(t.TempDir(), "isthmus"), logs: t.ArtifactDir()}
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", c.program, "../../build/isthmus").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}

@@ -2,9 +2,14 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -25,33 +30,116 @@ func TestFaults(t *testing.T) {
 		s = rand.Uint64()
 	}
 	t.Logf("seed %d", s)
-	c := newCluster(t, s, "kills")
-	t.Logf("the cluster stands")
-	w := newWorld(t, c, "kills", false)
+	c := newCluster(t, s, "kills", "servers", "links")
+	worlds := []*world{newWorld(t, c, "kills", false), newWorld(t, c, "servers", true), newWorld(t, c, "links", false)}
 	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
 	changed := make(chan struct{})
 	go func() { defer close(changed); c.users.change(ctx, rate) }()
-	begin := time.Now()
-	k, err := w.kill(ctx, rand.New(rand.NewPCG(s, 1)))
-	if err != nil {
+	t.Cleanup(func() { stop(); <-changed })
+
+	var k killing
+	t.Run("worlds", func(t *testing.T) {
+		t.Run("kills", func(t *testing.T) { t.Parallel(); k = worlds[0].kills(t, rand.New(rand.NewPCG(s, 1))) })
+		t.Run("servers", func(t *testing.T) { t.Parallel(); worlds[1].servers(t) })
+		t.Run("links", func(t *testing.T) { t.Parallel(); worlds[2].cuts(t, rand.New(rand.NewPCG(s, 2))) })
+	})
+	if !t.Failed() {
+		t.Run("last", func(t *testing.T) { last(t, c, worlds, func() { stop(); <-changed }) })
+	}
+	var lost []string
+	for _, w := range worlds {
+		lost = append(lost, w.losses()...)
+	}
+	for _, l := range lost {
+		t.Errorf("lost: %s", l)
+	}
+	table(t, c, worlds, k, len(lost))
+}
+
+// last takes the API server down. Then all must become right, and stay.
+func last(t *testing.T, c *cluster, worlds []*world, stop func()) {
+	ctx := t.Context()
+	if err := c.kube.Halt(); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%+v after %v", k, time.Since(begin))
-	if err := w.start(); err != nil {
+	for _, w := range worlds {
+		if err := errors.Join(w.deregister(ctx, "in-00"), w.register(ctx, "in-late", "10.40.1.2")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pause(ctx, held)
+	if err := c.kube.Restart(ctx); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = w.bridge.stop() })
 	stop()
-	<-changed
-	t.Logf("changes: %v, %v", c.users.count, c.users.failed)
-	taken, err := w.converge(t.Context(), 60*time.Second)
-	t.Logf("converged after %v", taken)
-	if err != nil {
+	if c.users.failed != nil {
+		t.Fatalf("users: %v", c.users.failed)
+	}
+	each(worlds, func(w *world) {
+		taken, err := w.converge(ctx, mending)
+		if err != nil {
+			t.Errorf("after the last fault: %v", err)
+		}
+		w.report.add("the API server was down", taken)
+		w.calm(t)
+	})
+}
+
+// calm holds that no server counts a write for a minute.
+func (w *world) calm(t *testing.T) {
+	before := w.versions(t)
+	pause(t.Context(), quiet)
+	for target, after := range w.versions(t) {
+		if after != before[target] {
+			t.Errorf("%s/%s: written although nothing changed: %s, then %s", w.name, target, before[target], after)
+		}
+	}
+	if err := errors.Join(w.equal(t.Context(), "consul"), w.equal(t.Context(), "etcd"), w.equal(t.Context(), "kubernetes")); err != nil {
 		t.Error(err)
 	}
-	for _, l := range w.losses() {
-		t.Error(l)
+}
+
+func (w *world) versions(t *testing.T) map[string]string {
+	all := map[string]string{}
+	for _, one := range w.watches {
+		v, err := one.version(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		all[one.name] = v
 	}
-	fmt.Println(w.watches[0].looks, w.watches[1].looks, w.watches[2].looks)
+	return all
+}
+
+func each(worlds []*world, f func(*world)) {
+	var running sync.WaitGroup
+	for _, w := range worlds {
+		running.Go(func() { f(w) })
+	}
+	running.Wait()
+}
+
+// table says what was done and seen, and keeps it.
+func table(t *testing.T, c *cluster, worlds []*world, k killing, lost int) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "services at first             %d, mirrored three times into Consul and etcd; %d back from each Consul\n", originals, natives)
+	fmt.Fprintf(&b, "changes meanwhile             %v\n", c.users.count)
+	fmt.Fprintf(&b, "kills with -9                 %d, of them with writes in flight %d\n", k.done, k.hit)
+	fmt.Fprintf(&b, "writes in flight              %d that the server had; %d not yet: of these %d came late and %d never\n", k.there, k.here, k.late, k.never)
+	longest, looks := time.Duration(0), 0
+	for _, w := range worlds {
+		longest = max(longest, w.longest)
+		for _, one := range w.watches {
+			looks += one.looks
+		}
+		for _, line := range w.report {
+			fmt.Fprintf(&b, "%-29s right after %s\n", w.name, line)
+		}
+	}
+	fmt.Fprintf(&b, "longest time to converge      %.1f s\n", longest.Seconds())
+	fmt.Fprintf(&b, "live services lost            %d, in %d looks at the targets\n", lost, looks)
+	t.Logf("\n%s", b.String())
+	if err := os.WriteFile(filepath.Join(c.logs, "table.txt"), []byte(b.String()), 0o600); err != nil {
+		t.Error(err)
+	}
 }

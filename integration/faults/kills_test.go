@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"testing"
 	"time"
 )
 
@@ -18,17 +19,28 @@ type killing struct {
 	there, here, late, never int // writes in flight: the server had them, or not yet; and what then came of these
 }
 
-// kill kills the bridge so many times while it works, and starts it again each time.
+// kills kills the bridge so many times while it works, and starts it again each time.
 // Most wait for one of its next writes, the others for a time.
-func (w *world) kill(ctx context.Context, r *rand.Rand) (k killing, err error) {
+func (w *world) kills(t *testing.T, r *rand.Rand) (k killing) {
+	ctx, err := t.Context(), error(nil)
 	for k.done < kills && err == nil && ctx.Err() == nil {
-		if w.bridge == nil {
-			err = w.start()
+		if !w.bridge.alive() {
+			err = w.bridge.start()
 		} else if err = w.moment(ctx, r); err == nil {
 			w.strike(r, &k)
 		}
 	}
-	return k, err
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k.hit < inFlight {
+		t.Errorf("%d of %d kills hit with writes in flight, want at least %d", k.hit, k.done, inFlight)
+	}
+	if err := w.bridge.start(); err != nil {
+		t.Fatal(err)
+	}
+	w.settle(t, fmt.Sprintf("%d kills", k.done), within)
+	return k
 }
 
 // moment waits for when to kill.
@@ -40,9 +52,9 @@ func (w *world) moment(ctx context.Context, r *rand.Rand) error {
 	case !etcd: // by time
 		wait = after
 	case consul:
-		sprung = w.wires["consul"].set(n)
+		sprung = w.bridge.wires["consul"].set(n)
 	default:
-		sprung = w.wires["etcd"].set(n)
+		sprung = w.bridge.wires["etcd"].set(n)
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -58,13 +70,12 @@ func (w *world) moment(ctx context.Context, r *rand.Rand) error {
 
 // strike kills the bridge and counts what was in flight.
 func (w *world) strike(r *rand.Rand, k *killing) {
-	for _, one := range w.wires {
+	for _, one := range w.bridge.wires {
 		one.freeze()
 	}
 	w.bridge.kill()
-	w.bridge = nil
 	late, hit := r.IntN(2) == 0, false
-	for _, one := range w.wires {
+	for _, one := range w.bridge.wires {
 		there, here := one.caught()
 		k.there += there
 		k.here += here
@@ -75,7 +86,7 @@ func (w *world) strike(r *rand.Rand, k *killing) {
 			k.never += here
 		}
 	}
-	for _, one := range w.wires {
+	for _, one := range w.bridge.wires {
 		one.thaw(late)
 	}
 	k.done++

@@ -2,7 +2,6 @@ package faults
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -146,6 +146,17 @@ const inZone = "/skydns/local/cluster/svc/" + space + "/"
 // etcdTarget is an etcd.
 type etcdTarget struct{ client *clientv3.Client }
 
+// renew replaces the client by one with all rights.
+func (e *etcdTarget) renew(endpoint string) error {
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, Username: "root", Password: "root", Logger: zap.NewNop()})
+	if err != nil {
+		return err
+	}
+	_ = e.client.Close()
+	e.client = client
+	return nil
+}
+
 func (e *etcdTarget) get(ctx context.Context, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -244,7 +255,14 @@ func (k *kubeTarget) version(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	fences, err := k.api.CoreV1().ConfigMaps("isthmus").List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return "", err
+	}
 	var all []string
+	for _, f := range fences.Items {
+		all = append(all, f.Name+"="+f.ResourceVersion)
+	}
 	for _, s := range services.Items {
 		all = append(all, s.Name+"="+s.ResourceVersion)
 	}
@@ -273,106 +291,4 @@ func differences(want, got map[string][]string) string {
 		return ""
 	}
 	return fmt.Sprintf("%d services differ: %s", len(all), strings.Join(all[:min(len(all), 5)], "; "))
-}
-
-// watch looks at one target again and again for services that went although they
-// live.
-type watch struct {
-	name string
-	target
-	deleted func(name string) bool
-
-	mu     chan struct{}     // holds one token; who has it may use what follows
-	last   map[string]string // births
-	looks  int
-	losses []string
-}
-
-func newWatch(name string, t target, deleted func(string) bool) *watch {
-	w := &watch{name: name, target: t, deleted: deleted, mu: make(chan struct{}, 1)}
-	w.mu <- struct{}{}
-	return w
-}
-
-// run looks once a second until ctx ends. A server that is away is asked again.
-func (w *watch) run(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		_ = w.look(ctx)
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-		}
-	}
-}
-
-func (w *watch) look(ctx context.Context) error {
-	<-w.mu
-	defer func() { w.mu <- struct{}{} }()
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	got, err := w.births(ctx)
-	if err != nil {
-		return err
-	}
-	w.judge(got)
-	return nil
-}
-
-func (w *watch) judge(got map[string]string) {
-	for name, born := range w.last {
-		if got[name] != born && !w.deleted(name) {
-			w.losses = append(w.losses, fmt.Sprintf("%s at %s: %s: made at %s, then at %s",
-				w.name, time.Now().UTC().Format(time.TimeOnly), name, born, cmp.Or(got[name], "never")))
-		}
-	}
-	w.last = got
-	w.looks++
-}
-
-// aside has f do to the server what no bridge does, and goes on from what is there
-// afterwards.
-func (w *watch) aside(ctx context.Context, f func() error) error {
-	if err := w.look(ctx); err != nil {
-		return fmt.Errorf("look at %s: %w", w.name, err)
-	}
-	<-w.mu
-	defer func() { w.mu <- struct{}{} }()
-	if err := f(); err != nil {
-		return err
-	}
-	return until(ctx, 30*time.Second, "look at "+w.name, func() (err error) {
-		w.last, err = w.births(ctx)
-		return err
-	})
-}
-
-// until tries until f succeeds, and returns its last error after limit.
-func until(ctx context.Context, limit time.Duration, what string, f func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%s: not within %v: %w", what, limit, err)
-		}
-	}
-}
-
-// pause waits, or for ctx's end.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

@@ -28,7 +28,8 @@ type users struct {
 	random *rand.Rand // of whoever changes
 	next   int        // number of the next Service; likewise
 	count  map[string]int
-	failed error // the change that never got through
+	failed error        // the change that never got through
+	still  sync.RWMutex // held for reading while nothing may change
 
 	mu   sync.Mutex        // guards what follows
 	live map[string]*place // by name, those that are there or whose change is under way
@@ -122,7 +123,9 @@ func (u *users) change(ctx context.Context, rate int) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			u.still.Lock()
 			u.once(ctx)
+			u.still.Unlock()
 		}
 	}
 }

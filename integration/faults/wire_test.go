@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -12,6 +13,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/protobuf/proto"
 )
 
 // wire stands before Consul or etcd and knows what it carries: HTTP/1.1 and gRPC.
@@ -22,11 +26,11 @@ type wire struct {
 
 	mu     sync.Mutex // guards what follows
 	frozen chan struct{}
-	late   bool           // what the server does not have yet when the ice melts still gets there
+	late   bool // what the server does not have yet when the ice melts still gets there
 	open   map[*write]bool
 	trap   int           // the wire freezes at so many writes from now; 0: never
 	sprung chan struct{} // closed then
-	seen   int           // writes
+	taken  int           // writes that the server took
 }
 
 // write is a request that writes and is not answered yet.
@@ -55,9 +59,10 @@ func newWire(name, to string) (*wire, func(), error) {
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(u) },
 		Transport:     transport,
 		FlushInterval: -1,
+		ErrorLog:      log.New(io.Discard, "", 0),
 		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
-	s := &http.Server{Handler: w.handler(onward), Protocols: both}
+	s := &http.Server{Handler: w.handler(onward), Protocols: both, ErrorLog: onward.ErrorLog}
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = s.Serve(l) }()
 	return w, func() {
@@ -94,24 +99,52 @@ func (w *wire) handler(onward http.Handler) http.Handler {
 		defer cancel()
 		again := r.Clone(ctx)
 		again.Body, again.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-		onward.ServeHTTP(&answer{ResponseWriter: rw, wire: w}, again)
+		a := &answer{ResponseWriter: rw, wire: w}
+		onward.ServeHTTP(a, again)
+		w.judge(a)
 	})
 }
 
-// answer waits before the first of it is handed back.
+// judge counts a write that the server took. Consul says so by the code of its
+// answer, etcd in its text, which a frame of five bytes precedes.
+func (w *wire) judge(a *answer) {
+	took := a.code == http.StatusOK
+	if w.name == "etcd" {
+		var txn etcdserverpb.TxnResponse
+		took = a.text.Len() > 5 && proto.Unmarshal(a.text.Bytes()[5:], &txn) == nil && txn.Succeeded
+	}
+	if took {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.taken++
+	}
+}
+
+// took counts the writes that the server took so far.
+func (w *wire) took() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.taken
+}
+
+// answer waits before the first of it is handed back, and keeps it.
 type answer struct {
 	http.ResponseWriter
 	wire *wire
 	once sync.Once
+	code int
+	text bytes.Buffer
 }
 
 func (a *answer) WriteHeader(code int) {
+	a.code = code
 	a.once.Do(a.wire.wait)
 	a.ResponseWriter.WriteHeader(code)
 }
 
 func (a *answer) Write(b []byte) (int, error) {
 	a.once.Do(a.wire.wait)
+	a.text.Write(b)
 	return a.ResponseWriter.Write(b)
 }
 
@@ -124,7 +157,6 @@ func (w *wire) enter() *write {
 	defer w.mu.Unlock()
 	wr := &write{}
 	w.open[wr] = true
-	w.seen++
 	if w.trap > 0 {
 		if w.trap--; w.trap == 0 {
 			w.freezeLocked()

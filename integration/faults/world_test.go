@@ -44,21 +44,18 @@ type world struct {
 	watches  []*watch
 	removed  names // natives that their users took away
 
-	wires map[string]*wire        // by registry
-	links map[string]*proxy.Proxy // by registry, and "kubernetes"; bridge, link, wire, server
-
 	policy, rules string // Consul's policy of the bridge, and its text
-	bridge        *process
-	admin         string
+	bridge        *replica
 	elects        bool
-	limit         time.Duration // see converge
+	replicas      int
 	longest       time.Duration // to converge, of all times
+	report        report
 }
 
 // newWorld starts a world, and not its bridge.
 func newWorld(t *testing.T, c *cluster, name string, elects bool) *world {
 	t.Helper()
-	w := &world{name: name, cluster: c, folder: t.TempDir(), logs: c.logs, elects: elects, wires: map[string]*wire{}, links: map[string]*proxy.Proxy{}}
+	w := &world{name: name, cluster: c, folder: t.TempDir(), logs: c.logs, elects: elects}
 	w.consul = serverstest.Consul(t, servers.Options{Args: []string{"-hcl",
 		`acl { enabled = true, default_policy = "deny", tokens { initial_management = "` + management + `", default = "` + management + `" } }`}})
 	w.etcd = serverstest.Etcd(t)
@@ -87,58 +84,69 @@ func (w *world) prepare(t *testing.T) error {
 			return err
 		}
 	}
-	if err := w.connect(t); err != nil {
-		return err
-	}
-	port, err := freePort()
-	if err != nil {
-		return err
-	}
-	w.admin = fmt.Sprintf("127.0.0.1:%d", port)
-	for file, text := range map[string]string{"bridge.conf": w.conf(w.admin), "token": "none-yet", "user": "bridge:secret"} {
+	for file, text := range map[string]string{"token": "none-yet", "user": "bridge:secret"} {
 		if err := os.WriteFile(filepath.Join(w.folder, file), []byte(text), 0o600); err != nil {
 			return err
 		}
 	}
+	var err error
+	if w.bridge, err = w.newReplica(t); err != nil {
+		return err
+	}
 	return w.grant(ctx)
 }
 
-// connect puts wires and links before the servers.
-func (w *world) connect(t *testing.T) error {
+// newReplica returns a bridge of the world, which is not started. It ends with the
+// test.
+func (w *world) newReplica(t *testing.T) (*replica, error) {
+	w.replicas++
+	p := &replica{
+		program: w.cluster.program, folder: t.TempDir(), log: filepath.Join(w.logs, fmt.Sprintf("%s-%d.log", w.name, w.replicas)),
+		wires: map[string]*wire{}, links: map[string]*proxy.Proxy{},
+	}
 	for name, url := range map[string]string{"consul": w.consul.URL(), "etcd": w.etcd.Endpoint(), "kubernetes": w.cluster.kube.URL()} {
 		before := strings.TrimPrefix(url, "https://")
 		if name != "kubernetes" {
 			wire, stop, err := newWire(name, url)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			t.Cleanup(stop)
-			w.wires[name], before = wire, wire.addr
+			p.wires[name], before = wire, wire.addr
 		}
 		link, err := proxy.New(before)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		t.Cleanup(func() { _ = link.Close() })
-		w.links[name] = link
+		p.links[name] = link
 	}
-	text, err := os.ReadFile(w.cluster.kube.KubeconfigOf("bridge-" + w.name))
+	t.Cleanup(func() { _ = p.stop() })
+	port, err := w.cluster.freePort()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	text = bytes.ReplaceAll(text, []byte(w.cluster.kube.URL()), []byte("https://"+w.links["kubernetes"].Addr()))
-	return os.WriteFile(filepath.Join(w.folder, "kubeconfig"), text, 0o600)
+	p.admin = fmt.Sprintf("127.0.0.1:%d", port)
+	kubeconfig, err := os.ReadFile(w.cluster.kube.KubeconfigOf("bridge-" + w.name))
+	if err != nil {
+		return nil, err
+	}
+	kubeconfig = bytes.ReplaceAll(kubeconfig, []byte(w.cluster.kube.URL()), []byte("https://"+p.links["kubernetes"].Addr()))
+	return p, errors.Join(
+		os.WriteFile(filepath.Join(p.folder, "kubeconfig"), kubeconfig, 0o600),
+		os.WriteFile(filepath.Join(p.folder, "bridge.conf"), []byte(w.conf(p)), 0o600),
+	)
 }
 
-// conf is the bridge's file.
-func (w *world) conf(admin string) string {
+// conf is a bridge's file.
+func (w *world) conf(p *replica) string {
 	lead := "none"
 	if w.elects {
 		lead = "kubernetes isthmus/" + w.name
 	}
 	return fmt.Sprintf(`bridge %[1]s {
     kubernetes prod {
-        kubeconfig %[2]s/kubeconfig
+        kubeconfig %[8]s/kubeconfig
         fence_namespace isthmus
         compare 20s
     }
@@ -167,7 +175,7 @@ func (w *world) conf(admin string) string {
     lead %[6]s
     admin %[7]s
 }
-`, w.name, w.folder, w.links["consul"].Addr(), w.links["etcd"].Addr(), space, lead, admin)
+`, w.name, w.folder, p.links["consul"].Addr(), p.links["etcd"].Addr(), space, lead, p.admin, p.folder)
 }
 
 // look begins to watch the targets.
@@ -222,14 +230,11 @@ func (w *world) deregister(ctx context.Context, name string) error {
 	return err
 }
 
-// start starts the bridge.
-func (w *world) start() (err error) {
-	w.bridge, err = launch(w.cluster.program, filepath.Join(w.folder, "bridge.conf"), w.admin, filepath.Join(w.logs, w.name+".log"))
-	return err
-}
-
-// converge waits until every target is as it should be, and returns after how long.
+// converge waits until every target is as it should be, while users change nothing,
+// and returns after how long.
 func (w *world) converge(ctx context.Context, limit time.Duration) (time.Duration, error) {
+	w.cluster.users.still.RLock()
+	defer w.cluster.users.still.RUnlock()
 	begin := time.Now()
 	for _, target := range []string{"consul", "etcd", "kubernetes"} {
 		err := until(ctx, time.Until(begin.Add(limit)), fmt.Sprintf("world %s: %s is not as it should be", w.name, target), func() error { return w.equal(ctx, target) })
@@ -266,7 +271,7 @@ func (w *world) equal(ctx context.Context, target string) error {
 
 // grant gives the bridge the rights that its program prints.
 func (w *world) grant(ctx context.Context) error {
-	out, err := exec.CommandContext(ctx, w.cluster.program, "rights", "-conf", filepath.Join(w.folder, "bridge.conf"), "-o", "json").Output()
+	out, err := exec.CommandContext(ctx, w.cluster.program, "rights", "-conf", filepath.Join(w.bridge.folder, "bridge.conf"), "-o", "json").Output()
 	if err != nil {
 		return fmt.Errorf("print rights: %w", err)
 	}
@@ -339,23 +344,17 @@ func (w *world) makeRole(ctx context.Context, commands string) error {
 			return err
 		}
 	}
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{w.etcd.Endpoint()}, Username: "root", Password: "root"})
-	if err != nil {
-		return err
-	}
-	_ = e.Close()
-	w.inEtcd.client = client
-	return nil
+	return w.inEtcd.renew(w.etcd.Endpoint())
 }
 
 // freePort returns a port of 127.0.0.1 that is free now, below those of outgoing
-// connections.
-func freePort() (int, error) {
-	for port := 9100; port < 10000; port++ {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+// connections, and is given once.
+func (c *cluster) freePort() (int, error) {
+	for c.port = max(c.port, 30000) + 1; c.port < 32768; c.port++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", c.port))
 		if err == nil {
 			_ = l.Close()
-			return port, nil
+			return c.port, nil
 		}
 	}
 	return 0, errors.New("no free port")

@@ -93,6 +93,65 @@ func TestAccess(t *testing.T) {
 	}
 }
 
+// TestRestoredAccess holds that a bridge goes on to write to an etcd that was
+// restored from a backup. A token names the count of all requests when it was
+// given, and the server keeps waiting who comes with one from after its own.
+func TestRestoredAccess(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	own, err := servers.StartEtcd(ctx, servers.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = own.Stop() })
+	z := newZoneOn(t, own.Endpoint())
+	grant(t, z, map[string]clientv3.PermissionType{"/": clientv3.PermissionType(clientv3.PermReadWrite)})
+	backup := filepath.Join(t.TempDir(), "backup")
+	for _, step := range []func() error{
+		own.Halt,
+		func() error { return os.CopyFS(backup, os.DirFS(own.Dir())) },
+		func() error { return own.Restart(ctx) },
+	} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root := z.rootOf(t, own.Endpoint())
+	for range 100 {
+		if _, err := root.Put(ctx, "/others", "count"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := parseConfig(t, "etcd x "+own.Endpoint()+" {\nzone "+z.name+"\n}", map[string]string{"ETCDCTL_USER": "bridge:hunter2"})
+	opened, err := c.Writer("prod", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	w := opened.(*etcd)
+	claimed(t, w)
+	for _, step := range []func() error{
+		own.Halt,
+		func() error { return os.RemoveAll(own.Dir()) },
+		func() error { return os.CopyFS(own.Dir(), os.DirFS(backup)) },
+		func() error { return own.Restart(ctx) },
+	} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := []*catalog.Service{mirror("prod", "w1", 1)}
+	for range 3 {
+		if r := w.Put(ctx, again); r[0].Err == nil {
+			return
+		}
+		if err = w.Claim(ctx, registry.Fence{Owner: "prod", Sources: []catalog.Identity{"x:1"}}, false); err == nil {
+			return
+		}
+	}
+	t.Errorf("after three tries: %v", err)
+}
+
 // rootOf returns a client who may do everything.
 func (z *zone) rootOf(t *testing.T, endpoint string) *clientv3.Client {
 	t.Helper()

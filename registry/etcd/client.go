@@ -118,6 +118,13 @@ func (e *etcd) client() (*clientv3.Client, error) {
 	return client, err
 }
 
+// unknown reports whether an error may come from a server that does not take a
+// client's token. One that was restored from a backup does not say so: it keeps
+// who comes with a token from after that waiting until it knows as many requests.
+func (e *etcd) unknown(err error) bool {
+	return unauthenticated(err) || errors.Is(err, context.DeadlineExceeded) && (e.config.userFile != "" || e.config.user != nil)
+}
+
 // dropClient gives up a client that the server no longer knows, so that the
 // next write reads the user's file again. Another write under way by it, which
 // the server would refuse as well, ends with its outcome unknown.

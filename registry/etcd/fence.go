@@ -89,7 +89,7 @@ func (e *etcd) Claim(ctx context.Context, f registry.Fence, bump bool) error {
 	defer cancel()
 	for {
 		claimed, err := claim(ctx, client, fenceKey(e.layout, e.owner), last, f.Sources, bump)
-		if unauthenticated(err) {
+		if e.unknown(err) {
 			e.dropClient(client)
 		}
 		if err != nil {

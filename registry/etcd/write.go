@@ -307,6 +307,9 @@ func (w *writing) failed(ctx context.Context, batch []part, err error) (revision
 		w.halt(err)
 		w.fail(batch, err)
 	default:
+		if w.etcd.unknown(err) {
+			w.etcd.dropClient(w.client)
+		}
 		w.halt(fmt.Errorf("etcd %q: not tried: %w", w.etcd.config.name, err))
 		w.fail(batch, fmt.Errorf("etcd %q: write: %w: %w", w.etcd.config.name, err, registry.ErrUnknownOutcome))
 	}

@@ -1,0 +1,171 @@
+package faults
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// within is how long what was mended may take, beside others' faults.
+const within = 30 * time.Second
+
+// servers lets the leader pause past its lease, takes Consul and etcd down, and then
+// gives both an older snapshot.
+func (w *world) servers(t *testing.T) {
+	if err := w.bridge.start(); err != nil {
+		t.Fatal(err)
+	}
+	w.settle(t, "first sync", 2*time.Minute)
+	w.pauseLeader(t)
+	saved := w.down(t)
+	w.restore(t, saved)
+}
+
+// settle waits until all is right, and says how long that took.
+func (w *world) settle(t *testing.T, after string, limit time.Duration) {
+	t.Helper()
+	taken, err := w.converge(t.Context(), limit)
+	if err != nil {
+		t.Fatalf("after %s: %v", after, err)
+	}
+	w.report.add(after, taken)
+	t.Logf("%s: after %s as it should be within %.1f s", w.name, after, taken.Seconds())
+}
+
+// behind holds that a fault was felt: a target is not as it should be.
+func (w *world) behind(t *testing.T, target string) {
+	t.Helper()
+	if err := w.equal(t.Context(), target); err == nil {
+		t.Errorf("%s/%s: nothing was left to do at the end of a fault", w.name, target)
+	}
+}
+
+// pauseLeader freezes the leader, lets another replica lead, and wakes it.
+func (w *world) pauseLeader(t *testing.T) {
+	ctx, first := t.Context(), w.bridge
+	second, err := w.newReplica(w.cluster.t)
+	if err == nil {
+		err = second.start()
+	}
+	if err == nil {
+		err = until(ctx, time.Minute, "a standby", func() error { _, err := second.status(); return err })
+	}
+	if err == nil {
+		err = first.signal(syscall.SIGSTOP)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	if err := until(ctx, held, "the other one leads", func() error { return leads(second) }); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s: the other one leads after %.1f s", w.name, time.Since(begin).Seconds())
+	w.bridge = second
+	pause(ctx, held-time.Since(begin))
+	before := first.wires["consul"].took() + first.wires["etcd"].took()
+	if err := first.signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	err = until(ctx, within, "the paused one stands by", func() error {
+		s, err := first.status()
+		if err == nil && s.Lead.Leads {
+			err = errors.New("it says that it leads")
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	w.settle(t, "a pause past the lease", within)
+	if late := first.wires["consul"].took() + first.wires["etcd"].took() - before; late != 0 {
+		t.Errorf("%s: Consul and etcd took %d writes of a leader that had been paused past its lease", w.name, late)
+	}
+	if err := first.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func leads(p *replica) error {
+	s, err := p.status()
+	if err == nil && !s.Lead.Leads {
+		err = errors.New("it stands by")
+	}
+	return err
+}
+
+// saved is what Consul and etcd held once.
+type saved struct {
+	consul bytes.Buffer
+	etcd   string // a folder
+}
+
+// down takes Consul and etcd down for a time, and saves what they hold before.
+func (w *world) down(t *testing.T) *saved {
+	ctx, s := t.Context(), &saved{etcd: filepath.Join(w.folder, "etcd")}
+	if _, err := w.inConsul.ask(ctx, "GET", "/v1/snapshot", nil, &s.consul); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []func() error{w.consul.Halt, w.etcd.Halt, func() error { return os.CopyFS(s.etcd, os.DirFS(w.etcd.Dir())) }} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pause(ctx, held)
+	if err := errors.Join(w.consul.Restart(ctx), w.etcd.Restart(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	w.settle(t, "Consul and etcd were down", within)
+	return s
+}
+
+// restore gives both what they held earlier. While that is done the bridge is cut off,
+// so that what went is known not to be its doing.
+func (w *world) restore(t *testing.T, s *saved) {
+	ctx := t.Context()
+	if err := w.register(ctx, "in-new", "10.40.1.1"); err != nil {
+		t.Fatal(err)
+	}
+	pause(ctx, 5*time.Second)
+	w.removed.add("in-new") // Consul did not have it then
+	w.bridge.links["consul"].Cut()
+	w.bridge.links["etcd"].Cut()
+	err := w.watchOf("consul").aside(ctx, func() error {
+		_, err := w.inConsul.ask(ctx, "PUT", "/v1/snapshot", bytes.NewReader(s.consul.Bytes()), nil)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = w.watchOf("etcd").aside(ctx, func() error {
+		if err := errors.Join(w.etcd.Halt(), os.RemoveAll(w.etcd.Dir()), os.CopyFS(w.etcd.Dir(), os.DirFS(s.etcd))); err != nil {
+			return err
+		}
+		if err := w.etcd.Restart(ctx); err != nil {
+			return err
+		}
+		return w.inEtcd.renew(w.etcd.Endpoint()) // a token of later is not one of now
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.behind(t, "consul")
+	w.behind(t, "etcd")
+	w.bridge.links["consul"].Heal()
+	w.bridge.links["etcd"].Heal()
+	w.settle(t, "older snapshots", within)
+	pause(ctx, held)
+	w.settle(t, "a minute with older snapshots", within)
+}
+
+// report keeps how long it took to converge.
+type report []string
+
+func (r *report) add(after string, taken time.Duration) {
+	*r = append(*r, fmt.Sprintf("%s: %.1f s", after, taken.Seconds()))
+}
