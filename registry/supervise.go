@@ -12,12 +12,13 @@ import (
 )
 
 // How long the supervisor waits before it watches again: from shortest, each
-// time half as long again, to longest, so that a registry which comes up is
-// found within that time. A Watch lasted if the origin could be read for that
-// long in it.
+// time half as long again, to longest. While nothing at all is heard it is away
+// at most, so that a registry which comes up is found within that time. A Watch
+// lasted if the origin could be read for that long in it.
 const (
 	shortest = 100 * time.Millisecond
 	longest  = 10 * time.Second
+	away     = 3 * time.Second
 	lasting  = 10 * time.Second
 	quiet    = time.Minute // between two reasons of one outage in the log
 	look     = time.Second // between looks at catalogs that joined the feed
@@ -47,11 +48,13 @@ func Supervise(ctx context.Context, r Registry, feed *catalog.Feed, log *slog.Lo
 			wait(ctx, s.pause.NextBackOff())
 			continue
 		}
+		most := away
 		if st := feed.State(); st.News.After(heard) {
 			s.worked(lasted(st, began))
+			most = longest + longest/2 // which the pause may reach by chance
 		}
 		s.lost(err)
-		wait(ctx, s.pause.NextBackOff())
+		wait(ctx, min(s.pause.NextBackOff(), most))
 	}
 }
 
