@@ -4,7 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
+	"testing"
 	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 )
 
 // watch looks at one target again and again for services that went although they
@@ -106,5 +112,73 @@ func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
+	}
+}
+
+// TestWatch holds that a mirror which was gone for a moment between two looks is
+// found, and one that its users deleted, or that only changed, is none.
+func TestWatch(t *testing.T) {
+	consul := &consulTarget{url: serverstest.Consul(t).URL()}
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{serverstest.Etcd(t).Endpoint()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	etcd := &etcdTarget{client}
+	t.Cleanup(func() { _ = client.Close() })
+	for name, tt := range map[string]struct {
+		target
+		put, remove func(service, address string) error
+	}{
+		"consul": {consul, func(service, address string) error {
+			body := fmt.Sprintf(`{"Node":"n","Address":"10.0.0.9","Service":{"ID":"%[1]s%[2]s","Service":"%[1]s-live"},"Check":{"CheckID":"%[1]s%[2]s","ServiceID":"%[1]s%[2]s","Status":"passing"}}`, service, address)
+			_, err := consul.ask(t.Context(), "PUT", "/v1/catalog/register", strings.NewReader(body), nil)
+			return err
+		}, func(service, address string) error {
+			body := fmt.Sprintf(`{"Node":"n","ServiceID":"%s%s"}`, service, address)
+			_, err := consul.ask(t.Context(), "PUT", "/v1/catalog/deregister", strings.NewReader(body), nil)
+			return err
+		}},
+		"etcd": {etcd, func(service, address string) error {
+			_, err := client.Put(t.Context(), inZone+service+"/"+address, `{}`)
+			return err
+		}, func(service, address string) error {
+			_, err := client.Delete(t.Context(), inZone+service+"/"+address)
+			return err
+		}},
+	} {
+		var gone names
+		w := newWatch(name, tt.target, gone.has)
+		do := func(what func(service, address string) error, service, address string) {
+			t.Helper()
+			if err := what(service, address); err != nil {
+				t.Fatal(err)
+			}
+		}
+		look := func(want int) {
+			t.Helper()
+			if err := w.look(t.Context()); err != nil || len(w.losses) != want {
+				t.Errorf("%s: losses %v, %v; want %d", name, w.losses, err, want)
+			}
+		}
+		for _, service := range []string{"a", "b", "c"} {
+			do(tt.put, service, "1")
+			do(tt.put, service, "2")
+		}
+		look(0)
+		do(tt.remove, "a", "2")
+		do(tt.put, "a", "3")
+		do(tt.put, "a", "1")
+		look(0)
+		gone.add("b")
+		do(tt.remove, "b", "1")
+		do(tt.remove, "b", "2")
+		look(0)
+		do(tt.remove, "c", "1")
+		do(tt.remove, "c", "2")
+		look(1)
+		do(tt.remove, "a", "1")
+		do(tt.remove, "a", "3")
+		do(tt.put, "a", "1")
+		look(2)
 	}
 }
