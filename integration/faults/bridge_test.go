@@ -84,6 +84,15 @@ func (p *replica) alive() bool {
 	}
 }
 
+// writes counts those that it sent to Consul and etcd, and those that they took.
+func (p *replica) writes() (seen, taken int) {
+	for _, w := range p.wires {
+		s, t := w.count()
+		seen, taken = seen+s, taken+t
+	}
+	return seen, taken
+}
+
 // status is what of the bridge's own report is of use here.
 type status struct {
 	Lead  struct{ Leads bool }

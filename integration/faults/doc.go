@@ -4,18 +4,20 @@
 //
 //	go test ./integration/faults -v
 //
-// Three worlds, each with a Consul, an etcd and a bridge of its own, mirror the
-// same cluster, into both and back from Consul, with the rights that "isthmus
-// rights" prints and no more. Each has faults of its own, at the same time as the
-// others, and the last one is common to all. Each that lasts is held three times as
-// long as delete_hold.
+// Four worlds, each with a Consul, an etcd and a bridge of its own, mirror the same
+// cluster, into both and back from Consul, with the rights that "isthmus rights"
+// prints and no more. Each has faults of its own, at the same time as the others, and
+// the last one is common to all. Each that lasts is held three times as long as
+// delete_hold.
 //
-//	kills     the bridge is killed with -9 again and again, from its first write on
-//	servers   its leader is paused past its lease; Consul and etcd are down, come back,
-//	          and become what they were in an older snapshot
+//	kills     the bridge is killed with -9 again and again, from its first write on;
+//	          then all its connections are slow
+//	leaders   its leader is paused past its lease
+//	servers   Consul and etcd are down, come back, and become what they were in an
+//	          older snapshot
 //	links     the token may no longer read services, while etcd is compacted behind a
-//	          watch that hears nothing; then connections are cut, stalled, robbed of
-//	          their answers and slowed
+//	          watch that hears nothing; then connections are cut, stalled and robbed
+//	          of their answers
 //	last      the API server is down, and comes back
 //
 // # What is judged

@@ -15,17 +15,6 @@ import (
 // lag is how long each piece of what a slow connection carries takes.
 const lag = 200 * time.Millisecond
 
-// cuts takes rights away while etcd is compacted, then troubles all connections.
-func (w *world) cuts(t *testing.T, r *rand.Rand) {
-	if err := w.bridge.start(); err != nil {
-		t.Fatal(err)
-	}
-	w.settle(t, "first sync", 2*time.Minute)
-	w.blind(t)
-	w.flap(t, r)
-	w.slow(t)
-}
-
 // blind takes from the token the right to read services, and keeps from the bridge
 // what etcd says, while that is compacted.
 func (w *world) blind(t *testing.T) {

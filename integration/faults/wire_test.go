@@ -3,6 +3,7 @@ package faults
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -12,10 +13,16 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 )
 
 // wire stands before Consul or etcd and knows what it carries: HTTP/1.1 and gRPC.
@@ -30,7 +37,8 @@ type wire struct {
 	open   map[*write]bool
 	trap   int           // the wire freezes at so many writes from now; 0: never
 	sprung chan struct{} // closed then
-	taken  int           // writes that the server took
+	seen   int           // writes
+	taken  int           // those that the server took
 }
 
 // write is a request that writes and is not answered yet.
@@ -56,11 +64,12 @@ func newWire(name, to string) (*wire, func(), error) {
 		transport.Protocols = grpc
 	}
 	onward := &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(u) },
-		Transport:     transport,
-		FlushInterval: -1,
-		ErrorLog:      log.New(io.Discard, "", 0),
-		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(u) },
+		Transport:      transport,
+		ModifyResponse: trailing,
+		FlushInterval:  -1,
+		ErrorLog:       log.New(io.Discard, "", 0),
+		ErrorHandler:   func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
 	s := &http.Server{Handler: w.handler(onward), Protocols: both, ErrorLog: onward.ErrorLog}
 	ended := make(chan struct{})
@@ -71,6 +80,21 @@ func newWire(name, to string) (*wire, func(), error) {
 		transport.CloseIdleConnections()
 		<-ended
 	}, nil
+}
+
+// trailing has the status of a gRPC call follow its answer, also where nothing else
+// is in it and it came at the head: what is handed on in pieces has its end apart.
+func trailing(r *http.Response) error {
+	for _, name := range []string{"Grpc-Status", "Grpc-Message", "Grpc-Status-Details-Bin"} {
+		if said := r.Header.Values(name); len(said) > 0 {
+			if r.Trailer == nil {
+				r.Trailer = http.Header{}
+			}
+			r.Trailer[name] = said
+			r.Header.Del(name)
+		}
+	}
+	return nil
 }
 
 // writes reports whether a request changes anything: Consul's by a transaction,
@@ -120,11 +144,11 @@ func (w *wire) judge(a *answer) {
 	}
 }
 
-// took counts the writes that the server took so far.
-func (w *wire) took() int {
+// count returns how many writes came, and how many the server took.
+func (w *wire) count() (seen, taken int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.taken
+	return w.seen, w.taken
 }
 
 // answer waits before the first of it is handed back, and keeps it.
@@ -157,6 +181,7 @@ func (w *wire) enter() *write {
 	defer w.mu.Unlock()
 	wr := &write{}
 	w.open[wr] = true
+	w.seen++
 	if w.trap > 0 {
 		if w.trap--; w.trap == 0 {
 			w.freezeLocked()
@@ -237,5 +262,28 @@ func (w *wire) thaw(late bool) {
 	if w.frozen != nil {
 		close(w.frozen)
 		w.frozen = nil
+	}
+}
+
+// TestWireHandsOnRefusals holds that a client hears through the wire what etcd says
+// to one that it does not know.
+func TestWireHandsOnRefusals(t *testing.T) {
+	w, stop, err := newWire("etcd", serverstest.Etcd(t).Endpoint())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{w.addr}, Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err := client.Authenticate(ctx, "nobody", "secret"); !errors.Is(err, rpctypes.ErrAuthNotEnabled) {
+		t.Errorf("Authenticate = %v, want %v", err, rpctypes.ErrAuthNotEnabled)
+	}
+	if _, err := client.Put(ctx, "/a", "b"); err != nil {
+		t.Error(err)
 	}
 }
