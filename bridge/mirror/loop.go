@@ -49,6 +49,7 @@ type Loop struct {
 	base     *base     // nil: the next plan is made from the start
 	planned  time.Time // when the last round ended
 	retries  retries
+	reached  time.Time // since when the target was there, or not
 	tidied   time.Time // when retries last were
 	budget   spending
 	since    time.Time // when something was to be written first
@@ -211,6 +212,7 @@ func (l *Loop) settle(ctx context.Context) {
 func (l *Loop) round(ctx context.Context, s *catalog.Snapshot, p *Plan) (again bool, due time.Time) {
 	now := time.Now()
 	due = l.watchHold(ctx, s, p, now)
+	l.met(s.State(l.rule.To))
 	puts, duePuts := l.retries.ready(p.Puts, now)
 	deletes, dueDeletes := l.retries.ready(p.Deletes, now)
 	due = earliest(due, earliest(duePuts, dueDeletes))
@@ -273,6 +275,16 @@ func (l *Loop) desired(s *catalog.Snapshot, r *Rule) *Wanted {
 	w.join(s, l.memos[r].joined(from.joins(r, l.target.Canon)))
 	w.beside = l.target.Beside
 	return w
+}
+
+// met tries again at once what failed, a claim too, when the target was lost or is
+// back: people wait for that, and not for what went wrong before.
+func (l *Loop) met(st catalog.State) {
+	if !st.Since.Equal(l.reached) {
+		l.reached = st.Since
+		l.retries.afresh()
+		l.claims, l.claimDue = 0, time.Time{}
+	}
 }
 
 // age keeps since when something is to be written, and how long it took.

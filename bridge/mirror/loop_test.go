@@ -426,6 +426,27 @@ func TestLoopPoison(t *testing.T) {
 	})
 }
 
+// TestLoopTriesAgainWhatFailed holds that what failed for long is written as soon as
+// its target was away and is back, however rarely it was tried by then.
+func TestLoopTriesAgainWhatFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newStore(t, src, plain), newStore(t, dst, "")
+		b.failing(func(catalog.Ref) error { return errors.New("too slow") })
+		defer start(t, nil, []*Rule{rule()}, a, b).stop()
+		pass(time.Hour)
+		calls := b.called()
+		for n := calls; n == calls; n = b.called() { // a try, so that the next one is far
+			pass(time.Second)
+		}
+		b.failing(nil)
+		b.Link().Cut()
+		pass(time.Second)
+		b.Link().Heal()
+		pass(5 * time.Second)
+		wantText(t, b, webMirror)
+	})
+}
+
 // TestLoopFight holds that with somebody who undoes each write at once, writes
 // become rare.
 func TestLoopFight(t *testing.T) {

@@ -53,6 +53,14 @@ func (r retries) note(o outcome, now time.Time) {
 	r[o.Ref()] = a
 }
 
+// afresh lets at once what failed be tried again, since the target was away or is
+// back. What it refused for good waits as before, and so does what others undo.
+func (r retries) afresh() {
+	maps.DeleteFunc(r, func(_ catalog.Ref, a attempt) bool {
+		return a.err != nil && !errors.Is(a.err, registry.ErrInvalid)
+	})
+}
+
 func pause(tries int, err error) time.Duration {
 	if errors.Is(err, registry.ErrInvalid) {
 		return lastRetry
