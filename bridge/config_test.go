@@ -16,6 +16,7 @@ import (
 	"github.com/isthmus-dns/isthmus/bridge/mirror"
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/registrytest/hostile"
 	"github.com/isthmus-dns/isthmus/registry/stanza"
 )
 
@@ -199,6 +200,9 @@ func FuzzParse(f *testing.F) {
 		for _, block := range strings.Split(string(text), "```\n") {
 			f.Add(block)
 		}
+	}
+	for _, text := range hostile.Documents() {
+		f.Add(text)
 	}
 	place := regexp.MustCompile(`^f:( |\d+: ).`)
 	f.Fuzz(func(t *testing.T, text string) {

@@ -141,6 +141,12 @@ func TestUnpackHugeLengths(t *testing.T) {
 
 func FuzzUnpack(f *testing.F) {
 	f.Add(packed(f, services(f, full)))
+	for _, seed := range []string{"", "\x00", "\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "\x01\xff\xff\xff\xff\x0f", strings.Repeat("\x01", 1000), strings.Repeat("\xff", 1000)} {
+		f.Add([]byte(seed))
+	}
+	for _, n := range []int{1, 7, 30, 100} {
+		f.Add(packed(f, services(f, full))[:n]) // cut off
+	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		u := NewUnpacker(bytes.NewReader(in))
 		all := unpacked(u)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/isthmus-dns/isthmus/registry/all"
+	"github.com/isthmus-dns/isthmus/registry/registrytest/hostile"
 	"github.com/isthmus-dns/isthmus/registry/stanza"
 )
 
@@ -42,6 +43,9 @@ func FuzzBlock(f *testing.F) {
 		_, block, _ := strings.Cut(string(text), "isthmus")
 		_, block, _ = strings.Cut(block, "\n")
 		f.Add(strings.TrimSuffix(strings.TrimSuffix(strings.TrimSpace(block), "}"), "}"))
+	}
+	for _, text := range hostile.Documents() {
+		f.Add(text)
 	}
 	place := regexp.MustCompile(`^Corefile:(\d+): .`)
 	types := all.Types()

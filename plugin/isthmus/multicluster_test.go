@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry/registrytest/hostile"
 	"github.com/isthmus-dns/isthmus/registry/stanza"
 )
 
@@ -321,6 +322,10 @@ func FuzzMulticluster(f *testing.F) {
 	for _, name := range []string{"web.shop", "db-0.c2.db.shop", "_sql._tcp.db.shop", "c1.db.shop", `\..c1.db.shop`, `db-0\.c1.c2.db.shop`, "_.c1.db.shop", "a.b.c.db.shop"} {
 		f.Add(name, uint8(0))
 		f.Add(name, uint8(3))
+	}
+	for _, label := range hostile.Names() {
+		f.Add(label+".shop", uint8(0))
+		f.Add(label+".web."+label, uint8(3))
 	}
 	conf := clusters(f, "zonal")
 	p := member(f, conf, true)

@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry/registrytest/hostile"
 )
 
 func TestParse(t *testing.T) {
@@ -111,6 +112,11 @@ func FuzzParse(f *testing.F) {
 		for i := range allTypes {
 			f.Add(name, uint8(i))
 		}
+	}
+	for _, label := range hostile.Names() {
+		f.Add(label+".shop.svc.cluster.local.", uint8(0))
+		f.Add("web."+label+".svc.cluster.local.", uint8(1))
+		f.Add("_http."+label+".web.shop.svc.cluster.local.", uint8(2))
 	}
 	conf := block(f, "kubernetes\nconsul\npods insecure\nendpoint_pod_names\nzonal")
 	v := newView(conf, synced(f, conf).Snapshot(), start)

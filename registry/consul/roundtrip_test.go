@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry/registrytest/hostile"
 )
 
 // drawService makes mirrors with everything that users and attackers put in.
@@ -142,6 +143,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add("web", string(text))
 		f.Add("WEB/x", string(text))
 	}
+	addHostile(f)
 	good := instance("good-neighbour")
 	good.Node.Node = "good-neighbour"
 	f.Fuzz(func(t *testing.T, name, text string) {
@@ -171,6 +173,32 @@ func FuzzDecode(f *testing.F) {
 			t.Error("the neighbour is gone")
 		}
 	})
+}
+
+// addHostile seeds what somebody may register to harm others.
+func addHostile(f *testing.F) {
+	f.Helper()
+	add := func(name string, e *api.ServiceEntry) {
+		text, err := json.Marshal([]*api.ServiceEntry{e})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(name, string(text))
+	}
+	for _, name := range hostile.Names() {
+		e := instance(name)
+		e.Node.Node, e.Service.Service, e.Service.Tags = name, name, []string{name}
+		add(name, e)
+		add("web", instance("m", onOwners(name), meta("isthmus-owner", name, "isthmus-key", name+"/"+name, "isthmus-format", "1", "port-"+name, "80")))
+	}
+	for _, host := range hostile.Hosts() {
+		e := instance("a")
+		e.Service.Address, e.Service.Port = host, -1
+		add("web", e)
+	}
+	for _, v := range hostile.Values() {
+		f.Add("web", v.Text)
+	}
 }
 
 func checkDecoded(t *testing.T, s *catalog.Service) {

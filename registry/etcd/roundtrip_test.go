@@ -13,6 +13,7 @@ import (
 
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/registrytest/hostile"
 )
 
 // drawService draws mirrors whose ids, host names and ports get in each
@@ -154,6 +155,12 @@ func FuzzDecode(f *testing.F) {
 	f.Add("svc/shop/web/a", `{"host":"10.0.0.1","port":-1,"priority":1e309,"weight":70000,"ttl":4294967296}`, "svc/shop/web/b", `{"host":"fe80::1%eth0","port":"80"}`)
 	f.Add("svc/shop/web/*/a", `[[[[]]]]`, "svc/SHOP/web/a", `{"host":"010.0.0.1","host":"::ffff:10.0.0.1"}`)
 	f.Add("dns/apex", `{"host":"10.0.0.1"}`, "svc/shop/web/a", `{"host":"10.0.0.1","isthmus":{"owner":"p","of":"kubernetes:1","key":"shop/web","format":99}}`)
+	for _, name := range hostile.Names() {
+		f.Add("svc/shop/"+name+"/a", `{"host":"10.0.0.1"}`, name+"/a", `{"host":"10.0.0.1","isthmus":{"owner":"p","key":"a/b","format":1}}`)
+	}
+	for _, v := range hostile.Values() {
+		f.Add("svc/shop/web/a", v.Text, "web/a", v.Text)
+	}
 	f.Fuzz(func(t *testing.T, k1, v1, k2, v2 string) {
 		const neighbour = "svc/shop/web/good-neighbour"
 		if k1 == neighbour || k2 == neighbour {

@@ -3,6 +3,7 @@ package kubeobject
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/registrytest/hostile"
 )
 
 // decodable are what one Service is decoded from.
@@ -29,6 +31,17 @@ type decodable struct {
 func FuzzDecode(f *testing.F) {
 	for _, text := range seeds(f) {
 		f.Add([]byte(text))
+	}
+	for _, v := range hostile.Values() {
+		f.Add([]byte(v.Text))
+	}
+	for _, name := range append(hostile.Names(), hostile.Hosts()...) {
+		text, err := json.Marshal(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(fmt.Appendf(nil, `{"Service":{"metadata":{"name":%[1]s,"namespace":%[1]s},"spec":{"type":"ExternalName","externalName":%[1]s,"externalIPs":[%[1]s]}},
+			"Slices":[{"metadata":{"name":%[1]s},"addressType":"IPv4","endpoints":[{"addresses":[%[1]s],"hostname":%[1]s,"zone":%[1]s}],"ports":[{"name":%[1]s,"port":70000}]}]}`, text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var o decodable

@@ -10,6 +10,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1alpha1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/isthmus-dns/isthmus/registry/registrytest/hostile"
 )
 
 // imports reads a ServiceImport and its slices, split by "---".
@@ -80,6 +82,9 @@ func FuzzDecodeImport(f *testing.F) {
 	f.Add("Headless", "10.0.0.1", "c1", "10.1.0.1", "10.1.0.1", "http", int32(80))
 	f.Add("ClusterSetIP", "fd00::1", "", "x", "127.0.0.1", "", int32(-1))
 	f.Add("", "", "a.b", "", "", "_", int32(65536))
+	for _, x := range append(hostile.Names(), hostile.Hosts()...) {
+		f.Add(x, x, x, x, x, x, int32(0))
+	}
 	f.Fuzz(func(t *testing.T, typ, ip, cluster, a, b, port string, number int32) {
 		imp := &mcs.ServiceImport{Spec: mcs.ServiceImportSpec{
 			Type: mcs.ServiceImportType(typ), IPs: []string{ip, a}, Ports: []mcs.ServicePort{{Name: port, Port: number}},

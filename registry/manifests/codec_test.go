@@ -10,6 +10,7 @@ import (
 
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/registrytest/hostile"
 )
 
 // render is what tests compare: namespaces, services in text form without
@@ -183,7 +184,12 @@ func FuzzParseFile(f *testing.F) {
 	f.Add([]byte("apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {a: b}, ports: [{port: 80, targetPort: x}]}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {a: b}}\nstatus: {podIP: 10.1.1.1}\n"))
 	f.Add([]byte("kind: List\napiVersion: v1\nitems: [null, {kind: List, items: [{}]}]"))
 	f.Add([]byte("--- {kind: ServiceList, apiVersion: v1, items: [{metadata: {name: a}}]}"))
-	f.Add([]byte("a: &a [*a, *a]"))
+	for _, text := range hostile.Documents() {
+		f.Add([]byte(text))
+	}
+	for _, v := range hostile.Values() {
+		f.Add([]byte(v.Text))
+	}
 	f.Add([]byte("apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: web-1, labels: {kubernetes.io/service-name: web}}\naddressType: IPv4\nports: [{name: http, port: 8080}]\nendpoints: [{addresses: [10.1.1.1], conditions: {ready: true}}]\n---\n# words\n--- \nkind: Service\napiVersion: v2\nmetadata: {name: web}\n"))
 	f.Add([]byte("{\"kind\": \"Service\", \"apiVersion\": \"v1\", \"metadata\": {\"name\": \"Web\", \"namespace\": \"-\"}}\n---\n\tkind: x\n---\nkind: Namespace\napiVersion: v1\nmetadata: {name: shop}\n"))
 	good, _ := parseFile("good.yaml", []byte("apiVersion: v1\nkind: Service\nmetadata: {name: good, namespace: good-neighbour}\nspec: {clusterIP: 10.0.0.1}"))

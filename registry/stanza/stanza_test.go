@@ -7,6 +7,8 @@ import (
 
 	"github.com/coredns/caddy/caddyfile"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/isthmus-dns/isthmus/registry/registrytest/hostile"
 )
 
 // st makes a stanza without a block.
@@ -169,6 +171,9 @@ func FuzzParse(f *testing.F) {
 		"bridge prod {\n\tconsul dc1 {$ADDR} {\n\t\ttoken_file /run/x\n\t}\n}\n", "a \"{\"\nb\n}", "}", `a\`, "a \"\"",
 	} {
 		f.Add(seed)
+	}
+	for _, text := range hostile.Documents() {
+		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
 		lines := strings.Count(in, "\n") + 1
