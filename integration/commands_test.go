@@ -36,6 +36,7 @@ func commands() map[string]command {
 		"secured":     secured,
 		"keepsecrets": keepsecrets,
 		"tried":       tried,
+		"besides":     besides,
 	}
 }
 

@@ -132,7 +132,8 @@ func checkHost(h catalog.Host) error {
 	if h.Addr.IsValid() {
 		return registry.CheckAddr(h.Addr)
 	}
-	if len(h.Name) > 253 || !hostName.MatchString(h.Name) || number.MatchString(h.Name) {
+	long := func(label string) bool { return len(label) > 63 }
+	if len(h.Name) > 253 || slices.ContainsFunc(strings.Split(h.Name, "."), long) || !hostName.MatchString(h.Name) || number.MatchString(h.Name) {
 		return fmt.Errorf("address %q is neither an address nor a name: %w", h.Name, registry.ErrInvalid)
 	}
 	return nil
