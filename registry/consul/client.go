@@ -61,7 +61,7 @@ func newClient(c *config) (*client, error) {
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf, ForceAttemptHTTP2: true,
 		MaxConnsPerHost: maxConns, MaxIdleConnsPerHost: maxConns, IdleConnTimeout: 90 * time.Second,
-		TLSHandshakeTimeout: handshakeTimeout,
+		TLSHandshakeTimeout: handshakeTimeout, DialContext: (&net.Dialer{Timeout: handshakeTimeout}).DialContext,
 	}
 	if c.caFile != "" {
 		transport.DialTLSContext = dialing(conf, c.caFile)

@@ -70,7 +70,7 @@ func (c *config) rest() (*rest.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	to := &rest.Config{Host: is.Host, Transport: by, Timeout: is.Timeout, UserAgent: "isthmus"}
+	to := &rest.Config{Host: is.Host, Transport: capped{by, maxAnswer}, Timeout: is.Timeout, UserAgent: "isthmus"}
 	if !strings.Contains(to.Host, "://") && (is.TLSClientConfig.Insecure || is.CAFile != "" || len(is.CAData) > 0 || is.CertFile != "" || len(is.CertData) > 0) {
 		to.Host = "https://" + to.Host // as the client library would have it
 	}
