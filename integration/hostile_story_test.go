@@ -211,7 +211,8 @@ func (h *hostility) refused(etcd, consul []string) (err error) {
 	return err
 }
 
-// status returns the refused records of each registry.
+// status returns the refused records of each registry, but for those of the API
+// server, which is everybody's.
 func (h *hostility) status() (map[string][]string, error) {
 	text, err := request(http.MethodGet, "http://"+h.ts.Getenv("ADMIN")+"/status", "", "", nil)
 	if err != nil {
@@ -237,6 +238,9 @@ func (h *hostility) status() (map[string][]string, error) {
 			return nil, fmt.Errorf("%s is lost: %s", o.Origin, o.Error)
 		}
 		for _, r := range o.Refused.Records {
+			if o.Origin == "kubernetes/prod" {
+				break
+			}
 			found[o.Origin] = append(found[o.Origin], r.Record)
 		}
 	}
