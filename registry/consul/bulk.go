@@ -81,21 +81,23 @@ func (b *bulk) read(ctx context.Context, node string) error {
 func (c *client) onNode(ctx context.Context, node string) (map[string][]*api.ServiceEntry, error) {
 	var there struct {
 		Node     *api.Node
-		Services []*api.AgentService
+		Services []seenService
 	}
 	if _, err := c.get(ctx, "/v1/catalog/node-services/"+url.PathEscape(node), nil, &there); err != nil {
 		return nil, err
 	}
-	var list api.HealthChecks
+	var list []seenCheck
 	if _, err := c.get(ctx, "/v1/health/node/"+url.PathEscape(node), nil, &list); err != nil {
 		return nil, err
 	}
 	checks := map[string]api.HealthChecks{} // by the instance; "": the node's own
-	for _, check := range list {
+	for i := range list {
+		check := &list[i].HealthCheck
 		checks[check.ServiceID] = append(checks[check.ServiceID], check)
 	}
 	names := map[string][]*api.ServiceEntry{}
-	for _, s := range there.Services {
+	for i := range there.Services {
+		s := &there.Services[i].AgentService
 		name := keyName(s.Service)
 		e := &api.ServiceEntry{Node: there.Node, Service: s, Checks: slices.Concat(checks[""], checks[s.ID])}
 		names[name] = append(names[name], e)

@@ -177,7 +177,7 @@ func (c *client) take(resp *http.Response, out any) error {
 		return err
 	}
 	body := &bounded{resp.Body, c.most}
-	if err := json.NewDecoder(body).Decode(out); err != nil {
+	if err := receive(body, out); err != nil {
 		return fmt.Errorf("decode: %w", err)
 	}
 	_, err := io.Copy(io.Discard, body) // so that the connection can be used again
@@ -282,7 +282,7 @@ func (c *client) txn(ctx context.Context, ops api.TxnOps) (ok bool, out txnAnswe
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusConflict {
 		return false, out, fmt.Errorf("consul: write: %w", fail(resp))
 	}
-	if err := json.NewDecoder(&bounded{resp.Body, c.most}).Decode(&out); err != nil {
+	if err := receive(&bounded{resp.Body, c.most}, &out); err != nil {
 		return false, out, fmt.Errorf("consul: decode answer to a write: %w", err)
 	}
 	return resp.StatusCode == http.StatusOK, out, nil
@@ -290,6 +290,7 @@ func (c *client) txn(ctx context.Context, ops api.TxnOps) (ok bool, out txnAnswe
 
 // service reads all instances of one name with their checks.
 func (c *client) service(ctx context.Context, name string) (all []*api.ServiceEntry, index uint64, err error) {
-	index, err = c.get(ctx, "/v1/health/service/"+url.PathEscape(name), nil, &all)
-	return all, index, err
+	var list []seenEntry
+	index, err = c.get(ctx, "/v1/health/service/"+url.PathEscape(name), nil, &list)
+	return plainEntries(list), index, err
 }

@@ -41,7 +41,7 @@ func (w *watch) states(ctx context.Context) ([]*state, error) {
 // see reads s, with an index not before it differs, and returns the checks that
 // came or went.
 func (w *watch) see(ctx context.Context, s *state, index uint64) (differ []judged, err error) {
-	var list api.HealthChecks
+	var list []seenCheck
 	q := waker{"/v1/health/state/" + s.name, ""}
 	wait := w.every - rand.N(w.every/10)
 	if s.index, err = w.client.block(ctx, q.path, q.query(), index, wait, &list); err != nil {

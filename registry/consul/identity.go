@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/hashicorp/consul/api"
-
 	"github.com/isthmus-dns/isthmus/catalog"
 )
 
@@ -17,8 +15,8 @@ import (
 // replaced: the first one learned stays, as long as the datacenter has the
 // same name.
 func (c *client) identity(ctx context.Context) (catalog.Identity, error) {
-	var servers []*api.ServiceEntry
-	if _, err := c.get(ctx, "/v1/health/service/consul", nil, &servers); err != nil {
+	servers, _, err := c.service(ctx, self)
+	if err != nil {
 		return "", err
 	}
 	if len(servers) == 0 || servers[0].Node == nil {

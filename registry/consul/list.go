@@ -110,7 +110,7 @@ func (w *watch) listFailing(ctx context.Context) (map[check]string, error) {
 		}
 	}
 	for _, q := range queries {
-		var list api.HealthChecks
+		var list []seenCheck
 		if _, err := w.client.get(ctx, q.path, filtered(q.filter), &list); err != nil {
 			return nil, err
 		}
@@ -130,6 +130,7 @@ func (w *watch) oddDue() bool {
 	}
 	return due
 }
+
 func filtered(filter string) url.Values {
 	if filter == "" {
 		return url.Values{}

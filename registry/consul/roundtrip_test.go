@@ -95,7 +95,7 @@ func roundTrip(t *rapid.T, in []*api.ServiceEntry) (out []*api.ServiceEntry) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(text, &out); err != nil {
+	if out, err = received(string(text)); err != nil {
 		t.Fatal(err)
 	}
 	return out
@@ -147,9 +147,9 @@ func FuzzDecode(f *testing.F) {
 	good := instance("good-neighbour")
 	good.Node.Node = "good-neighbour"
 	f.Fuzz(func(t *testing.T, name, text string) {
-		var entries []*api.ServiceEntry
-		if json.Unmarshal([]byte(text), &entries) != nil || slices.ContainsFunc(entries, func(e *api.ServiceEntry) bool {
-			return e != nil && e.Node != nil && e.Node.Node == good.Node.Node
+		entries, err := received(text)
+		if err != nil || slices.ContainsFunc(entries, func(e *api.ServiceEntry) bool {
+			return e.Node != nil && e.Node.Node == good.Node.Node
 		}) {
 			return
 		}

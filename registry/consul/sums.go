@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/hashicorp/consul/api"
 )
 
 // sums is what is remembered of the records on owners' nodes: of all that stand
@@ -95,7 +93,7 @@ func (s sums) isOn(owner, record string) bool {
 
 // differ visits the names of list whose sums on node are others, and the hashes
 // of names that are not in it any more.
-func (s sums) differ(node string, list []*api.AgentService, changed func(name string), gone func(hash uint64)) {
+func (s sums) differ(node string, list []stands, changed func(name string), gone func(hash uint64)) {
 	now, names := map[uint64]uint64{}, map[uint64]string{}
 	for _, r := range list {
 		name := keyName(r.Service)

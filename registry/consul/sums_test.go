@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/hashicorp/consul/api"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 )
@@ -46,20 +45,20 @@ func TestBareView(t *testing.T) {
 	if held := feed.Get(v.ref("web", "prod")); held == nil || !held.Bare {
 		t.Errorf("the feed holds %+v", held)
 	}
-	a, b := &api.AgentService{ID: "a", Service: "web", ModifyIndex: 7}, &api.AgentService{ID: "b", Service: "web", ModifyIndex: 8}
-	moved, more := &api.AgentService{ID: "b", Service: "web", ModifyIndex: 11}, &api.AgentService{ID: "d", Service: "db", ModifyIndex: 10}
+	a, b := stands{ID: "a", Service: "web", ModifyIndex: 7}, stands{ID: "b", Service: "web", ModifyIndex: 8}
+	moved, more := stands{ID: "b", Service: "web", ModifyIndex: 11}, stands{ID: "d", Service: "db", ModifyIndex: 10}
 	for _, tt := range []struct {
 		name string
-		list []*api.AgentService
+		list []stands
 		want []string
 	}{
-		{"the same", []*api.AgentService{a, b}, nil},
-		{"one more", []*api.AgentService{a, b, more}, []string{"db"}},
-		{"one changed", []*api.AgentService{a, moved}, []string{"web"}},
-		{"one less", []*api.AgentService{a}, []string{"web"}},
-		{"another order", []*api.AgentService{b, a}, nil},
+		{"the same", []stands{a, b}, nil},
+		{"one more", []stands{a, b, more}, []string{"db"}},
+		{"one changed", []stands{a, moved}, []string{"web"}},
+		{"one less", []stands{a}, []string{"web"}},
+		{"another order", []stands{b, a}, nil},
 		{"it went", nil, []string{"web"}},
-		{"it came again", []*api.AgentService{a, b}, nil},
+		{"it came again", []stands{a, b}, nil},
 	} {
 		dirty := map[string]bool{}
 		v.compare("prod-00", tt.list, dirty)

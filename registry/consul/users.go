@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/url"
 	"sync"
-
-	"github.com/hashicorp/consul/api"
 )
 
 // maxUsers is up to how many nodes of users are asked one by one which names
@@ -54,7 +52,7 @@ func (w *watch) onUsers(ctx context.Context, nodes []string) (names map[string]b
 
 // user lists one node; index is one from before.
 func (w *watch) user(ctx context.Context, node string, index uint64) (user, error) {
-	var list struct{ Services []*api.AgentService }
+	var list struct{ Services []stands }
 	if _, err := w.client.get(ctx, "/v1/catalog/node-services/"+url.PathEscape(node), nil, &list); err != nil {
 		return user{}, err
 	}

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/consul/api"
-
 	"github.com/isthmus-dns/isthmus/catalog"
 )
 
@@ -372,7 +370,7 @@ func (v *view) on(node, name string, dirty map[string]bool) {
 }
 
 // compare adds to dirty the names whose records on node differ from a list of it.
-func (v *view) compare(node string, list []*api.AgentService, dirty map[string]bool) {
+func (v *view) compare(node string, list []stands, dirty map[string]bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	gone := map[uint64]bool{}

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hashicorp/consul/api"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/isthmus-dns/isthmus/catalog"
@@ -310,7 +309,7 @@ func (w *watch) readSome(ctx context.Context, nodes []string, dirty map[string]b
 			left = true
 			continue
 		}
-		var list struct{ Services []*api.AgentService }
+		var list struct{ Services []stands }
 		if _, err := w.client.get(ctx, "/v1/catalog/node-services/"+url.PathEscape(node), nil, &list); err != nil {
 			return false, err
 		}
