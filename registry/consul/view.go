@@ -37,7 +37,7 @@ type view struct {
 	own          map[string]uint64 // indexes that nodes got by what this one wrote
 	freed        map[string]bool   // nodes that got one by what this one removed, which Consul does not tell
 	echos        int               // services written since takeEchos
-	written      time.Time         // when something was written last
+	written      time.Time         // when something was written last, or begun to be
 }
 
 // begin prepares for a new Watch and returns what tells of dirty names.
@@ -237,6 +237,14 @@ func (v *view) stands(name, version string) (is, known bool) {
 	defer v.mu.Unlock()
 	h, known := v.mine[name]
 	return h == maphash.String(v.seed, version), known
+}
+
+// writes reports that something is about to be written: Consul may tell the watch
+// of it before the writer hears that it was done.
+func (v *view) writes() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.written = time.Now()
 }
 
 // wrote reports what the owner's mirrors are after a write; all hold nothing

@@ -51,6 +51,7 @@ func (c *consul) write(ctx context.Context, all []*catalog.Service, plan func(*c
 		}
 		jobs[i] = j
 	}
+	c.view.writes()
 	c.run(ctx, jobs)
 	results := make([]registry.Result, len(all))
 	for i, j := range jobs {
