@@ -65,9 +65,21 @@ func (w *world) pauseLeader(t *testing.T) {
 	w.bridge = second
 	pause(ctx, held-time.Since(begin))
 	begun, before := first.writes()
+	// What it heard of by then is for it to write, and nobody tells it who leads.
+	first.links["kubernetes"].Stall()
 	if err := first.signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
+	tries := func() error {
+		if seen, _ := first.writes(); seen == begun {
+			return errors.New("it tried no write")
+		}
+		return nil
+	}
+	if err := until(ctx, within, "the paused one wakes", tries); err != nil {
+		t.Log(err)
+	}
+	first.links["kubernetes"].Heal()
 	err = until(ctx, within, "the paused one stands by", func() error {
 		s, err := first.status()
 		if err == nil && s.Lead.Leads {
