@@ -14,6 +14,8 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -148,7 +150,12 @@ type etcdTarget struct{ client *clientv3.Client }
 
 // renew replaces the client by one with all rights.
 func (e *etcdTarget) renew(endpoint string) error {
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, Username: "root", Password: "root", Logger: zap.NewNop()})
+	soon := grpc.WithConnectParams(grpc.ConnectParams{ // by default it looks for a server that was away once in two minutes
+		Backoff: backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, MaxDelay: time.Second}, MinConnectTimeout: time.Second,
+	})
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints: []string{endpoint}, Username: "root", Password: "root", Logger: zap.NewNop(), DialOptions: []grpc.DialOption{soon},
+	})
 	if err != nil {
 		return err
 	}
