@@ -49,7 +49,9 @@ func TestHostileAnswers(t *testing.T) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = io.WriteString(w, `[{"Node":"a"`)
 		}, "unexpected EOF"},
-		{"deep", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `[{"Other":`+strings.Repeat("[", 1<<17)) }, "depth"},
+		{"deep", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `[{"Other":`+strings.Repeat("[", 1<<17))
+		}, "depth"},
 		{"nothing", func(http.ResponseWriter, *http.Request) {}, "EOF"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
