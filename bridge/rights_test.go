@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -232,7 +231,7 @@ func TestRightsPrinted(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.grant(t, c)
-	log := &lines{}
+	log := new(serverstest.Output)
 	b, err := Open(c, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		t.Fatal(err)
@@ -284,22 +283,4 @@ func (g *guarded) done(t *testing.T, b *Bridge) bool {
 		t.Fatal(err)
 	}
 	return r.Lead.Leads && len(events.Items) > 0
-}
-
-// lines is a log that goroutines share.
-type lines struct {
-	mu  sync.Mutex // guards all
-	all strings.Builder
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.all.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.all.String()
 }

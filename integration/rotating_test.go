@@ -10,32 +10,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"sigs.k8s.io/yaml"
 
 	"github.com/isthmus-dns/isthmus/integration/servers"
+	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 )
-
-// output is what a program printed; goroutines share it.
-type output struct {
-	mu  sync.Mutex // guards all
-	all strings.Builder
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.all.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.all.String()
-}
 
 // newRotation starts the servers, by the old authority.
 func newRotation(ctx context.Context, t *testing.T) *rotation {
@@ -268,7 +250,7 @@ subjects:
 }
 
 // run starts a program, which ends with the test.
-func (r *rotation) run(program string, log *output, args ...string) {
+func (r *rotation) run(program string, log *serverstest.Output, args ...string) {
 	r.t.Helper()
 	cmd := exec.Command(filepath.Join(r.w.bin, program), args...)
 	cmd.Env = []string{"HOME=" + r.folder, "PATH=" + os.Getenv("PATH")}

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/isthmus-dns/isthmus/integration/servers"
+	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 )
 
 // rotation is a world whose servers speak TLS, know their clients and let them do
@@ -38,7 +39,7 @@ type rotation struct {
 	accessor      string // of Consul's token
 	tokens        int    // how many of Kubernetes were made
 	round         int    // of changes
-	log, dnsLog   output
+	log, dnsLog   serverstest.Output
 }
 
 const (

@@ -30,7 +30,7 @@ import (
 //	    datacenter DC         # the agent's own
 //	    partition NAME        # of Consul Enterprise; the token's own
 //	    tenant NAME           # a namespace of Consul Enterprise; the token's own
-//	    nodes N               # synthetic nodes of an owner; 64
+//	    nodes N               # synthetic nodes of an owner; 256
 //	    compare DURATION      # between readings of everything, at most; 5m
 //	    directory             # report what Consul's own DNS has, too
 //	    token_file FILE

@@ -15,7 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/isthmus-dns/isthmus/catalog"
-	"github.com/isthmus-dns/isthmus/integration/servers"
+	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 	"github.com/isthmus-dns/isthmus/registry"
 )
 
@@ -25,11 +25,7 @@ import (
 func TestAccess(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	own, err := servers.StartEtcd(ctx, servers.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = own.Stop() })
+	own := serverstest.Etcd(t)
 	z := newZoneOn(t, own.Endpoint())
 	grant(t, z, map[string]clientv3.PermissionType{
 		z.layout.base:                clientv3.PermissionType(clientv3.PermRead),
@@ -78,7 +74,7 @@ func TestAccess(t *testing.T) {
 		t.Errorf("Claim by an old password = %v", err)
 	}
 	other := open()
-	err = other.Watch(ctx, catalog.New(catalog.Policy{}).Feed("etcd/x"))
+	err := other.Watch(ctx, catalog.New(catalog.Policy{}).Feed("etcd/x"))
 	if err == nil || !strings.Contains(err.Error(), "authentication failed") || strings.Contains(err.Error(), "hunter3") {
 		t.Errorf("Watch with a wrong password = %v", err)
 	}
@@ -99,11 +95,7 @@ func TestAccess(t *testing.T) {
 func TestRestoredAccess(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	own, err := servers.StartEtcd(ctx, servers.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = own.Stop() })
+	own := serverstest.Etcd(t)
 	z := newZoneOn(t, own.Endpoint())
 	grant(t, z, map[string]clientv3.PermissionType{"/": clientv3.PermissionType(clientv3.PermReadWrite)})
 	backup := filepath.Join(t.TempDir(), "backup")

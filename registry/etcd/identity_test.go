@@ -1,17 +1,15 @@
 package etcd
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/isthmus-dns/isthmus/catalog"
-	"github.com/isthmus-dns/isthmus/integration/servers"
+	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 )
 
 func TestIdentityForm(t *testing.T) {
@@ -37,24 +35,11 @@ func TestIdentityForm(t *testing.T) {
 
 func (w *watched) identity() catalog.Identity { return w.catalog.Snapshot().State(w.origin).Identity }
 
-// ownServer starts an etcd of the test's own, with no id yet.
-func ownServer(t *testing.T) *servers.Etcd {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	own, err := servers.StartEtcd(ctx, servers.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = own.Stop() })
-	return own
-}
-
 // TestIdentity holds that all who read one zone of one etcd see one identity,
 // whoever was first, that another zone has another, that the id is written once,
 // and that a new id is noticed.
 func TestIdentity(t *testing.T) {
-	own := ownServer(t)
+	own := serverstest.Etcd(t)
 	a, b := newZoneOn(t, own.Endpoint()), newZoneOn(t, own.Endpoint())
 	all := []*watched{watch(t, a.reader(t)), watch(t, a.writer(t, "prod")), watch(t, a.reader(t)), watch(t, b.reader(t))}
 	for _, w := range all {
@@ -85,7 +70,7 @@ func TestIdentity(t *testing.T) {
 // TestIdentityByRights holds that who may not write the id, or not even read
 // it, reads the zone all the same, and takes up the id as soon as it can.
 func TestIdentityByRights(t *testing.T) {
-	own := ownServer(t)
+	own := serverstest.Etcd(t)
 	z := newZoneOn(t, own.Endpoint())
 	z.put(t, `svc/shop/web/a {"host":"10.0.0.1"}`)
 	bare := self{clusterOf(t, z), ""}.identity(z.layout)

@@ -15,7 +15,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"github.com/isthmus-dns/isthmus/integration/servers"
+	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 )
 
 // TestRenewedPassword holds that neither a write nor a watch notices that the
@@ -23,11 +23,7 @@ import (
 func TestRenewedPassword(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	own, err := servers.StartEtcd(ctx, servers.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = own.Stop() })
+	own := serverstest.Etcd(t)
 	z := newZoneOn(t, own.Endpoint())
 	grant(t, z, map[string]clientv3.PermissionType{
 		z.layout.base:         clientv3.PermissionType(clientv3.PermReadWrite),

@@ -15,20 +15,14 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/isthmus-dns/isthmus/catalog"
-	"github.com/isthmus-dns/isthmus/integration/servers"
+	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // TestRights holds that a role with what is printed can do all that a bridge does,
 // and that one without any part of it meets an error.
 func TestRights(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	own, err := servers.StartEtcd(ctx, servers.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = own.Stop() })
+	own := serverstest.Etcd(t)
 	z := newZoneOn(t, own.Endpoint())
 	grant(t, z, nil)
 	root := z.rootOf(t, own.Endpoint())

@@ -14,7 +14,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/isthmus-dns/isthmus/catalog"
-	"github.com/isthmus-dns/isthmus/integration/servers"
+	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 	"github.com/isthmus-dns/isthmus/registry"
 )
 
@@ -75,11 +75,7 @@ func TestCompactionUnderWatch(t *testing.T) {
 func TestServerDown(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	own, err := servers.StartEtcd(ctx, servers.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = own.Stop() })
+	own := serverstest.Etcd(t)
 	z := newZoneOn(t, own.Endpoint())
 	z.put(t, `svc/shop/web/a {"host":"10.0.0.1"}`)
 	w := watch(t, z.reader(t))

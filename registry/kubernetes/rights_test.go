@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -20,6 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 	"github.com/isthmus-dns/isthmus/registry"
 )
 
@@ -127,23 +127,9 @@ func (u *user) grant(t *testing.T, all []grantedRule) {
 	}
 }
 
-// said is a log that tests read.
-type said struct {
-	mu  sync.Mutex // guards all
-	all bytes.Buffer
-}
-
-func (s *said) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.all.Write(b)
-}
-
 // forbidden returns the first thing that was said to be, as an error.
-func (s *said) forbidden() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for line := range strings.Lines(s.all.String()) {
+func forbidden(said string) error {
+	for line := range strings.Lines(said) {
 		if strings.Contains(line, "forbidden") {
 			return errors.New(line)
 		}
@@ -154,7 +140,7 @@ func (s *said) forbidden() error {
 // work does all that a bridge does, and returns what it met, for as long as wait
 // after it was done.
 func (u *user) work(t *testing.T, use registry.Use, wait time.Duration) error {
-	log := &said{}
+	log := new(serverstest.Output)
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	w, err := u.config().Writer("prod", logger)
 	if err != nil {
@@ -170,7 +156,7 @@ func (u *user) work(t *testing.T, use registry.Use, wait time.Duration) error {
 		if err := c.Snapshot().State(origin).Err; err != nil && strings.Contains(err.Error(), "forbidden") {
 			return err
 		}
-		return log.forbidden()
+		return forbidden(log.String())
 	}
 	notices := make(chan registry.Notice, 2)
 	wg.Go(func() { w.(registry.Teller).Tell(ctx, notices) })
