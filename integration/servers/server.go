@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// grace is how long a server may take to end by itself.
-const grace = 20 * time.Second
+// grace is how long a server may take to end by itself: an API server lets requests that it has end first, each within a minute.
+const grace = 70 * time.Second
 
 // Server is a running server's process: its life, which may be ended and begun again on the same data and the same ports.
 type Server struct {
