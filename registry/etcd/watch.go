@@ -72,7 +72,7 @@ func list(ctx context.Context, client *clientv3.Client, base string, opts ...cli
 	for from := base; ; {
 		resp, err := page(ctx, client, from, append(opts, clientv3.WithRange(end), clientv3.WithLimit(room), clientv3.WithRev(revision)))
 		if room > 1 && codeOf(err) == codes.ResourceExhausted {
-			room /= 4
+			room = max(1, room/4) // 0 would be no limit
 			continue
 		}
 		if err != nil {
