@@ -15,11 +15,15 @@ import (
 const nodesAtOnce = 4
 
 // readAll reads all names of l. A mirror stands on one node, with many more: those
-// nodes are read whole, two questions each, where a question for each name would
+// nodes are read whole, one question each, where a question for each name would
 // have the server look up ever the same node again for every instance. A name that
 // stands elsewhere, too, is asked for by itself.
 func (w *watch) readAll(ctx context.Context, l listing) ([]answer, error) {
-	b := bulk{watch: w, tickets: make(map[string]uint64, len(l.names)), answers: map[string]answer{}, times: map[string]int{}}
+	b := bulk{
+		watch: w, layout: w.layout, failing: failingOn(l.failing),
+		tickets: make(map[string]uint64, len(l.names)), answers: map[string]answer{}, times: map[string]int{},
+	}
+	b.layout.checksUnread = true
 	for name := range l.names {
 		if !l.natives[name] {
 			b.tickets[name] = w.view.ticket(name)
@@ -49,17 +53,20 @@ func (w *watch) readAll(ctx context.Context, l listing) ([]answer, error) {
 // bulk is what nodes of owners tell of names that stand on no others.
 type bulk struct {
 	watch   *watch
-	tickets map[string]uint64 // of those names, from before anything is read
+	layout  layout                      // the watch's, for instances whose checks were not read
+	failing map[string]api.HealthChecks // by node
+	tickets map[string]uint64           // of those names, from before anything is read
 
 	mu      sync.Mutex // guards what follows
 	answers map[string]answer
 	times   map[string]int // on how many of the nodes a name stands
 }
 
-// read reads one node. Its checks are read after its instances: a check that comes
-// or goes in between shows in the next round, by the node's index or by what fails.
+// read reads one node. Its checks are not read: most pass, which says nothing of
+// an instance that is not known without, and those that do not were listed before.
+// One that began or ceased to fail in between shows in the next round.
 func (b *bulk) read(ctx context.Context, node string) error {
-	names, err := b.watch.client.onNode(ctx, node)
+	names, err := b.watch.client.onNode(ctx, node, b.failing[node])
 	if err != nil {
 		return err
 	}
@@ -68,7 +75,7 @@ func (b *bulk) read(ctx context.Context, node string) error {
 		if !asked {
 			continue
 		}
-		a := b.watch.view.answerOf(name, ticket, 0, b.watch.layout.decode(name, entries))
+		a := b.watch.view.answerOf(name, ticket, 0, b.layout.decode(name, entries))
 		b.mu.Lock()
 		b.answers[name] = a
 		b.times[name]++
@@ -77,8 +84,18 @@ func (b *bulk) read(ctx context.Context, node string) error {
 	return nil
 }
 
-// onNode returns all instances of a node with their checks, by name.
-func (c *client) onNode(ctx context.Context, node string) (map[string][]*api.ServiceEntry, error) {
+// failingOn returns what is needed of checks that fail to judge instances, by node.
+func failingOn(all map[check]string) map[string]api.HealthChecks {
+	nodes := map[string]api.HealthChecks{}
+	for c, status := range all {
+		nodes[c.node] = append(nodes[c.node], &api.HealthCheck{Node: c.node, CheckID: c.id, ServiceID: c.service, Status: status})
+	}
+	return nodes
+}
+
+// onNode returns all instances of a node by name, with those of the failing checks
+// that concern them.
+func (c *client) onNode(ctx context.Context, node string, failing api.HealthChecks) (map[string][]*api.ServiceEntry, error) {
 	var there struct {
 		Node     *api.Node
 		Services []seenService
@@ -86,13 +103,8 @@ func (c *client) onNode(ctx context.Context, node string) (map[string][]*api.Ser
 	if _, err := c.get(ctx, "/v1/catalog/node-services/"+url.PathEscape(node), nil, &there); err != nil {
 		return nil, err
 	}
-	var list []seenCheck
-	if _, err := c.get(ctx, "/v1/health/node/"+url.PathEscape(node), nil, &list); err != nil {
-		return nil, err
-	}
 	checks := map[string]api.HealthChecks{} // by the instance; "": the node's own
-	for i := range list {
-		check := &list[i].HealthCheck
+	for _, check := range failing {
 		checks[check.ServiceID] = append(checks[check.ServiceID], check)
 	}
 	names := map[string][]*api.ServiceEntry{}

@@ -2,6 +2,7 @@ package consul
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // TestReadAllIsReadByName holds that reading nodes whole tells of every name what
@@ -49,6 +51,48 @@ func TestReadAllIsReadByName(t *testing.T) {
 	}
 }
 
+// TestWritesAfterBulk holds that a writer which read everything without its checks
+// asks for those of what it writes, and sees what became of them.
+func TestWritesAfterBulk(t *testing.T) {
+	empty(t)
+	was := open(t, "bulk")
+	claim(t, was)
+	web, gone, theirs := mirror("bulk", "web", 3), mirror("bulk", "gone", 2), mirror("bulk", "theirs", 2)
+	mustPut(t, was, web, gone, theirs)
+
+	now := open(t, "bulk")
+	claim(t, now)
+	snap := watching(t, now).Snapshot()
+	for _, s := range []*catalog.Service{web, gone, theirs} {
+		if s.Version = get(snap, s.Name, "bulk").Version; !lacksChecks(s.Version) {
+			t.Fatalf("%q was read with its checks: %q", s.Name, s.Version)
+		}
+	}
+	there := entries(t, "web")
+	call(t, "PUT", "/v1/catalog/deregister", api.CatalogDeregistration{Node: there[2].Node.Node, CheckID: there[2].Checks[0].CheckID}, nil)
+	other := entries(t, "theirs")[0]
+	other.Service.Address = "10.254.254.254"
+	call(t, "PUT", "/v1/catalog/register", api.CatalogRegistration{Node: other.Node.Node, SkipNodeUpdate: true, Service: other.Service}, nil)
+
+	at := slices.IndexFunc(web.Endpoints, func(e catalog.Endpoint) bool { return e.ID == there[0].Service.Meta[metaID] })
+	web.Endpoints[at].Ready, theirs.Endpoints[0].Ready = false, false
+	results := now.Put(t.Context(), []*catalog.Service{web, theirs})
+	if results[0].Err != nil || !errors.Is(results[1].Err, registry.ErrConflict) || lacksChecks(results[0].Version) {
+		t.Errorf("Put of what stands, and of what a stranger changed = %+v", results)
+	}
+	for i, e := range entries(t, "web") {
+		if e.Service.ModifyIndex != there[i].Service.ModifyIndex || len(e.Checks) != 1 {
+			t.Errorf("instance %d was written, or has %d checks", i, len(e.Checks))
+		}
+		if written := e.Checks[0].ModifyIndex != there[i].Checks[0].ModifyIndex; written != (i != 1) {
+			t.Errorf("check %d was written: %v", i, written)
+		}
+	}
+	if r := now.Delete(t.Context(), []*catalog.Service{gone})[0]; r.Err != nil || len(entries(t, "gone")) > 0 {
+		t.Errorf("Delete of what was read without its checks = %v", r.Err)
+	}
+}
+
 // readBoth reads all names in both ways.
 func readBoth(t *testing.T, c *consul) (byName, whole []answer) {
 	t.Helper()
@@ -71,13 +115,16 @@ func readBoth(t *testing.T, c *consul) (byName, whole []answer) {
 	return byName, whole
 }
 
-// described is what answers say, but for the index of their name.
+// described is what answers say, but for the index of their name and for checks in
+// versions.
 func described(all []answer) []string {
 	var lines []string
 	for _, a := range all {
 		line := fmt.Sprintf("%s there=%v told=%v refused=%v sums=%v\n", a.name, a.there, a.told, a.refused, a.sums)
 		for _, p := range a.packed {
-			line += p.service().Text()
+			s := *p.service()
+			s.Version = withoutChecks(s.Version)
+			line += s.Text()
 		}
 		lines = append(lines, line)
 	}

@@ -124,7 +124,9 @@ func (l layout) add(f *found, groups map[string]*group, key catalog.Key, e *api.
 		groups[owner] = g
 	}
 	if g.isMirror() && !l.unversioned {
-		g.held = append(g.held, holding(e))
+		h := holding(e)
+		h.unread = l.checksUnread
+		g.held = append(g.held, h)
 	}
 	if err := g.take(mark, markErr, e); err != nil {
 		f.refused[recordName(e)] = err

@@ -79,8 +79,8 @@ func TestMirrorsMany(t *testing.T) {
 		for _, s := range all {
 			got := cat2.Snapshot().Get("consul/test", s.Ref())
 			want, _ := c.Canon(s)
-			if diff := cmp.Diff(want.Text(), text(got)); got.Version != s.Version || diff != "" {
-				t.Fatalf("read anew: %s\nversions %q, %q", diff, got.Version, s.Version)
+			if diff := cmp.Diff(want.Text(), text(got)); got.Version != withoutChecks(s.Version) || diff != "" {
+				t.Fatalf("read anew: %s\nversions %q, %q without its checks", diff, got.Version, s.Version)
 			}
 		}
 		start = time.Now()

@@ -40,8 +40,9 @@ type layout struct {
 	nodes     int
 	directory bool // what Consul's own DNS has is reported, too
 
-	hosts       *registry.Hosts // that others' records may name; nil: any
-	unversioned bool            // nobody asks for versions, which cost more than all the rest of decoding
+	hosts        *registry.Hosts // that others' records may name; nil: any
+	unversioned  bool            // nobody asks for versions, which cost more than all the rest of decoding
+	checksUnread bool            // what is decoded has only those checks that fail
 }
 
 // node returns the name of the synthetic node that holds the mirrors of name.
@@ -306,6 +307,7 @@ type held struct {
 	sum        uint64 // of the instance as it stands
 	checkIndex uint64 // 0: it has no check of ours
 	checkSum   uint64
+	unread     bool // nothing is known of its check
 }
 
 func (h held) compare(o held) int {

@@ -115,13 +115,20 @@ func checkLimits(t *rapid.T, e *api.ServiceEntry) {
 func TestVersionRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) held {
-			return held{node: rapid.StringN(1, 5, 9).Draw(t, "node"), id: rapid.String().Draw(t, "id"), index: rapid.Uint64().Draw(t, "i"),
-				sum: rapid.Uint64().Draw(t, "s"), checkIndex: rapid.Uint64().Draw(t, "ci"), checkSum: rapid.Uint64().Draw(t, "cs")}
+			h := held{node: rapid.StringN(1, 5, 9).Draw(t, "node"), id: rapid.String().Draw(t, "id"), index: rapid.Uint64().Draw(t, "i"),
+				sum: rapid.Uint64().Draw(t, "s"), unread: rapid.Bool().Draw(t, "unread")}
+			if !h.unread {
+				h.checkIndex, h.checkSum = rapid.Uint64().Draw(t, "ci"), rapid.Uint64().Draw(t, "cs")
+			}
+			return h
 		}), 0, 5).Draw(t, "records")
 		v := encodeVersion(3, all)
 		format, got, err := decodeVersion(v)
 		if err != nil || format != 3 || encodeVersion(format, got) != v || len(got) != len(all) {
 			t.Fatalf("decodeVersion(%q) = %d, %v, %v", v, format, got, err)
+		}
+		if bare := withoutChecks(v); lacksChecks(bare) != (len(all) > 0) || withoutChecks(bare) != bare {
+			t.Fatalf("withoutChecks(%q) = %q", v, bare)
 		}
 	})
 }

@@ -18,7 +18,8 @@ import (
 //	FORMAT;NODE ID INDEX SUM CHECKINDEX CHECKSUM;NODE ID ...
 //
 // FORMAT is the newest of the marks. Numbers have base 36; NODE is "" where it
-// is the one of the record before.
+// is the one of the record before. What is said of the check is left out where it
+// was not read.
 func encodeVersion(format int, all []held) string {
 	all = slices.Clone(all)
 	slices.SortFunc(all, held.compare)
@@ -33,7 +34,10 @@ func encodeVersion(format int, all []held) string {
 		}
 		b.WriteByte(' ')
 		b.WriteString(url.QueryEscape(h.id))
-		for _, n := range []uint64{h.index, h.sum, h.checkIndex, h.checkSum} {
+		for i, n := range [...]uint64{h.index, h.sum, h.checkIndex, h.checkSum} {
+			if i == 2 && h.unread {
+				break
+			}
 			b.WriteByte(' ')
 			b.WriteString(strconv.FormatUint(n, 36))
 		}
@@ -65,9 +69,28 @@ func decodeVersion(v string) (format int, all []held, err error) {
 	return format, all, nil
 }
 
+// lacksChecks reports whether a version says nothing of checks.
+func lacksChecks(v string) bool {
+	_, all, err := decodeVersion(v)
+	return err == nil && slices.ContainsFunc(all, func(h held) bool { return h.unread })
+}
+
+// withoutChecks returns a version as it is where checks are not read.
+func withoutChecks(v string) string {
+	format, all, err := decodeVersion(v)
+	if v == "" || err != nil {
+		return v
+	}
+	for i := range all {
+		all[i].unread = true
+	}
+	return encodeVersion(format, all)
+}
+
 func decodeHeld(part string) (h held, err error) {
 	word := strings.Split(part, " ")
-	if len(word) != 6 {
+	h.unread = len(word) == 4
+	if len(word) != 6 && !h.unread {
 		return h, fmt.Errorf("%d words", len(word))
 	}
 	if h.node, err = url.QueryUnescape(word[0]); err != nil {
@@ -76,7 +99,7 @@ func decodeHeld(part string) (h held, err error) {
 	if h.id, err = url.QueryUnescape(word[1]); err != nil {
 		return h, err
 	}
-	for i, n := range []*uint64{&h.index, &h.sum, &h.checkIndex, &h.checkSum} {
+	for i, n := range []*uint64{&h.index, &h.sum, &h.checkIndex, &h.checkSum}[:len(word)-2] {
 		if *n, err = strconv.ParseUint(word[2+i], 36, 64); err != nil {
 			return h, err
 		}

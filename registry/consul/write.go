@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/hashicorp/consul/api"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
@@ -29,28 +30,30 @@ func (c *consul) Canon(s *catalog.Service) (*catalog.Service, error) { return c.
 
 // Put writes services; see registry.Writer.
 func (c *consul) Put(ctx context.Context, all []*catalog.Service) []registry.Result {
-	return c.write(ctx, all, c.layout.plan)
+	return c.write(ctx, all, func(s *catalog.Service) (*job, error) {
+		s, err := c.current(ctx, s, true)
+		if err != nil {
+			return nil, err
+		}
+		return c.layout.plan(s)
+	})
 }
 
 // Delete removes services; see registry.Writer.
 func (c *consul) Delete(ctx context.Context, all []*catalog.Service) []registry.Result {
-	return c.write(ctx, all, c.layout.planDelete)
+	return c.write(ctx, all, func(s *catalog.Service) (*job, error) {
+		s, err := c.current(ctx, s, false)
+		if err != nil {
+			return nil, err
+		}
+		return c.layout.planDelete(s)
+	})
 }
 
 func (c *consul) write(ctx context.Context, all []*catalog.Service, plan func(*catalog.Service) (*job, error)) []registry.Result {
 	c.pen.mu.Lock()
 	defer c.pen.mu.Unlock()
-	jobs := make([]*job, len(all))
-	for i, s := range all {
-		j, err := plan(s)
-		if err == nil {
-			err = c.current(ctx, s)
-		}
-		if err != nil {
-			j = &job{service: s, err: err}
-		}
-		jobs[i] = j
-	}
+	jobs := planAll(all, plan)
 	c.view.writes()
 	c.run(ctx, jobs)
 	results := make([]registry.Result, len(all))
@@ -63,20 +66,56 @@ func (c *consul) write(ctx context.Context, all []*catalog.Service, plan func(*c
 	return results
 }
 
+// planAll plans several at a time, since some are asked for first.
+func planAll(all []*catalog.Service, plan func(*catalog.Service) (*job, error)) []*job {
+	jobs := make([]*job, len(all))
+	var group errgroup.Group
+	group.SetLimit(parallel)
+	for i, s := range all {
+		group.Go(func() error {
+			j, err := plan(s)
+			if err != nil {
+				j = &job{service: s, err: err}
+			}
+			jobs[i] = j
+			return nil
+		})
+	}
+	_ = group.Wait() // each error is its job's
+	return jobs
+}
+
 // current returns an error if s has another version than this Writer knows to
 // stand, since records that were added are compared by nothing. Where the two
-// differ Consul is asked: somebody else may have written meanwhile.
-func (c *consul) current(ctx context.Context, s *catalog.Service) error {
-	if is, known := c.view.stands(s.Name, s.Version); is || !known {
-		return nil
+// differ Consul is asked: somebody else may have written meanwhile. It is asked as
+// well where checks are to be written that were not read with the rest; they are
+// in the version of what is returned.
+func (c *consul) current(ctx context.Context, s *catalog.Service, checks bool) (*catalog.Service, error) {
+	if err := c.layout.owns(s); err != nil {
+		return nil, err
+	}
+	is, known := c.view.stands(s.Name, s.Version)
+	if (is || !known) && !(checks && lacksChecks(s.Version)) {
+		return s, nil
 	}
 	entries, _, err := c.client.service(ctx, s.Name)
 	if err != nil {
-		return fmt.Errorf("write %q: %w", s.Key, err)
+		return nil, fmt.Errorf("write %q: %w", s.Key, err)
 	}
-	if c.layout.decode(s.Name, entries).version(c.layout.owner) != s.Version {
+	now := c.layout.decode(s.Name, entries).version(c.layout.owner)
+	if now != s.Version && withoutChecks(now) != s.Version {
 		c.view.doubt(s.Name)
-		return fmt.Errorf("write %q: %w", s.Key, registry.ErrConflict)
+		return nil, fmt.Errorf("write %q: %w", s.Key, registry.ErrConflict)
+	}
+	next := *s
+	next.Version = now
+	return &next, nil
+}
+
+// owns returns an error unless s is the owner's mirror.
+func (l layout) owns(s *catalog.Service) error {
+	if s.Mark == nil || s.Mark.Owner != l.owner {
+		return fmt.Errorf("write %q: %w", s.Key, registry.ErrNotOwned)
 	}
 	return nil
 }
@@ -149,11 +188,9 @@ func (l layout) planDelete(s *catalog.Service) (*job, error) {
 // where is the place of a record.
 type where struct{ node, id string }
 
-// holdings returns what stands of s, by its version, if it is ours to write.
+// holdings returns what stands of s, which is the owner's, by its version, if its
+// format is not too new to be written.
 func (l layout) holdings(s *catalog.Service) (map[where]held, error) {
-	if s.Mark == nil || s.Mark.Owner != l.owner {
-		return nil, fmt.Errorf("write %q: %w", s.Key, registry.ErrNotOwned)
-	}
 	format, all, err := decodeVersion(s.Version)
 	if err != nil {
 		return nil, fmt.Errorf("write %q: %w: %w", s.Key, err, registry.ErrConflict)
