@@ -34,6 +34,7 @@ type origin struct {
 	namespaces pmap.Map[string, struct{}]
 	pods       pmap.Map[Key, *Pod]
 	directory  *directory // nil: it was not asked for
+	ranges     Ranges
 	refused    map[string]error
 }
 
