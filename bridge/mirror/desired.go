@@ -101,6 +101,10 @@ func (from source) mirrors(rule *Rule, canon MirrorOf) Mirrors {
 		if unknown != nil {
 			return nil, unknown
 		}
+		endpoints, theirs := from.outside(r, endpoints)
+		if theirs != nil && len(endpoints) == 0 {
+			return nil, theirs
+		}
 		endpoints, mainPort := c.marked(endpoints)
 		m := &catalog.Service{
 			Key:       r.target(src),
@@ -125,7 +129,7 @@ func (from source) mirrors(rule *Rule, canon MirrorOf) Mirrors {
 		if len(all) == 0 {
 			return nil, refused
 		}
-		return all, errors.Join(append(c.wrong, err, lacks, refused)...)
+		return all, errors.Join(append(c.wrong, err, lacks, theirs, refused)...)
 	}
 }
 
@@ -147,15 +151,19 @@ func (r *Rule) held(m *catalog.Service, canon MirrorOf) (all []*catalog.Service,
 // source is what mirrors depend on beside the original. Two are equal if what
 // is made of equal originals is equal.
 type source struct {
-	of    catalog.Identity
-	nodes catalog.Directory
-	names *Answers
+	of     catalog.Identity
+	nodes  catalog.Directory
+	names  *Answers
+	ranges catalog.Ranges // the target's
 }
 
 func sourceOf(s *catalog.Snapshot, r *Rule) source {
 	from := source{of: s.State(r.From).Identity}
 	if r.WantsNodes() {
 		from.nodes = s.Directory(r.From)
+	}
+	if r.Inward {
+		from.ranges = s.Ranges(r.To)
 	}
 	return from
 }
@@ -249,8 +257,9 @@ func (w *Wanted) name(m catalog.Entry, c *claims) {
 
 func (w *Wanted) refuse(src catalog.Entry, target catalog.Key, err error) {
 	m := w.Rule.mark(src.Ref().Key, src.Mark(), w.Of)
-	is := Original{Of: m.Of, Key: m.Key}
-	w.Names[is], w.refused[is] = target, true
+	if is := (Original{Of: m.Of, Key: m.Key}); !errors.As(err, &rangeRefused{}) {
+		w.Names[is], w.refused[is] = target, true
+	}
 	if errors.Is(err, errExportsUnknown) {
 		w.unread = true
 		return

@@ -84,8 +84,8 @@ func (r *Rule) find(s *catalog.Snapshot, key catalog.Key) catalog.Entry {
 	return least
 }
 
-// JoinOf says what src adds to native: nil if nothing. As MirrorOf, it returns the
-// same for the same.
+// JoinOf says what src adds to native: nil if nothing. As with MirrorOf, an error
+// beside it is what it lacks, and it is the same for the same.
 type JoinOf func(native, src *catalog.Service) (*catalog.Service, error)
 
 // joinEntries is JoinOf of and for what is kept: none if nothing.
@@ -116,15 +116,26 @@ func (w *Wanted) join(s *catalog.Snapshot, joinOf joinEntries) {
 			w.joins.rest[key] = true
 		default:
 			m, err := joinOf(a.native, src)
-			if err != nil {
-				w.cannotJoin(a, err)
-			} else if !m.IsZero() {
-				w.addJoin(m)
-			}
+			w.joined(a, m, err)
 		}
 	})
 	slices.SortFunc(w.Taken, Finding.compare)
 	slices.SortFunc(w.Refused, Finding.compare)
+	slices.SortFunc(w.Reduced, Finding.compare)
+}
+
+// joined takes up what a JoinOf returned.
+func (w *Wanted) joined(a asked, m catalog.Entry, err error) {
+	switch {
+	case m.IsZero() && err != nil:
+		w.cannotJoin(a, err)
+		return
+	case m.IsZero():
+		return
+	case err != nil:
+		w.Reduced = append(w.Reduced, Finding{m.Mark().Key, m.Ref().Key, oneLine(err)})
+	}
+	w.addJoin(m)
 }
 
 // addJoin wants m beside the native. A mirror that wants its name does not get it.
@@ -138,7 +149,7 @@ func (w *Wanted) addJoin(m catalog.Entry) {
 
 func (w *Wanted) cannotJoin(a asked, err error) {
 	key := a.native.Ref().Key
-	w.joins.stand[key] = true
+	w.joins.stand[key] = !errors.As(err, &rangeRefused{})
 	w.Refused = append(w.Refused, Finding{Original: a.key, Target: key, Why: oneLine(err)})
 }
 
@@ -168,7 +179,8 @@ func (from source) joins(r *Rule, canon MirrorOf) JoinOf {
 			return nil, nil
 		}
 		endpoints, lacks, err := from.names.places(&placing, endpoints)
-		if err = cmp.Or(err, lacks); err != nil && len(endpoints) == 0 {
+		endpoints, theirs := from.outside(r, endpoints)
+		if err = cmp.Or(err, errors.Join(lacks, theirs)); err != nil && len(endpoints) == 0 {
 			return nil, err
 		}
 		mark := r.mark(src.Key, src.Mark, from.of)
@@ -176,9 +188,9 @@ func (from source) joins(r *Rule, canon MirrorOf) JoinOf {
 		m := &catalog.Service{Key: native.Key, Mark: mark, Type: catalog.Headless, Endpoints: fitPorts(native, endpoints)}
 		m, refused := canon(m)
 		if refused != nil {
-			return nil, errors.Join(refused, lacks)
+			return nil, errors.Join(refused, err)
 		}
-		return m, nil
+		return m, err
 	}
 }
 

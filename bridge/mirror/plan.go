@@ -18,7 +18,7 @@ type Plan struct {
 	Deletes []Change  // written after the puts
 	Held    []Change  // deletions, and puts that come to the same, that wait
 	Taken   []Finding // names that somebody else has
-	Refused []Finding // originals that cannot be mirrored; old copies stand
+	Refused []Finding // originals that cannot be mirrored; old copies stand, see Diff
 	Reduced []Finding // originals whose mirrors lack something of what they should be
 	Same    int       // mirrors that are as they should be
 	Budget  string    // why the budget holds deletions; "" if it does not
@@ -139,7 +139,8 @@ type Other struct {
 // since start, may hold more than could be read, or either side is not connected;
 // while its original's new name is not there, or one of several by port; and while
 // the budget is exceeded or a second look did not agree. The mirror of an original
-// that is refused, or that lost its name, stands. Nothing is put while the target
+// that is refused, or that lost its name, stands; but not for an original all of
+// whose addresses are in the target's own ranges. Nothing is put while the target
 // is not there.
 //
 // Marks name a registry and not the origin that reads it. So nothing is written

@@ -206,7 +206,7 @@ func (l *Loop) secondLook(ctx context.Context, s *catalog.Snapshot, held []catal
 	}
 	of := s.State(l.rule.From).Identity
 	from := sourceOf(again, l.rule)
-	from.names = l.answers
+	from.names, from.ranges = l.answers, s.Ranges(l.rule.To)
 	w := Desired(again, l.rule, from.mirrors(l.rule, l.target.Canon))
 	if w.Of != of || w.Natives == 0 {
 		l.log.Warn("held deletions stay: the second read found another registry, or nothing")

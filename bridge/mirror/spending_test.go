@@ -20,9 +20,11 @@ func TestSecondLook(t *testing.T) {
 		{"it is there, by a name that had to be made valid", "service consul/my_db Headless\n\tendpoint 10.1.0.1 id=a ready serving\n", 0},
 		{"it is there, and where its address is nobody knows", named, 0},
 		{"it is not there", "service consul/other Headless\n", 1},
+		{"it is there, with an address of the target's own", "service consul/my_db Headless\n\tendpoint 10.96.0.1 id=a ready serving\n", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := sides(t, map[catalog.Origin]string{src: "service consul/other Headless\n", dst: mirrorOfIt})
+			c.Feed(dst).ReplaceRanges(rangesOf("10.96.0.0/16"))
 			r := rule()
 			r.Inward, r.Virtual = true, true
 			naming("in", "{service}")(r)
