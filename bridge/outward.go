@@ -108,7 +108,9 @@ func (c *Config) detailed(rc registry.Config) registry.Config {
 	}
 	d := registry.Details{Joins: true}
 	for _, r := range c.Rules {
-		d.Notes = d.Notes || r.To == rc.Origin() // natives may ask to be joined
+		if r.To == rc.Origin() {
+			d.Notes, d.Ranges = true, true // natives may ask to be joined, and nobody is let in there
+		}
 		if r.From == rc.Origin() {
 			d.Notes = true
 			d.Labels = d.Labels || r.WantsLabels()

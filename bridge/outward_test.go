@@ -67,3 +67,16 @@ func TestOutward(t *testing.T) {
 		}
 	}
 }
+
+// TestInwardDetails holds that a registry which is mirrored to tells what others may
+// not have there.
+func TestInwardDetails(t *testing.T) {
+	c, err := Parse("f", []byte("bridge prod {\n\tkubernetes prod\n\tconsul dc1\n\tmirror consul/dc1 kubernetes/prod {\n\t\tnamespace in\n\t}\n}"), kinds(unopened), noEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := registry.Details{Joins: true, Notes: true, Ranges: true}
+	if d := c.detailed(c.Registries[0]).(noted).details; d != want {
+		t.Errorf("it is asked for %+v, want %+v", d, want)
+	}
+}

@@ -61,6 +61,7 @@ type Details struct {
 	Exports bool // with Notes: which services their users export
 	Joins   bool // what bridges joined to native services, as mirrors beside them and not as a part of them
 	Nodes   bool // nodes with their addresses, by Feed.ReplaceNodes before the first Replace
+	Ranges  bool // the networks of its virtual addresses, by Feed.ReplaceRanges before the first Replace, where it has them and they may be read
 }
 
 // Naming holds the templates of a mirror's key. {namespace} and {service}

@@ -36,6 +36,8 @@ func TestServer(t *testing.T) {
 	t.Run("Role", s.testRole)
 	t.Run("Pods", s.testPods)
 	t.Run("Details", s.testDetails)
+	t.Run("Ranges", s.testRanges)
+	t.Run("NoRanges", s.testNoRanges)
 	t.Run("Imports", s.testImports)
 	t.Run("Exports", s.testExports)
 	t.Run("Objects", s.testObjects)

@@ -46,6 +46,9 @@
 // group multicluster.x-k8s.io, besides those on endpointslices and namespaces.
 // Telling which services are exported wants list and watch on serviceexports of
 // that group; without these, or without the resource, nothing but that is unknown.
+// Telling the Service ranges wants list and watch on servicecidrs of the group
+// networking.k8s.io; without these, which is shown as a refused record, or without
+// the resource, which servers have since Kubernetes 1.33, none are told.
 // Writing wants get, list, create, update and delete on services and
 // endpointslices where mirrors go, and get, create and update on configmaps in
 // the fence's namespace; making namespaces for mirrors, create on these.

@@ -2,7 +2,6 @@ package kubernetes
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"sync/atomic"
 	"time"
@@ -27,10 +26,6 @@ func (k keeper) export(o *metav1.PartialObjectMetadata) *export { return &export
 // lookAgain is when exports that could not be read are looked for again.
 const lookAgain = 5 * time.Second
 
-// errUnread is said of exports that cannot be read now. It is no fault of the
-// connection, and is told in the view's log and in each Service's notes.
-var errUnread = errors.New("exports cannot be read")
-
 // exportSources are what is watched of exports: nothing unless asked for.
 func (s *server) exportSources(v *view, listed func() func()) []source {
 	if !s.conf.details.Exports {
@@ -47,15 +42,18 @@ func (s *server) exportSources(v *view, listed func() func()) []source {
 // read, or nobody defined what they are, it is empty and v knows; that is no
 // condition for anything else.
 func (s *server) exports(v *view, ns string, listed func()) source {
-	client := &exportClient{
-		of: func(version string) metadata.ResourceInterface {
-			return s.metadata.Resource(exportsOf(version)).Namespace(ns)
-		},
-		refused: func(err error) { v.unreadable(ns, err) },
+	versions := &exportVersions{of: func(version string) metadata.ResourceInterface {
+		return s.metadata.Resource(exportsOf(version)).Namespace(ns)
+	}}
+	client := &optional[*metav1.PartialObjectMetadataList]{
+		list: versions.list, watch: versions.watch,
+		none:    func() *metav1.PartialObjectMetadataList { return &metav1.PartialObjectMetadataList{} },
+		refused: func(err error) { v.unreadable(ns, undefined(err)) },
+		again:   lookAgain,
 	}
 	none := func(*metav1.ListOptions) {}
 	src := selected(in("serviceexports", ns), &metav1.PartialObjectMetadata{}, client, none)
-	src.heads = func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return client.ask(ctx, o) }
+	src.heads = func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return versions.list(ctx, o) }
 	src.past = v.newPast()
 	within := func(name types.NamespacedName) bool { return ns == "" || name.Namespace == ns }
 	read := func() {
@@ -72,71 +70,31 @@ func exportsOf(version string) schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: mcs.GroupName, Version: version, Resource: mcs.ServiceExportPluralName}
 }
 
-// exportClient reads the names of exports in whichever version they are served.
-type exportClient struct {
-	of      func(version string) metadata.ResourceInterface
-	refused func(error)
-	newer   atomic.Bool // they were found in the newer version
-	reads   atomic.Bool // the newest answer held them
+// exportVersions reads the names of exports in whichever version they are served.
+type exportVersions struct {
+	of    func(version string) metadata.ResourceInterface
+	newer atomic.Bool // they were found in the newer version
 }
 
-func (c *exportClient) version() string {
-	if c.newer.Load() {
+func (e *exportVersions) version() string {
+	if e.newer.Load() {
 		return "v1beta1"
 	}
 	return "v1alpha1"
 }
 
-// ask lists them, in the other version if they are not in the one.
-func (c *exportClient) ask(ctx context.Context, o metav1.ListOptions) (*metav1.PartialObjectMetadataList, error) {
-	all, err := c.of(c.version()).List(ctx, o)
+// list lists them, in the other version if they are not in the one.
+func (e *exportVersions) list(ctx context.Context, o metav1.ListOptions) (*metav1.PartialObjectMetadataList, error) {
+	all, err := e.of(e.version()).List(ctx, o)
 	if apierrors.IsNotFound(err) {
-		c.newer.Store(!c.newer.Load())
-		all, err = c.of(c.version()).List(ctx, o)
+		e.newer.Store(!e.newer.Load())
+		all, err = e.of(e.version()).List(ctx, o)
 	}
 	return all, err
 }
 
-// List returns an empty list where they cannot be read.
-func (c *exportClient) List(ctx context.Context, o metav1.ListOptions) (*metav1.PartialObjectMetadataList, error) {
-	all, err := c.ask(ctx, o)
-	if c.cannot(err) {
-		return &metav1.PartialObjectMetadataList{}, nil
-	}
-	return all, err
-}
-
-// Watch waits where they cannot be read, and then has them listed, as it does
-// where they could not be read just before. Who asks for initial events lists
-// next.
-func (c *exportClient) Watch(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-	listed := c.reads.Load() || o.SendInitialEvents != nil
-	w, err := c.of(c.version()).Watch(ctx, o)
-	switch {
-	case !c.cannot(err) && (listed || err != nil):
-		return w, err
-	case err == nil:
-		w.Stop()
-		return nil, apierrors.NewResourceExpired("exports are readable by now")
-	case o.SendInitialEvents != nil:
-		return nil, errUnread
-	case pause(ctx, lookAgain):
-		return nil, apierrors.NewResourceExpired("exports may be readable now")
-	}
-	return nil, ctx.Err()
-}
-
-// cannot reports whether an answer means that they cannot be read, and says so.
-func (c *exportClient) cannot(err error) bool {
-	switch {
-	case err == nil:
-		c.reads.Store(true)
-	case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
-		c.reads.Store(false)
-		c.refused(undefined(err))
-		return true
-	}
-	return false
+func (e *exportVersions) watch(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+	return e.of(e.version()).Watch(ctx, o)
 }
 
 // unreadable notes that the exports of a namespace, or of all, cannot be read.

@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -28,6 +29,7 @@ type fake struct {
 	cluster  string         // UID of kube-system
 	services map[string]int // in the namespace "a", with their versions
 	denied   bool           // kube-system is, and "b"
+	ranges   string         // a Service range, "denied", or "": it knows of none
 	open     int            // watches
 	cut      chan struct{}  // closed to end all watches
 }
@@ -83,7 +85,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(code)
-	if !q.Has("watch") {
+	if !q.Has("watch") || code != http.StatusOK {
 		_ = json.NewEncoder(w).Encode(answer)
 		return
 	}
@@ -112,16 +114,15 @@ func (f *fake) answerLocked(r *http.Request) (int, any) {
 		return http.StatusOK, &discoveryv1.EndpointSliceList{TypeMeta: metav1.TypeMeta{Kind: "EndpointSliceList", APIVersion: "discovery.k8s.io/v1"}, ListMeta: about}
 	case "namespaces":
 		return f.namespacesLocked(r.URL.Query().Get("fieldSelector"), about)
+	case "servicecidrs":
+		return f.rangesLocked(about)
 	}
 	return http.StatusOK, "ok"
 }
 
 func (f *fake) namespacesLocked(which string, about metav1.ListMeta) (int, any) {
 	if f.denied && (which == byName(metav1.NamespaceSystem) || which == byName("b")) {
-		return http.StatusForbidden, &metav1.Status{
-			TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
-			Status:   metav1.StatusFailure, Reason: metav1.StatusReasonForbidden, Code: http.StatusForbidden,
-		}
+		return failure(http.StatusForbidden, metav1.StatusReasonForbidden)
 	}
 	l := &corev1.NamespaceList{TypeMeta: metav1.TypeMeta{Kind: "NamespaceList", APIVersion: "v1"}, ListMeta: about}
 	for name, uid := range map[string]string{metav1.NamespaceSystem: f.cluster, "a": "a-" + f.cluster} {
@@ -130,4 +131,24 @@ func (f *fake) namespacesLocked(which string, about metav1.ListMeta) (int, any) 
 		}
 	}
 	return http.StatusOK, l
+}
+
+func (f *fake) rangesLocked(about metav1.ListMeta) (int, any) {
+	switch f.ranges {
+	case "":
+		return failure(http.StatusNotFound, metav1.StatusReasonNotFound)
+	case "denied":
+		return failure(http.StatusForbidden, metav1.StatusReasonForbidden)
+	}
+	return http.StatusOK, &networkingv1.ServiceCIDRList{
+		TypeMeta: metav1.TypeMeta{Kind: "ServiceCIDRList", APIVersion: "networking.k8s.io/v1"}, ListMeta: about,
+		Items: []networkingv1.ServiceCIDR{{ObjectMeta: metav1.ObjectMeta{Name: "kubernetes", ResourceVersion: "1"}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{f.ranges}}}},
+	}
+}
+
+func failure(code int, reason metav1.StatusReason) (int, any) {
+	return code, &metav1.Status{
+		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
+		Status:   metav1.StatusFailure, Reason: reason, Code: int32(code),
+	}
 }

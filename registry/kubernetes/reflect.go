@@ -59,6 +59,7 @@ func (s *server) reflect(ctx context.Context, v *view, running *sync.WaitGroup) 
 		sources = append(sources, src)
 	}
 	sources = append(sources, s.exportSources(v, listed)...)
+	sources = append(sources, s.rangeSources(v, listed)...)
 	for _, src := range sources {
 		running.Go(func() { s.follow(ctx, src, v) })
 	}
@@ -210,8 +211,8 @@ func (s *server) follow(ctx context.Context, src source, v *view) {
 }
 
 // note tells what became of a request. That it was ended by us, that the server no
-// longer knows the place where it was to go on, or that there are no exports, says
-// nothing of the connection.
+// longer knows the place where it was to go on, or that what is optional is not
+// there, says nothing of the connection.
 func (h *health) note(name, doing string, err error) {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, errUnread), apierrors.IsResourceExpired(err), apierrors.IsGone(err):

@@ -87,6 +87,7 @@ const (
 	slicesIn  = "discovery.k8s.io/endpointslices"
 	exportsIn = "multicluster.x-k8s.io/serviceexports"
 	leasesIn  = "coordination.k8s.io/leases"
+	rangesIn  = "networking.k8s.io/servicecidrs"
 )
 
 // everywhere are the namespaces whose services are read; "": all.
@@ -120,6 +121,9 @@ func (c *config) reading(r rights, writes bool) {
 	}
 	if c.details.Nodes {
 		r.add("", may("nodes", "list", "watch"))
+	}
+	if c.details.Ranges {
+		r.add("", may(rangesIn, "list", "watch"))
 	}
 }
 

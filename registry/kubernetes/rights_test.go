@@ -115,7 +115,7 @@ func (s *shared) newUser(t *testing.T) *user {
 // config is one that compares what it reads again and again.
 func (u *user) config() *config {
 	c := &config{name: "test", kubeconfig: []string{u.kubeconfig}, qps: 1000, burst: 2000, fenceNamespace: u.place.fence(), pods: true, compare: time.Second}
-	return c.Detailed(registry.Details{Notes: true, Nodes: true}).(*config)
+	return c.Detailed(registry.Details{Notes: true, Nodes: true, Ranges: true}).(*config)
 }
 
 func (u *user) grant(t *testing.T, all []grantedRule) {

@@ -61,6 +61,7 @@ type view struct {
 	pods       []*podTable // one of each reflector; none unless asked for
 	nodes      *table[*node]
 	exports    *table[*export]
+	ranges     *table[*serviceRange]
 	health     *health
 
 	begun      atomic.Bool     // the tables are read for the first report, or were
@@ -69,6 +70,7 @@ type view struct {
 	moved      groups          // namespaces that came, changed or went
 	nodesDirty bool            // nodes did
 	unread     map[string]bool // namespaces, "" for all, whose exports cannot be read
+	rangesAre  rangesAre
 	wake       chan struct{}
 
 	report  sync.Mutex                        // held while reporting; guards what follows
@@ -91,6 +93,7 @@ func newView(s *server, feed *catalog.Feed, lost func(error)) *view {
 	v.namespaces = newTable[*namespace](nil, v.noteNamespace)
 	v.nodes = newTable[*node](nil, v.noteNode)
 	v.exports = newTable[*export](nil, v.noteService)
+	v.ranges = newTable[*serviceRange](nil, v.noteRange)
 	v.health = newHealth(feed)
 	if v.kind = "Service"; s.imports != nil {
 		v.kind = "ServiceImport"
@@ -164,6 +167,7 @@ func (v *view) first() {
 	if v.keeper.details.Nodes {
 		v.reportNodesLocked()
 	}
+	v.flushRangesLocked()
 	v.replaceLocked()
 	v.ready = true
 	v.health.tell()
@@ -213,6 +217,7 @@ func (v *view) flush() {
 	}
 	v.flushPodsLocked()
 	v.flushNodesLocked()
+	v.flushRangesLocked()
 	services, namespaces := v.takeDirty()
 	services = append(services, v.moveLocked(namespaces)...)
 	if len(services) == 0 {

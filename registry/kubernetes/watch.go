@@ -35,6 +35,8 @@ type server struct {
 
 	refused  groups    // of whichever Watch is running
 	doubtful sync.Once // warns of the identity
+	older    sync.Once // says that the server knows of no Service ranges
+	denied   sync.Once // says that they may not be read
 
 	viewMu sync.RWMutex // guards view; held for reading while its feed is used
 	view   *view        // nil while no Watch runs
