@@ -50,10 +50,9 @@ func (r *Rule) String() string { return string(r.From) + ":" + string(r.To) }
 // said for that original.
 func (r *Rule) target(original *catalog.Service) catalog.Key {
 	is := keyOf(original.Key, original.Mark)
-	fill := strings.NewReplacer("{service}", is.Name, "{namespace}", is.Namespace)
 	k := catalog.Key{
-		Namespace: strings.ToLower(fill.Replace(r.Naming.Namespace)),
-		Name:      strings.ToLower(fill.Replace(r.Naming.Name)),
+		Namespace: strings.ToLower(fill(r.Naming.Namespace, is)),
+		Name:      strings.ToLower(fill(r.Naming.Name, is)),
 	}
 	if name, _ := r.chosen(original); name != "" {
 		k.Name = name
@@ -62,6 +61,22 @@ func (r *Rule) target(original *catalog.Service) catalog.Key {
 		k.Namespace, k.Name = label(k.Namespace, ""), label(k.Name, "svc-")
 	}
 	return k
+}
+
+// fill returns a template with the words of an original in it. What looks like a
+// template in those stays as it is.
+func fill(template string, is catalog.Key) string {
+	before, rest, found := strings.Cut(template, "{")
+	if !found {
+		return template
+	}
+	if after, ok := strings.CutPrefix(rest, "service}"); ok {
+		return before + is.Name + fill(after, is)
+	}
+	if after, ok := strings.CutPrefix(rest, "namespace}"); ok {
+		return before + is.Namespace + fill(after, is)
+	}
+	return before + "{" + fill(rest, is)
 }
 
 // CheckTemplate returns an error if t is no template of a name: words between

@@ -55,6 +55,9 @@ type news map[Finding]bool
 
 // update returns what is new among now and what is over.
 func (n *news) update(now []Finding) (fresh, over []Finding) {
+	if len(now)+len(*n) == 0 {
+		return nil, nil
+	}
 	next := make(news, len(now))
 	for _, f := range now {
 		if !(*n)[f] && !next[f] {

@@ -159,6 +159,9 @@ func (c *write) goneForLong() bool {
 		return c.rule.Hold > 0 // it seemed to be gone before it was
 	}
 	some := c.from.count() > 0 || c.from.some.After(c.horizon(c.from.unseen))
+	if n != nil && !c.from.some.Before(n.full.Add(c.rule.Hold)) {
+		some = true // it was let go before the source fell to nothing, and could not go at once
+	}
 	return c.rule.Hold > 0 && gone && some
 }
 

@@ -78,6 +78,8 @@ func naming(o catalog.Origin) registry.Naming {
 
 // target is the key of the mirror of an original.
 func target(r *mirror.Rule, original catalog.Key) catalog.Key {
-	fill := strings.NewReplacer("{service}", original.Name, "{namespace}", original.Namespace)
-	return catalog.Key{Namespace: fill.Replace(r.Naming.Namespace), Name: fill.Replace(r.Naming.Name)}
+	fill := func(template string) string {
+		return strings.ReplaceAll(strings.ReplaceAll(template, "{service}", original.Name), "{namespace}", original.Namespace)
+	}
+	return catalog.Key{Namespace: fill(r.Naming.Namespace), Name: fill(r.Naming.Name)}
 }

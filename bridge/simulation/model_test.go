@@ -34,10 +34,11 @@ func (s *side) unsettled() (wrong []string) {
 	s.world.mu.Lock()
 	wanted := s.wanted()
 	s.world.mu.Unlock()
+	names := namesOf(wanted)
 	found := map[catalog.Ref]bool{}
 	for _, m := range s.holds() {
 		found[m.Ref()] = true
-		if why := s.misplaced(m, wanted); why != "" {
+		if why := s.misplaced(m, wanted, names); why != "" {
 			wrong = append(wrong, fmt.Sprintf("%s: %s %s", s.origin, m.Key, why))
 		}
 	}
@@ -72,12 +73,10 @@ func (s *side) wanted() map[catalog.Key]map[claimant]string {
 	return all
 }
 
-// names says which name each original wants.
-func (s *side) names() map[claimant]catalog.Key {
-	s.world.mu.Lock()
-	defer s.world.mu.Unlock()
+// namesOf says which name each original wants.
+func namesOf(wanted map[catalog.Key]map[claimant]string) map[claimant]catalog.Key {
 	all := map[claimant]catalog.Key{}
-	for k, who := range s.wanted() {
+	for k, who := range wanted {
 		for c := range who {
 			all[c] = k
 		}
@@ -86,7 +85,7 @@ func (s *side) names() map[claimant]catalog.Key {
 }
 
 // misplaced says what is wrong with a record; "": nothing.
-func (s *side) misplaced(m *catalog.Service, wanted map[catalog.Key]map[claimant]string) string {
+func (s *side) misplaced(m *catalog.Service, wanted map[catalog.Key]map[claimant]string, names map[claimant]catalog.Key) string {
 	is := content(m)
 	if m.Mark == nil {
 		if n := s.natives[m.Key]; n == nil || n.is == nil || content(n.is) != is {
@@ -101,7 +100,7 @@ func (s *side) misplaced(m *catalog.Service, wanted map[catalog.Key]map[claimant
 		return ""
 	}
 	want, known := wanted[m.Key][claimant{m.Mark.Of, m.Mark.Key}]
-	name, waits := s.names()[claimant{m.Mark.Of, m.Mark.Key}]
+	name, waits := names[claimant{m.Mark.Of, m.Mark.Key}]
 	_, taken := s.strangers[name]
 	_, newer := s.others[catalog.Ref{Key: name, Owner: owner}]
 	switch {

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"hash/fnv"
 	"log/slog"
@@ -155,9 +156,20 @@ func (w *wire) chance(r memory.Request) *rand.Rand {
 	w.asked[r]++
 	n := w.asked[r]
 	w.mu.Unlock()
+	return rand.New(rand.NewPCG(w.process.world.seed, w.hash(r, n)))
+}
+
+// hash is of all that the luck of a request follows from.
+func (w *wire) hash(r memory.Request, n uint64) uint64 {
 	h := fnv.New64a()
-	fmt.Fprint(h, w.side.origin, w.number, r, n)
-	return rand.New(rand.NewPCG(w.process.world.seed, h.Sum64()))
+	b := append(make([]byte, 0, 128), w.side.origin...)
+	b = binary.AppendUvarint(b, w.number)
+	b = append(b, byte(r.Verb))
+	for _, word := range []string{r.Ref.Namespace, r.Ref.Name, r.Ref.Owner} {
+		b = append(append(b, word...), 0)
+	}
+	h.Write(binary.AppendUvarint(b, n))
+	return h.Sum64()
 }
 
 // Fate lets a request take a while, and fail as the weather is.

@@ -3,6 +3,8 @@ package simulation
 import (
 	"flag"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +19,13 @@ var (
 	schedules = flag.Int("schedules", 500, "how many `seeds` are run")
 	seed      = flag.Uint64("seed", 0, "the only `seed` to run, with all that happens told")
 )
+
+// TestMain lets garbage pile up: a world is small and soon forgotten, and most of
+// what a collection costs is done for each, however little there is to collect.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(800)
+	os.Exit(m.Run())
+}
 
 // pause lets some time pass between two things that happen, and no two of them
 // happen at one time.
@@ -188,7 +197,7 @@ func TestSchedules(t *testing.T) {
 		for part := range parts {
 			t.Run(fmt.Sprint(part), func(t *testing.T) {
 				t.Parallel()
-				for s := part + 1; s <= *schedules && !t.Failed(); s += parts {
+				for s := part + 1; s <= *schedules && !all.failed(); s += parts {
 					all.add(t, play(t, uint64(s), nil))
 				}
 			})
@@ -206,6 +215,13 @@ type tally struct {
 	schedules int
 	writes    int
 	reached   map[string]int
+	wrong     bool // one was: there is no need for more
+}
+
+func (a *tally) failed() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.wrong
 }
 
 func (a *tally) add(t *testing.T, w *world) {
@@ -215,6 +231,7 @@ func (a *tally) add(t *testing.T, w *world) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.wrong = a.wrong || t.Failed()
 	a.schedules++
 	a.writes += w.written
 	for what, n := range w.reached {

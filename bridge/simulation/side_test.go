@@ -1,7 +1,6 @@
 package simulation
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -192,21 +191,10 @@ func (s *side) restore(b backup) {
 	s.Restore(b.server)
 }
 
-// holds reads all that the server has.
+// holds returns all that the server has.
 func (s *side) holds() []*catalog.Service {
-	ctx, cancel := context.WithCancel(context.Background())
-	c := catalog.New(catalog.Policy{})
-	feed, ended := c.Feed(s.origin), make(chan error, 1)
-	go func() { ended <- s.Reader().Watch(ctx, feed) }()
-	for snap := c.Snapshot(); !snap.Synced(s.origin); snap = c.Snapshot() {
-		<-snap.Changed()
-	}
-	cancel()
-	<-ended
 	var all []*catalog.Service
-	for svc := range c.Snapshot().From(s.origin) {
-		all = append(all, svc)
-	}
+	s.Count(func(svc *catalog.Service) bool { all = append(all, svc); return true })
 	return all
 }
 

@@ -41,7 +41,7 @@ func (s *Server) Restore(b Backup) {
 func (b Backup) older(head listing) listing {
 	head.version, head.namespaces, head.set = b.version, keys(b.namespaces), nil
 	for _, svc := range b.records {
-		head.set = append(head.set, clone(svc))
+		head.set = append(head.set, read(svc))
 	}
 	return head
 }

@@ -188,7 +188,7 @@ func (s *Server) listLocked() listing {
 	l := s.headLocked()
 	for ref, svc := range s.records {
 		if s.hides == nil || !hidden(ref) {
-			l.set = append(l.set, clone(svc))
+			l.set = append(l.set, read(svc))
 		}
 	}
 	return l
@@ -208,7 +208,7 @@ func (s *Server) sinceLocked(version int) (listing, error) {
 		case svc == nil, s.hides != nil && hidden(ref):
 			l.gone = append(l.gone, ref)
 		default:
-			l.set = append(l.set, clone(svc))
+			l.set = append(l.set, read(svc))
 		}
 		seen[ref] = true
 	}
@@ -248,6 +248,13 @@ func (s *Server) reach(ctx context.Context) error {
 		case <-moved:
 		}
 	}
+}
+
+// read returns what a reader's catalog may have: it sets the Origin, and changes
+// nothing else of a service.
+func read(s *catalog.Service) *catalog.Service {
+	c := *s
+	return &c
 }
 
 // clone returns a copy that shares nothing with s.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -160,7 +161,7 @@ func (c *client) next(ctx context.Context) (<-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if fate == Unseen && is.restored == c.seen.restored && is.version > c.seen.version {
-		is.malformed, is.partial = c.seen.malformed, c.seen.partial
+		is.malformed, is.partial, is.namespaces = c.seen.malformed, c.seen.partial, c.seen.namespaces
 		c.saw(is)
 	}
 	return moved, c.catchUpLocked()
@@ -185,7 +186,9 @@ func (c *client) catchUpLocked() error {
 		return nil
 	}
 	c.feed.Partial(l.partial)
-	c.feed.ReplaceNamespaces(l.namespaces)
+	if !slices.Equal(l.namespaces, c.seen.namespaces) {
+		c.feed.ReplaceNamespaces(l.namespaces)
+	}
 	c.feed.Update(l.set, l.gone)
 	c.refuse(l.malformed)
 	c.saw(l)
