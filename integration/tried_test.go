@@ -1,13 +1,17 @@
 package integration
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
 // attempt is a record by which somebody who may write to a registry tries to have
@@ -17,13 +21,16 @@ type attempt struct {
 	record   string
 	name     string         // that he would have
 	address  string         // that it must never answer
-	shown    *regexp.Regexp // the line of the status that says why not
+	shown    *regexp.Regexp // the line of the status that says why not; nil: it comes in
+	as       string         // NAMESPACE/NAME of the Service that it comes in as, which is not that name; "": it does not
 }
 
-// tried TABLE writes the records of a table and demands of each that the bridge's
-// status shows it refused, and that its address is never answered by DNS and in no
-// EndpointSlice. A line is REGISTRY | RECORD | NAME | ADDRESS | STATUS, where the
-// last is a regular expression; in a record, \x stands for what it does in Go.
+// tried TABLE OWNER writes the records of a table and demands of each that the
+// status of the owner's bridge shows it refused, and that its address is answered by
+// DNS under no name tried and stands in no EndpointSlice that the bridge wrote. A line is
+// REGISTRY | RECORD | NAME | ADDRESS | STATUS, where the last is a regular expression;
+// or "as NAMESPACE/NAME", which is where its address stands, and nowhere else. In a
+// record, \x stands for what it does in Go.
 func tried(ts *testscript.TestScript, args []string) ([]byte, error) {
 	all, err := attempts(ts, ts.ReadFile(args[0]))
 	if err != nil {
@@ -35,16 +42,20 @@ func tried(ts *testscript.TestScript, args []string) ([]byte, error) {
 		}
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if err = allShown(ts, all); err == nil {
+		if err = errors.Join(allShown(ts, all), allIn(ts, args[1], all)); err == nil {
 			break
 		}
 		if time.Now().After(deadline) {
 			return nil, err
 		}
 	}
+	written, err := writtenBy(ts, args[1])
+	if err != nil {
+		return nil, err
+	}
 	taken := 0
 	for _, a := range all {
-		taken += a.taken(ts)
+		taken += a.taken(ts, written)
 	}
 	return fmt.Appendf(nil, "names tried %d, taken %d\n", len(all), taken), nil
 }
@@ -61,11 +72,13 @@ func attempts(ts *testscript.TestScript, table string) (all []attempt, err error
 		for i := range f {
 			f[i] = strings.TrimSpace(f[i])
 		}
-		shown, err := regexp.Compile("(?m)^" + f[4])
-		if err != nil {
+		a := attempt{registry: f[0], record: f[1], name: f[2], address: f[3]}
+		if as, is := strings.CutPrefix(f[4], "as "); is {
+			a.as = as
+		} else if a.shown, err = regexp.Compile("(?m)^" + f[4]); err != nil {
 			return nil, err
 		}
-		all = append(all, attempt{f[0], f[1], f[2], f[3], shown})
+		all = append(all, a)
 	}
 	return all, nil
 }
@@ -92,7 +105,7 @@ func allShown(ts *testscript.TestScript, all []attempt) error {
 	}
 	var missing []string
 	for _, a := range all {
-		if !a.shown.Match(out) {
+		if a.shown != nil && !a.shown.Match(out) {
 			missing = append(missing, a.registry+" "+a.record+": no line "+a.shown.String())
 		}
 	}
@@ -102,22 +115,58 @@ func allShown(ts *testscript.TestScript, all []attempt) error {
 	return nil
 }
 
-// taken is 1 if the name answers with the address, in DNS or for kube-proxy.
-func (a attempt) taken(ts *testscript.TestScript) int {
+// allIn demands that what comes in under another name stands there.
+func allIn(ts *testscript.TestScript, owner string, all []attempt) error {
+	written, err := writtenBy(ts, owner)
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		if a.as != "" && !slices.Contains(written[a.address], a.as) {
+			return fmt.Errorf("%s %s: is not in as %s, but %q", a.registry, a.record, a.as, written[a.address])
+		}
+	}
+	return nil
+}
+
+// writtenBy returns by address the Services whose slices the owner's bridge gave it.
+func writtenBy(ts *testscript.TestScript, owner string) (map[string][]string, error) {
+	at := ts.Getenv("KUBE") + "/apis/discovery.k8s.io/v1/endpointslices?labelSelector=isthmus.dev/owner%3D" + owner
+	body, err := request(http.MethodGet, at, ts.Getenv("KUBE_TOKEN"), "", nil)
+	if err != nil {
+		return nil, err
+	}
+	var all discoveryv1.EndpointSliceList
+	if err := json.Unmarshal(body, &all); err != nil {
+		return nil, err
+	}
+	by := map[string][]string{}
+	for _, s := range all.Items {
+		for _, e := range s.Endpoints {
+			by[e.Addresses[0]] = append(by[e.Addresses[0]], s.Namespace+"/"+s.Labels[discoveryv1.LabelServiceName])
+		}
+	}
+	if len(by) == 0 {
+		return nil, fmt.Errorf("%s wrote no EndpointSlice at all", owner)
+	}
+	return by, nil
+}
+
+// taken is 1 if the name answers with the address, or the bridge wrote it where it
+// has no business.
+func (a attempt) taken(ts *testscript.TestScript, written map[string][]string) int {
 	kind := "A"
 	if strings.Contains(a.address, ":") {
 		kind = "AAAA"
 	}
 	answer, _ := dns(ts, []string{a.name, kind, ts.Getenv("DNS")}) // that a name does not exist is an answer, too
-	records := regexp.MustCompile(`(?m)^[^;].*\s` + regexp.QuoteMeta(a.address) + `\.?$`)
-	labels := strings.SplitN(a.name, ".", 3)
-	space := ts.Getenv("KUBE") + "/apis/discovery.k8s.io/v1/namespaces/" + labels[1] + "/endpointslices?labelSelector=kubernetes.io/service-name%3D" + labels[0]
-	slices, err := request(http.MethodGet, space, ts.Getenv("KUBE_TOKEN"), "", nil)
-	if len(answer) == 0 || err != nil && len(labels[0]) < 64 {
-		ts.Fatalf("ask for %s: %q, %v", a.name, answer, err)
+	if len(answer) == 0 {
+		ts.Fatalf("ask for %s: no answer", a.name)
 	}
-	if records.Match(answer) || strings.Contains(string(slices), `"`+a.address+`"`) {
-		ts.Logf("%s has %s: %s", a.name, a.address, answer)
+	records := regexp.MustCompile(`(?m)^[^;].*\s` + regexp.QuoteMeta(a.address) + `\.?$`)
+	others := slices.DeleteFunc(written[a.address], func(is string) bool { return is == a.as })
+	if records.Match(answer) || len(others) > 0 {
+		ts.Logf("%s has %s: %s, and in %q", a.name, a.address, answer, others)
 		return 1
 	}
 	return 0
