@@ -54,12 +54,14 @@ bench: servers
 unit:
 	$(GO) test ./catalog/... ./registry ./registry/stanza ./registry/memory/... ./registry/registrytest/... ./bridge/... ./plugin/...
 
-# What a target finds is kept in testdata/fuzz of its package: a seed from then on.
+# What a target finds is kept in testdata/fuzz of its package: a seed from then on. Go 1.26 at times says that a target failed when all
+# that came was the end of its time (golang/go#75804): one that wrote no seed then has its time once more.
 fuzz: servers
 	$(GO) test -count=1 -v -timeout 60m ./integration/differential -run TestAnswers -seed 0 -answers 1000000
-	@grep -rno --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . | sort | while IFS=: read -r file _ target; do \
-		target=$${target#func }; echo "$$(dirname $$file) $$target"; \
-		$(GO) test "$$(dirname $$file)" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) </dev/null || exit 1; \
+	@mkdir -p bin; grep -rno --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . | sort | while IFS=: read -r file _ target; do \
+		target=$${target#func }; folder=$$(dirname $$file); echo "$$folder $$target"; \
+		try() { { $(GO) test $$folder -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s </dev/null 2>&1; echo $$? >bin/fuzz.rc; } | tee bin/fuzz.log; return $$(cat bin/fuzz.rc); }; \
+		try || { grep -q '^ *context deadline exceeded$$' bin/fuzz.log && ! grep -q 'Failing input' bin/fuzz.log && try; } || exit 1; \
 	done
 
 clean:
