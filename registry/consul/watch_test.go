@@ -199,9 +199,9 @@ func TestBadAnswers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			empty(t)
 			register(t, "vm", "bad-1", "bad-1", "10.2.0.1", 80, "passing")
-			var broken atomic.Bool
+			broken := make(chan struct{})
 			at := through(t, func(w http.ResponseWriter, r *http.Request) bool {
-				return broken.Load() && strings.HasPrefix(r.URL.Path, tt.path) && tt.answer(w)
+				return isBroken(r, broken) && strings.HasPrefix(r.URL.Path, tt.path) && tt.answer(w)
 			})
 			r, err := configure(t, at).Reader(quiet())
 			if err != nil {
@@ -214,7 +214,7 @@ func TestBadAnswers(t *testing.T) {
 			defer cancel()
 			go func() { done <- r.Watch(ctx, cat.Feed("consul/test")) }()
 			wait(t, cat, "report", func(s *catalog.Snapshot) bool { return s.Synced("consul/test") })
-			broken.Store(true)
+			close(broken)
 			deregister(t, "vm", "bad-1")
 			if err := <-done; err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("Watch = %v, want %q", err, tt.want)
@@ -223,6 +223,24 @@ func TestBadAnswers(t *testing.T) {
 				t.Error("the service was taken away")
 			}
 		})
+	}
+}
+
+// isBroken reports whether Consul answers badly by now. A query that blocks waits for
+// that: one that reached Consul before would be answered well by what is changed
+// after, and all that the others say then is right.
+func isBroken(r *http.Request, broken <-chan struct{}) bool {
+	if index := r.URL.Query().Get("index"); index != "" && index != "0" {
+		select {
+		case <-broken:
+		case <-r.Context().Done():
+		}
+	}
+	select {
+	case <-broken:
+		return true
+	default:
+		return false
 	}
 }
 
