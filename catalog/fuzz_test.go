@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/isthmus-dns/isthmus/registry/registrytest/hostile"
 )
 
 // FuzzParseText holds that an error names a line of the text, and that what was
@@ -24,6 +26,7 @@ func FuzzParseText(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
+	addHostile(f)
 	at := regexp.MustCompile(`^line (\d+): .`)
 	f.Fuzz(func(t *testing.T, text string) {
 		all, err := ParseText(text)
@@ -49,6 +52,23 @@ func FuzzParseText(f *testing.F) {
 			t.Errorf("ParseText(%q), written and read (-first +again):\n%s", text, diff)
 		}
 	})
+}
+
+// addHostile seeds the target with what somebody may put into a registry, which is
+// what the text is of.
+func addHostile(f *testing.F) {
+	for _, name := range hostile.Names() {
+		q := strconv.Quote(name)
+		f.Add("service " + strconv.Quote("shop/"+name) + " Headless\n\tmark owner=" + q + " of=" + q + " key=" + strconv.Quote(name+"/web") + " format=1\n")
+		f.Add("service " + strconv.Quote(name+"/web") + " ExternalName\n\talias " + name + "\n\tmeta " + q + "=" + q + "\n\tport " + name + " TCP 80\n")
+	}
+	for _, host := range hostile.Hosts() {
+		f.Add("service shop/web Headless\n\taddr " + host + "\n")
+		f.Add("service shop/web Headless\n\tendpoint \"" + host + "\" id=\"" + host + "\" ready serving\n")
+	}
+	for _, doc := range hostile.Documents() {
+		f.Add(doc)
+	}
 }
 
 func textOf(t *testing.T, all []*Service) string {

@@ -145,6 +145,16 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// asked is a question for an A record with these labels, whatever is in them: one of
+// more than 63 bytes says that it is something else.
+func asked(labels ...string) []byte {
+	wire := []byte{0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}
+	for _, l := range labels {
+		wire = append(append(wire, byte(len(l))), l...)
+	}
+	return append(wire, 0, 0, 1, 0, 1)
+}
+
 // FuzzMessage holds for every message that a client may send: it is passed on,
 // refused or answered without a panic; an answer is to the question, goes over
 // the wire as it is, and once scrubbed is no larger than the client takes.
@@ -158,6 +168,11 @@ func FuzzMessage(f *testing.F) {
 			f.Add(b)
 			f.Add(append(b[:12:12], 0xc0, 12, 0, 1, 0, 1))
 		}
+	}
+	for _, text := range append(hostile.Names(), hostile.Hosts()...) {
+		f.Add(asked(text, "shop", "svc", "cluster", "local"))
+		f.Add(asked("web", text, "svc", "cluster", "local"))
+		f.Add(asked(strings.Split(text, ".")...))
 	}
 	conf := block(f, "kubernetes\nconsul\npods insecure\nendpoint_pod_names\nzonal\nfallthrough ip6.arpa")
 	p := handler(conf, synced(f, conf))
