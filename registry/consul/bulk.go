@@ -17,11 +17,12 @@ const nodesAtOnce = 4
 // readAll reads all names of l. A mirror stands on one node, with many more: those
 // nodes are read whole, one question each, where a question for each name would
 // have the server look up ever the same node again for every instance. A name that
-// stands elsewhere, too, is asked for by itself.
-func (w *watch) readAll(ctx context.Context, l listing) ([]answer, error) {
+// stands elsewhere, too, is asked for by itself. The indexes are those of the nodes.
+func (w *watch) readAll(ctx context.Context, l listing) (all []answer, nodes map[string]uint64, err error) {
 	b := bulk{
 		watch: w, layout: w.layout, failing: failingOn(l.failing),
 		tickets: make(map[string]uint64, len(l.names)), answers: map[string]answer{}, times: map[string]int{},
+		nodes: make(map[string]uint64, len(l.nodes)),
 	}
 	b.layout.checksUnread = true
 	for name := range l.names {
@@ -35,9 +36,8 @@ func (w *watch) readAll(ctx context.Context, l listing) ([]answer, error) {
 		group.Go(func() error { return b.read(within, node) })
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []answer
 	var rest []string
 	for name := range l.names {
 		if b.times[name] == 1 {
@@ -47,7 +47,7 @@ func (w *watch) readAll(ctx context.Context, l listing) ([]answer, error) {
 		}
 	}
 	more, err := w.read(ctx, rest)
-	return append(all, more...), err
+	return append(all, more...), b.nodes, err
 }
 
 // bulk is what nodes of owners tell of names that stand on no others.
@@ -59,17 +59,21 @@ type bulk struct {
 
 	mu      sync.Mutex // guards what follows
 	answers map[string]answer
-	times   map[string]int // on how many of the nodes a name stands
+	times   map[string]int    // on how many of the nodes a name stands
+	nodes   map[string]uint64 // their indexes
 }
 
 // read reads one node. Its checks are not read: most pass, which says nothing of
 // an instance that is not known without, and those that do not were listed before.
 // One that began or ceased to fail in between shows in the next round.
 func (b *bulk) read(ctx context.Context, node string) error {
-	names, err := b.watch.client.onNode(ctx, node, b.failing[node])
+	names, index, err := b.watch.client.onNode(ctx, node, b.failing[node])
 	if err != nil {
 		return err
 	}
+	b.mu.Lock()
+	b.nodes[node] = index
+	b.mu.Unlock()
 	for name, entries := range names {
 		ticket, asked := b.tickets[name]
 		if !asked {
@@ -94,25 +98,25 @@ func failingOn(all map[check]string) map[string]api.HealthChecks {
 }
 
 // onNode returns all instances of a node by name, with those of the failing checks
-// that concern them.
-func (c *client) onNode(ctx context.Context, node string, failing api.HealthChecks) (map[string][]*api.ServiceEntry, error) {
+// that concern them, and the index of the node.
+func (c *client) onNode(ctx context.Context, node string, failing api.HealthChecks) (names map[string][]*api.ServiceEntry, index uint64, err error) {
 	var there struct {
 		Node     *api.Node
 		Services []seenService
 	}
-	if _, err := c.get(ctx, "/v1/catalog/node-services/"+url.PathEscape(node), nil, &there); err != nil {
-		return nil, err
+	if index, err = c.get(ctx, "/v1/catalog/node-services/"+url.PathEscape(node), nil, &there); err != nil {
+		return nil, 0, err
 	}
 	checks := map[string]api.HealthChecks{} // by the instance; "": the node's own
 	for _, check := range failing {
 		checks[check.ServiceID] = append(checks[check.ServiceID], check)
 	}
-	names := map[string][]*api.ServiceEntry{}
+	names = map[string][]*api.ServiceEntry{}
 	for i := range there.Services {
 		s := &there.Services[i].AgentService
 		name := keyName(s.Service)
 		e := &api.ServiceEntry{Node: there.Node, Service: s, Checks: slices.Concat(checks[""], checks[s.ID])}
 		names[name] = append(names[name], e)
 	}
-	return names, nil
+	return names, index, nil
 }

@@ -107,7 +107,7 @@ func readBoth(t *testing.T, c *consul) (byName, whole []answer) {
 		byName, err = w.read(t.Context(), keys(l.names))
 	}
 	if err == nil {
-		whole, err = w.readAll(t.Context(), l)
+		whole, _, err = w.readAll(t.Context(), l)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -163,15 +163,12 @@ func (w *watch) load(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	nodes, err := w.indexes(ctx, keys(l.nodes), "/v1/catalog/node-services/", noneOfNode)
+	read, nodes, err := w.readAll(ctx, l)
 	if err != nil {
 		return err
 	}
 	all := map[string]answer{}
-	for read, err := w.readAll(ctx, l); ; {
-		if err != nil {
-			return err
-		}
+	for {
 		for _, a := range read {
 			all[a.name] = a
 		}
@@ -179,7 +176,9 @@ func (w *watch) load(ctx context.Context) (err error) {
 		if len(todo) == 0 {
 			break
 		}
-		read, err = w.read(ctx, todo)
+		if read, err = w.read(ctx, todo); err != nil {
+			return err
+		}
 	}
 	l.names = nil // they are the view's
 	w.last, w.nodes = l, nodes

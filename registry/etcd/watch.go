@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
@@ -14,7 +15,9 @@ import (
 )
 
 const (
-	pageSize  = 1000        // keys
+	firstPage = 1000        // keys
+	maxPage   = 20_000      // keys
+	pageBytes = 4 << 20     // of keys and values, which a page is to have
 	beatEvery = time.Second // how often a watch asks whether the server is there
 )
 
@@ -64,11 +67,12 @@ func (e *etcd) warnIdentity() {
 	e.table.log.Warn("etcd is known without its id, by which others may know it: permission denied, grant reading and writing it", "key", idKey)
 }
 
-// list returns all keys below base at one revision. Where values are large it asks
-// for fewer at a time.
+// list returns all keys below base at one revision. It asks for as many at a time
+// as those before lead to expect in a page: with each page the server counts all
+// that are left.
 func list(ctx context.Context, client *clientv3.Client, base string, opts ...clientv3.OpOption) (items []item, revision int64, err error) {
 	end := clientv3.GetPrefixRangeEnd(base)
-	room := int64(pageSize)
+	room := int64(firstPage)
 	for from := base; ; {
 		resp, err := page(ctx, client, from, append(opts, clientv3.WithRange(end), clientv3.WithLimit(room), clientv3.WithRev(revision)))
 		if room > 1 && codeOf(err) == codes.ResourceExhausted {
@@ -88,7 +92,17 @@ func list(ctx context.Context, client *clientv3.Client, base string, opts ...cli
 			return items, revision, nil
 		}
 		from = items[len(items)-1].key + "\x00"
+		room = nextPage(resp.Kvs)
 	}
+}
+
+// nextPage returns how many keys are a page, after one of at least one key.
+func nextPage(before []*mvccpb.KeyValue) int64 {
+	size := 0
+	for _, kv := range before {
+		size += len(kv.Key) + len(kv.Value)
+	}
+	return max(1, min(maxPage, int64(len(before))*pageBytes/int64(size)))
 }
 
 func page(ctx context.Context, client *clientv3.Client, from string, opts []clientv3.OpOption) (*clientv3.GetResponse, error) {
