@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os"
-	"runtime/debug"
+	"slices"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"github.com/isthmus-dns/isthmus/bridge"
+	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry/all"
 )
 
@@ -33,8 +36,7 @@ not need it go on. What is mirrored stays when the bridge stops.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, b.Close()) }()
-			spareMemory(os.Getenv)
-			return b.Run(cmd.Context())
+			return runBridge(cmd.Context(), b)
 		},
 	}
 	confFlag(cmd, &file)
@@ -43,16 +45,19 @@ not need it go on. What is mirrored stays when the bridge stops.`,
 	return cmd
 }
 
-// spareMemory has the collector run sooner than it would, unless the environment
-// says when: a bridge has little to compute, and stands beside what people pay for.
-func spareMemory(env func(string) string) {
-	if env("GOGC") == "" && env("GOMEMLIMIT") == "" {
-		debug.SetGCPercent(collectAt)
-	}
+// runBridge runs b, and the collector as suits it, until ctx ends.
+func runBridge(ctx context.Context, b *bridge.Bridge) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { collect(ctx, func() bool { return allSynced(b.Status().Origins) }) })
+	defer wg.Wait()
+	defer cancel()
+	return b.Run(ctx)
 }
 
-// collectAt is by how many percent the memory in use grows until it is collected.
-const collectAt = 75
+func allSynced(all []catalog.State) bool {
+	return !slices.ContainsFunc(all, func(st catalog.State) bool { return !st.Synced })
+}
 
 func confFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVar(file, "conf", "", "the bridge's `file`")
