@@ -70,7 +70,7 @@ func (p *Plan) holdBudget(w *Wanted, total int, b Budget) {
 	counts := func(c Change) bool { return c.loss() != Loss{} && !b.Released[c.Ref()] }
 	loss, denied := b.Spent, 0
 	for _, c := range slices.Concat(p.Puts, p.Deletes) {
-		if counts(c) && !b.Unsure[c.Ref()] {
+		if counts(c) && !b.Unsure[c.try()] {
 			loss = loss.plus(c.loss())
 		}
 		if counts(c) && b.Denied[c.Ref()] {

@@ -50,13 +50,23 @@ func TestSpendUnsure(t *testing.T) {
 		l.spend(c, true, now)
 	}
 	b := l.now(rule(), now)
-	if b.Spent != (Loss{1, 2}) || !b.Unsure[c.Ref()] {
+	if b.Spent != (Loss{1, 2}) || !b.Unsure[c.try()] {
 		t.Errorf("tried and not known to be done: %+v", b)
 	}
 	l.spend(c, false, now)
 	l.spend(c, false, now)
-	if b := l.now(rule(), now); b.Spent != (Loss{2, 4}) || b.Unsure[c.Ref()] {
+	if b := l.now(rule(), now); b.Spent != (Loss{2, 4}) || b.Unsure[c.try()] {
 		t.Errorf("done, and then done again: %+v", b)
+	}
+	l.spend(c, true, now)
+	other := *c.Found
+	other.Version = "of what was put there since"
+	if b := l.now(rule(), now); b.Unsure[Change{Found: &other}.try()] {
+		t.Errorf("what stands there now is taken for what was tried: %+v", b)
+	}
+	l.spend(Change{Found: &other}, true, now)
+	if b := l.now(rule(), now); b.Spent != (Loss{4, 8}) {
+		t.Errorf("tried, and something else of that name as well: %+v", b)
 	}
 }
 

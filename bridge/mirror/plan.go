@@ -106,9 +106,24 @@ func instances(e catalog.Entry) int {
 // those that may have been done, and what people or a second look said of others.
 type Budget struct {
 	Spent    Loss
-	Unsure   map[catalog.Ref]bool // these are in Spent, and may be tried again
+	Unsure   map[Try]bool // these are in Spent, and may be tried again
 	Released map[catalog.Ref]bool
 	Denied   map[catalog.Ref]bool // a second look still found what these are copies of
+}
+
+// Try is a write over what stood there: once that was done, another write under
+// the same name is one of something else.
+type Try struct {
+	catalog.Ref
+	Version string // of what was found; "": nothing was
+}
+
+func (c Change) try() Try {
+	t := Try{Ref: c.Ref()}
+	if c.Found != nil {
+		t.Version = c.Found.Version
+	}
+	return t
 }
 
 // Other is another rule to the same target, and what it wants, which is asked

@@ -26,7 +26,7 @@ const looks = 10
 type entry struct {
 	at     time.Time
 	loss   Loss
-	ref    catalog.Ref
+	try    Try
 	unsure bool // whether it was done nobody knows
 }
 
@@ -38,21 +38,21 @@ func (l *spending) now(r *Rule, now time.Time) Budget {
 		window = DefaultHold
 	}
 	l.spent = slices.DeleteFunc(l.spent, func(e entry) bool { return now.Sub(e.at) > window })
-	b := Budget{Released: l.released, Denied: l.denied, Unsure: map[catalog.Ref]bool{}}
+	b := Budget{Released: l.released, Denied: l.denied, Unsure: map[Try]bool{}}
 	for _, e := range l.spent {
 		b.Spent = b.Spent.plus(e.loss)
 		if e.unsure {
-			b.Unsure[e.ref] = true
+			b.Unsure[e.try] = true
 		}
 	}
 	return b
 }
 
 // spend notes a loss that was written, or that may have been: then it counts once,
-// however often it is tried.
+// however often it is tried over what stood there.
 func (l *spending) spend(c Change, unsure bool, now time.Time) {
 	ref, loss := c.Ref(), c.loss()
-	was := slices.IndexFunc(l.spent, func(e entry) bool { return e.unsure && e.ref == ref })
+	was := slices.IndexFunc(l.spent, func(e entry) bool { return e.unsure && e.try == c.try() })
 	switch {
 	case l.released[ref]:
 		if !unsure {
@@ -64,7 +64,7 @@ func (l *spending) spend(c Change, unsure bool, now time.Time) {
 			l.spent[was].at = now
 		}
 	case loss != Loss{}:
-		l.spent = append(l.spent, entry{now, loss, ref, unsure})
+		l.spent = append(l.spent, entry{now, loss, c.try(), unsure})
 	}
 }
 
