@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/isthmus-dns/isthmus/bridge/mirror"
@@ -11,6 +12,7 @@ import (
 type write struct {
 	*world
 	process *process
+	term    int // of leading in which it was asked for
 	to      *side
 	was, is *catalog.Service // one of them may be nil
 	rule    *mirror.Rule     // nil: it is of none
@@ -19,11 +21,11 @@ type write struct {
 }
 
 // judge checks a write. It is called with the server locked, and so calls none.
-func (w *world) judge(p *process, to *side, was, is *catalog.Service) {
+func (w *world) judge(p *process, term int, to *side, was, is *catalog.Service) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.written++
-	c := &write{world: w, process: p, to: to, was: was, is: is, now: time.Now()}
+	c := &write{world: w, process: p, term: term, to: to, was: was, is: is, now: time.Now()}
 	for _, r := range w.rules {
 		if m := c.mark(); m != nil && r.To == to.origin && w.sides[r.From].identity == m.Of {
 			c.rule, c.from = r, w.sides[r.From]
@@ -36,6 +38,7 @@ func (w *world) judge(p *process, to *side, was, is *catalog.Service) {
 			w.failLocked(name, "bridge %d at %s: %s\nwas %sis %s", p.number, to.origin, wrong, text(was), text(is))
 		}
 	}
+	to.stakes.set(c.ref(), is)
 }
 
 func text(s *catalog.Service) string {
@@ -58,6 +61,8 @@ func (c *write) key() catalog.Key {
 	}
 	return c.was.Key
 }
+
+func (c *write) ref() catalog.Ref { return catalog.Ref{Key: c.key(), Owner: c.mark().Owner} }
 
 // horizon is from when the view of a side may be that a write is made by.
 // Until a comparison, that may be from before somebody was blinded, and not for the
@@ -128,9 +133,6 @@ func r3Budget(c *write) (name, wrong string) {
 		return "R3", ""
 	}
 	book := ledger{c.process, c.rule.String()}
-	if c.spent[book] == nil {
-		c.spent[book] = nil
-	}
 	if c.approved[book][c.was.Ref()] || c.goneForLong() {
 		return "R3", ""
 	}
@@ -138,14 +140,10 @@ func r3Budget(c *write) (name, wrong string) {
 	if hold == 0 {
 		hold = mirror.DefaultHold
 	}
-	recent := 1
-	for _, at := range c.spent[book] {
-		if c.now.Sub(at) < hold-time.Second {
-			recent++
-		}
-	}
-	c.spent[book] = append(c.spent[book], c.now)
-	if recent > c.rule.Limit.Services {
+	c.noteLocked("  takes %v at %s from bridge %d, after %d", c.takes(), c.ref(), c.process.number, len(c.spent[book]))
+	over := c.exceeds(c.spent[book], hold, c.takes())
+	c.spent[book] = append(c.spent[book], spent{c.now, c.takes()})
+	if over {
 		return c.because("R3"), "more goes than the limit allows"
 	}
 	return "R3", ""
@@ -153,6 +151,9 @@ func r3Budget(c *write) (name, wrong string) {
 
 // goneForLong reports whether time may have released the loss.
 func (c *write) goneForLong() bool {
+	if c.was.Key != target(c.rule, c.was.Mark.Key) {
+		return c.rule.Hold > 0 // it stands where none is wanted, whatever becomes of the original
+	}
 	n := c.from.natives[c.was.Mark.Key]
 	gone := n == nil || !n.full.After(c.now.Add(-c.rule.Hold))
 	if lied := c.from.blinded; !lied.IsZero() && c.now.Sub(lied) < c.rule.Hold+compared && (n == nil || !n.empty.Before(c.horizon(lied))) {
@@ -221,6 +222,10 @@ type said struct {
 // rivals reports whether two processes may write side by side: the fence was removed
 // or is from a backup, or R11 would say so.
 func (c *write) rivals(by *process) bool {
+	if c.elects { // one after the other, of whom each reads for itself
+		old := min(c.now.Sub(c.from.unseen), c.now.Sub(c.from.behind)) < compared+c.longest
+		return by != c.process && (c.to.term == 0 || old)
+	}
 	return by != nil && by != c.process && (by.number > c.process.number || by.lives())
 }
 
@@ -239,8 +244,11 @@ func r9Monotonic(c *write) (name, wrong string) {
 }
 
 func r11Fence(c *write) (name, wrong string) {
-	if c.process.isDeposed(c.to.origin) {
+	switch {
+	case c.process.isDeposed(c.to.origin):
 		return "R11", "another took over"
+	case c.to.term != 0 && c.term != c.to.term:
+		return "R11", fmt.Sprintf("it was asked for in term %d of leading, and term %d claimed the fence", c.term, c.to.term)
 	}
 	return "R11", ""
 }

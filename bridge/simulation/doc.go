@@ -13,8 +13,9 @@
 //	R1   in the end each target holds a mirror of each original, and nothing else
 //	     of the bridge's; then nothing is written for a minute
 //	R2   no mirror goes, or loses its last instance, while its original has some
-//	R3   what goes within the hold is at most the limit, but for what was approved,
-//	     or is gone from the source for as long as the hold lasts
+//	R3   what one process takes away within the hold, however often it is elected
+//	     meanwhile, is at most the limit, of services or of all instances; but for
+//	     what was approved, or is gone from the source for as long as the hold lasts
 //	R4   nothing is put but a copy of a native of a rule's source
 //	R5   nothing is written but mirrors of a rule, in the format that is known, nor
 //	     under a name that somebody else has; others' records stay as they are
@@ -22,8 +23,10 @@
 //	R7   all of that with a crash before and after any write
 //	R8   a registry that cannot be read is said to be so
 //	R9   no mirror goes back to what its original said earlier, unless the fence is
-//	     gone or from a backup while two bridges run
-//	R11  a writer that was deposed writes nothing
+//	     gone or from a backup while two bridges run, or who is elected was told
+//	     less than who led before
+//	R11  a writer that was deposed writes nothing, nor does one of a term of leading
+//	     that is over: what it has under way is refused
 //	R12  no decision depends on the wall clock
 //	R13  what a watch did not tell is found by comparing
 //	R14  an original that no target takes, or a record that cannot be read, is in
@@ -34,5 +37,9 @@
 //
 // R10, R15 and R17 are about answers of DNS and about load, and are held elsewhere.
 // A bridge that is started anew knows nothing of what was deleted before: R3 counts
-// for each by itself.
+// for each process by itself.
+//
+// In every third schedule two processes elect which of them writes, by leases in a
+// registry that fails as all others do. In the others there is one, and another
+// takes over only where a fault says so.
 package simulation

@@ -30,7 +30,9 @@ func faults() []action {
 		{"restore", (*world).restore},
 		{"part of it hidden", func(w *world) { w.any().hide(errors.New("may not read all")) }},
 		{"fence removed", (*world).removeFence},
+		{"lease removed", (*world).removeLease},
 		{"crash", (*world).crash},
+		{"restart", (*world).restart},
 		{"crash at a write", (*world).crashLater},
 		{"crash at a write", (*world).crashLater},
 		{"stop and go on", (*world).stopAndGo},
@@ -124,9 +126,17 @@ func (w *world) restore() {
 
 // crash ends the bridge at any moment, and starts it from nothing.
 func (w *world) crash() {
-	w.process.kill()
+	p := w.either()
+	(*p).kill()
 	w.reach("crash")
-	w.process = w.start()
+	*p = w.start()
+}
+
+// restart ends the bridge as one does who has time.
+func (w *world) restart() {
+	p := w.either()
+	(*p).stop()
+	*p = w.start()
 }
 
 // crashLater has it end at a write to come.
@@ -139,13 +149,16 @@ func (w *world) stopAndGo() {
 	resume := w.process.halt()
 	time.Sleep(d)
 	resume()
+	if w.elects {
+		w.land()
+	}
 }
 
 // takeOver stops the bridge, has another lead, and lets the first go on later,
 // which does not know.
 func (w *world) takeOver() {
 	p := w.process
-	if !w.deposable(p) {
+	if w.elects || !w.deposable(p) {
 		return
 	}
 	resume := p.halt()
@@ -175,6 +188,9 @@ func (w *world) removeFence() {
 	for _, p := range w.processes {
 		p.depose(s.origin, false)
 	}
+	w.mu.Lock()
+	s.term = 0
+	w.mu.Unlock()
 	s.RemoveFence(owner)
 }
 
@@ -209,6 +225,7 @@ type clear struct{}
 
 func (clear) Fate(context.Context, memory.Request) memory.Fate { return memory.Passes }
 func (clear) Landed(_, _ *catalog.Service)                     {}
+func (clear) Claimed()                                         {}
 
 // land has all writes arrive that are on their way.
 func (w *world) land() {
@@ -243,16 +260,19 @@ func (w *world) turn() (anew bool) {
 		still = append(still, h)
 	}
 	w.halted = still
-	switch p := w.process; {
-	case p.crashed():
-		p.kill()
-		w.process = w.start()
-		return true
-	case p.fenced():
-		w.reach("restart of a bridge that is fenced off")
-		p.stop()
-		w.process = w.start()
-		return true
+	for _, p := range w.running() {
+		switch {
+		case (*p).crashed():
+			(*p).kill()
+		case (*p).fenced():
+			w.reach("restart of a bridge that is fenced off")
+			(*p).stop()
+		default:
+			continue
+		}
+		*p = w.start()
+		anew = true
 	}
-	return false
+	w.look()
+	return anew
 }

@@ -3,6 +3,7 @@ package simulation
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/isthmus-dns/isthmus/bridge/mirror"
@@ -38,13 +39,24 @@ func layouts() []layout {
 
 // options are what differs between two schedules' files.
 type options struct {
-	limit int
-	hold  string
+	limit, percent int
+	hold           string
+	lead           catalog.Origin // where two processes elect their leader; "": there is one process
 }
 
-func drawOptions(rnd *rand.Rand) options {
+func drawOptions(rnd *rand.Rand, l layout) options {
 	holds := []string{"never", "30s", "2m", "5m"}
-	return options{limit: 1 + rnd.IntN(5), hold: holds[rnd.IntN(len(holds))]}
+	is := options{limit: 1 + rnd.IntN(5), hold: holds[rnd.IntN(len(holds))]}
+	if rnd.IntN(3) == 0 { // then no number of services may be enough by itself
+		is.limit, is.percent = rnd.IntN(4), []int{5, 10, 25, 50}[rnd.IntN(4)]
+	}
+	if rnd.IntN(3) == 0 {
+		is.lead = kube
+		if slices.Contains(l.origins, etcd) && rnd.IntN(2) == 0 {
+			is.lead = etcd
+		}
+	}
+	return is
 }
 
 // file is the bridge's configuration.
@@ -55,13 +67,20 @@ func (l layout) file(o options) string {
 		fmt.Fprintf(&b, "\t%s\n", strings.Replace(string(at), "/", " ", 1))
 	}
 	for _, r := range l.rules {
-		fmt.Fprintf(&b, "\tmirror %s %s {\n\t\tdelete_limit %d\n\t\tdelete_hold %s\n", r[0], r[1], o.limit, o.hold)
+		fmt.Fprintf(&b, "\tmirror %s %s {\n\t\tdelete_limit %d %d%%\n\t\tdelete_hold %s\n", r[0], r[1], o.limit, o.percent, o.hold)
 		if r[1] == kube {
 			fmt.Fprintf(&b, "\t\tnamespace outside\n")
 		}
 		fmt.Fprintf(&b, "\t}\n")
 	}
-	b.WriteString("\tlead none\n}\n")
+	lead := "none"
+	switch o.lead {
+	case kube:
+		lead = "kubernetes isthmus/bridge"
+	case etcd:
+		lead = "etcd isthmus/leader"
+	}
+	fmt.Fprintf(&b, "\tlead %s\n}\n", lead)
 	return b.String()
 }
 

@@ -36,6 +36,7 @@ type process struct {
 	wires   map[catalog.Origin]uint64 // opened
 	wrote   map[catalog.Origin]bool
 	deposed map[catalog.Origin]bool // where another process took over
+	term    int                     // of leading, that began last; 0: it never led
 }
 
 // start runs a bridge that knows nothing.
@@ -125,7 +126,7 @@ func (c config) line() memory.Line {
 	n := uint64(p.number)<<32 | p.wires[c.origin]
 	p.mu.Unlock()
 	side := p.world.sides[c.origin]
-	return side.Via(&wire{process: p, side: side, number: n, asked: map[memory.Request]uint64{}})
+	return side.Via(&wire{process: p, side: side, number: n, asked: map[memory.Request]uint64{}, terms: map[catalog.Ref]int{}})
 }
 
 // poisoned cannot hold what is called bad.
@@ -145,8 +146,9 @@ type wire struct {
 
 	number uint64
 
-	mu    sync.Mutex // guards asked
+	mu    sync.Mutex // guards following
 	asked map[memory.Request]uint64
+	terms map[catalog.Ref]int // in which a write was last asked for; none: a claim
 }
 
 // chance returns the luck of a request. It follows from the seed and from how
@@ -179,7 +181,12 @@ func (w *wire) Fate(ctx context.Context, r memory.Request) memory.Fate {
 	if !w.process.alive(ctx) {
 		return memory.Lost
 	}
+	w.ask(r)
 	sleep(ctx, lasts)
+	if w.process.world.elects && w.process.isHalted() && (r.Verb == memory.Put || r.Verb == memory.Delete) {
+		w.process.world.delayed() // it is on its way, whatever becomes of who sent it
+		return w.side.meets("write under way of a leader that is stopped", memory.Late)
+	}
 	if !w.process.alive(ctx) {
 		return memory.Lost
 	}
@@ -187,6 +194,37 @@ func (w *wire) Fate(ctx context.Context, r memory.Request) memory.Fate {
 		return fate
 	}
 	return w.side.fate(r, roll)
+}
+
+// ask takes note of the time of leading that a request is of.
+func (w *wire) ask(r memory.Request) {
+	term := w.process.inTerm()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch r.Verb {
+	case memory.Claim:
+		w.terms[catalog.Ref{}] = term
+	case memory.Put, memory.Delete:
+		w.terms[r.Ref] = term
+	}
+}
+
+func (w *wire) askedIn(ref catalog.Ref) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.terms[ref]
+}
+
+// Claimed has nobody else's write be right any more: who claimed last may write,
+// also one whose claim comes late.
+func (w *wire) Claimed() {
+	term, world := w.askedIn(catalog.Ref{}), w.process.world
+	if term > 0 {
+		w.process.depose(w.side.origin, false)
+	}
+	world.mu.Lock()
+	defer world.mu.Unlock()
+	w.side.term = term
 }
 
 // latency is how long a request may take at most.
@@ -266,7 +304,13 @@ func (w *wire) Landed(was, is *catalog.Service) {
 	w.process.mu.Lock()
 	w.process.wrote[w.side.origin] = true
 	w.process.mu.Unlock()
-	w.process.world.judge(w.process, w.side, was, is)
+	ref := catalog.Ref{}
+	if is != nil {
+		ref = is.Ref()
+	} else {
+		ref = was.Ref()
+	}
+	w.process.world.judge(w.process, w.askedIn(ref), w.side, was, is)
 }
 
 // lives reports whether the process did not end.

@@ -12,12 +12,17 @@ func mustBeMet() []string {
 		// what servers and networks did
 		"watch cut", "change not told", "list fails", "stale read", "empty answer", "restored",
 		"write lost", "write done, answer lost", "write arrives late", "late write taken", "write raced",
+		"lease not asked for", "lease taken, answer lost", "write under way of a leader that is stopped",
+		"elected", "elected again", "elected after another",
 		"crash", "crash before a write", "crash after a write", "deposed",
 		// what the bridge did about it
 		"approved", "a deposed bridge saw it", "restart of a bridge that is fenced off",
 		"said: origin lost, what it last reported stands", "said: origin cannot be read yet, and is tried again", "said: origin can be read",
+		"said: leading", "said: no longer leading, standing by", "said: standing by until elected", "said: another process leads",
+		"said: not elected any more", "said: no part in the election, will retry",
 		"said: nothing is written", "said: writing", "said: put", "said: delete",
 		"said: deletion waits", "said: no longer: deletion waits",
+		"more services than the limit, few of all instances",
 		"said: deletions held", "said: no deletions held by the budget any more", "said: held deletions approved",
 		"said: a second read agrees: held deletions go",
 		"said: held deletions stay: the second read failed",

@@ -47,7 +47,7 @@ func (w *world) run() {
 			}
 		})
 	}
-	w.process = w.start()
+	w.begin()
 	w.pause()
 	users, world := changes(), faults()
 	for range 5 + w.rnd.IntN(25) {
@@ -65,7 +65,9 @@ func (w *world) run() {
 	w.clearUp()
 	w.r1Converges()
 	w.r13Compared()
-	w.process.stop()
+	for _, p := range w.running() {
+		(*p).stop()
+	}
 }
 
 // r13Compared counts what only a comparison found. That all of it was found is R1.
@@ -91,7 +93,9 @@ func (w *world) clearUp() {
 		w.sides[o].heal()
 	}
 	w.land()
-	w.process.crashIn(0, false)
+	for _, p := range w.running() {
+		(*p).crashIn(0, false)
+	}
 	w.turn()
 	w.note("the faults are over")
 }

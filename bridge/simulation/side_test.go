@@ -22,6 +22,7 @@ type side struct {
 	natives   map[catalog.Key]*native
 	strangers map[catalog.Key]time.Time // since when somebody else has a name
 	others    map[catalog.Ref]string    // what is there of others, but natives
+	stakes    stakes
 	weather   weather
 	backups   []backup
 	cut       time.Time // since when nothing reaches it; zero: all does
@@ -30,6 +31,8 @@ type side struct {
 	blinded   time.Time // when that was so, or something was told that is not so
 	some      time.Time // when there last was a native, but for now
 	hiding    bool
+	term      int       // of leading in which the fence was last claimed; 0: nobody can tell
+	behind    time.Time // when somebody was last told what is old
 }
 
 // native is one service of users, also once it is gone.
@@ -52,7 +55,7 @@ func newSide(w *world, o catalog.Origin) *side {
 	id := catalog.Identity("id:" + string(o))
 	s := &side{
 		Server: memory.NewServer(id), world: w, origin: o, identity: id,
-		natives: map[catalog.Key]*native{}, strangers: map[catalog.Key]time.Time{}, others: map[catalog.Ref]string{},
+		natives: map[catalog.Key]*native{}, strangers: map[catalog.Key]time.Time{}, others: map[catalog.Ref]string{}, stakes: newStakes(),
 	}
 	s.AddNamespace("outside")
 	return s
@@ -150,6 +153,7 @@ func (s *side) intrude(svc *catalog.Service) {
 	if _, there := s.strangers[svc.Key]; !there && svc.Mark.Owner != owner {
 		s.strangers[svc.Key] = time.Now()
 	}
+	s.stakes.set(svc.Ref(), svc)
 	s.world.mu.Unlock()
 	s.Set(svc)
 }
@@ -167,9 +171,10 @@ func (s *side) withdraw(ref catalog.Ref) {
 
 // save makes a backup.
 func (s *side) save() {
+	server := s.Save() // not within the world's lock, which is taken within the server's
 	s.world.mu.Lock()
 	defer s.world.mu.Unlock()
-	b := backup{server: s.Save(), natives: map[catalog.Key]*catalog.Service{}, others: maps.Clone(s.others), strangers: maps.Clone(s.strangers)}
+	b := backup{server: server, natives: map[catalog.Key]*catalog.Service{}, others: maps.Clone(s.others), strangers: maps.Clone(s.strangers)}
 	for k, n := range s.natives {
 		b.natives[k] = n.is
 	}
@@ -183,12 +188,21 @@ func (s *side) restore(b backup) {
 	for k := range s.natives {
 		s.knownLocked(k, b.natives[k])
 	}
-	s.restored = time.Now()
+	s.restored, s.term = time.Now(), 0
 	s.world.mu.Unlock()
 	for _, p := range s.world.processes { // the fence is what it was, too
 		p.depose(s.origin, false)
 	}
 	s.Restore(b.server)
+	held := s.holds()
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	for ref := range s.stakes.of {
+		s.stakes.set(ref, nil)
+	}
+	for _, svc := range held {
+		s.stakes.set(svc.Ref(), svc)
+	}
 }
 
 // holds returns all that the server has.
@@ -229,6 +243,9 @@ func (s *side) listed(is weather, roll int) memory.Fate {
 	case roll < is.lost:
 		return s.meets("list fails", memory.Lost)
 	case roll < is.older:
+		s.world.mu.Lock()
+		s.behind = time.Now()
+		s.world.mu.Unlock()
 		return s.meets("stale read", memory.Older)
 	case roll < is.empty && s.bearsEmpty():
 		return s.blind("empty answer", memory.Empty)
@@ -238,6 +255,8 @@ func (s *side) listed(is weather, roll int) memory.Fate {
 
 func (s *side) written(is weather, r memory.Request, roll int) memory.Fate {
 	switch {
+	case r.Verb == memory.Lease:
+		return s.leased(is, roll)
 	case roll < is.lost:
 		return s.meets("write lost", memory.Lost)
 	case roll < is.unanswered:
@@ -247,6 +266,16 @@ func (s *side) written(is weather, r memory.Request, roll int) memory.Fate {
 		return s.meets("write arrives late", memory.Late)
 	case roll < is.raced && r.Verb != memory.Claim:
 		s.race(r.Ref)
+	}
+	return memory.Passes
+}
+
+func (s *side) leased(is weather, roll int) memory.Fate {
+	switch {
+	case roll < is.lost:
+		return s.meets("lease not asked for", memory.Lost)
+	case roll < is.unanswered:
+		return s.meets("lease taken, answer lost", memory.Unanswered)
 	}
 	return memory.Passes
 }
@@ -276,6 +305,7 @@ func (s *side) race(ref catalog.Ref) {
 	s.world.reach("write raced")
 	tampered := service(ref.Key, 0, 1+s.world.writes()%3)
 	tampered.Mark = is.Mark
+	s.stands(ref, tampered)
 	s.Set(tampered)
 }
 

@@ -167,6 +167,7 @@ func (w *world) tamper() {
 	if to, m := w.mirror(); m != nil {
 		tampered := service(m.Key, 0, 1)
 		tampered.Mark = m.Mark
+		to.stands(m.Ref(), tampered)
 		to.Set(tampered)
 	}
 }
@@ -174,6 +175,7 @@ func (w *world) tamper() {
 // erase has somebody remove one.
 func (w *world) erase() {
 	if to, m := w.mirror(); m != nil {
+		to.stands(m.Ref(), nil)
 		to.Remove(m.Ref())
 	}
 }
@@ -188,6 +190,7 @@ func (w *world) forge() {
 	}
 	forged := service(k, 0, 1)
 	forged.Mark = &catalog.Mark{Owner: owner, Of: from.identity, Key: w.name(), Format: catalog.MarkFormat}
+	to.stands(ref, forged)
 	to.Set(forged)
 }
 

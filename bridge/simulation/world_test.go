@@ -24,7 +24,10 @@ type world struct {
 	sides     map[catalog.Origin]*side
 	rules     []*mirror.Rule
 	log       *heard
-	process   *process   // that runs now
+	options   options
+	elects    bool       // a leader, of two processes
+	process   *process   // that runs now, and leads or did so last
+	standby   *process   // nil: nobody is elected
 	processes []*process // all that there were
 	revision  int
 	halted    []*halted
@@ -34,12 +37,13 @@ type world struct {
 	wrong     []string
 	written   int
 	reached   map[string]int
-	spent     map[ledger][]time.Time
+	spent     map[ledger][]spent
 	approved  map[ledger]map[catalog.Ref]bool
 	newest    map[[2]string]said
 	longest   time.Duration // the longest that anything was held up
 	landing   bool          // what was late arrives now
 	lateSince time.Time
+	terms     int // of leading that there were
 }
 
 // halted is a process that is stopped, and that another took over from.
@@ -52,17 +56,18 @@ type halted struct {
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
 		t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 1)),
-		reached: map[string]int{}, spent: map[ledger][]time.Time{}, approved: map[ledger]map[catalog.Ref]bool{}, newest: map[[2]string]said{},
+		reached: map[string]int{}, spent: map[ledger][]spent{}, approved: map[ledger]map[catalog.Ref]bool{}, newest: map[[2]string]said{},
 	}
 	w.log = &heard{w}
 	all := layouts()
-	w.arrange(all[w.rnd.IntN(len(all))], drawOptions(w.rnd))
+	l := all[w.rnd.IntN(len(all))]
+	w.arrange(l, drawOptions(w.rnd, l))
 	return w
 }
 
 // arrange gives the world its sides, as a layout has them, and the bridge its file.
 func (w *world) arrange(l layout, is options) {
-	w.layout, w.file, w.sides = l, l.file(is), map[catalog.Origin]*side{}
+	w.layout, w.options, w.file, w.sides, w.elects = l, is, l.file(is), map[catalog.Origin]*side{}, is.lead != ""
 	for _, o := range l.origins {
 		w.sides[o] = newSide(w, o)
 	}

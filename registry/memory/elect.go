@@ -16,15 +16,28 @@ type lease struct {
 
 // election is one place where a leader is elected.
 type election struct {
-	server *Server
-	place  string
-	times  registry.LeaseTimes
+	*client
+	place string
+	times registry.LeaseTimes
 }
 
 // Election returns an election at a place of the server; all of one place elect
 // the same leader.
 func (s *Server) Election(place string, times registry.LeaseTimes) registry.Election {
-	return &election{s, place, times}
+	return &election{&client{server: s}, place, times}
+}
+
+// Election is the server's, over the wire.
+func (l Line) Election(place string, times registry.LeaseTimes) registry.Election {
+	return &election{&client{server: l.server, wire: l.wire}, place, times}
+}
+
+// RemoveLeases has somebody remove who leads, at every place.
+func (s *Server) RemoveLeases() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.leases)
+	s.wakeLocked()
 }
 
 // String names the place.
@@ -66,7 +79,8 @@ func (e *election) pause(ctx context.Context, moved <-chan struct{}) {
 // hold takes a lease that nobody holds, or renews its own. It returns who holds it
 // then, and what is closed when something changes.
 func (e *election) hold(ctx context.Context, name string) (leader string, moved <-chan struct{}, err error) {
-	if err := e.server.reach(ctx); err != nil {
+	fate, err := e.reach(ctx, Request{Verb: Lease})
+	if err != nil {
 		return "", nil, err
 	}
 	defer e.server.mu.Unlock()
@@ -75,6 +89,9 @@ func (e *election) hold(ctx context.Context, name string) (leader string, moved 
 	if is.holder == "" || is.holder == name || !now.Before(is.end) {
 		is = lease{name, now.Add(e.times.Lease)}
 		e.server.leases[e.place] = is
+	}
+	if fate == Unanswered || e.server.link == deaf {
+		return "", nil, registry.ErrUnknownOutcome
 	}
 	return is.holder, e.server.moved, nil
 }
@@ -89,9 +106,13 @@ func (e *election) renew(ctx context.Context, name string) error {
 
 // release lets another lead at once, if the server can be reached.
 func (e *election) release(name string) {
-	e.server.mu.Lock()
+	ctx, cancel := context.WithTimeout(context.Background(), e.times.Retry)
+	defer cancel()
+	if _, err := e.reach(ctx, Request{Verb: Lease}); err != nil {
+		return
+	}
 	defer e.server.mu.Unlock()
-	if e.server.link != through || e.server.leases[e.place].holder != name {
+	if e.server.leases[e.place].holder != name {
 		return
 	}
 	delete(e.server.leases, e.place)

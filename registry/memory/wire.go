@@ -18,6 +18,7 @@ const (
 	MakeNamespace
 	Put
 	Delete
+	Lease // to take one, renew it or give it up
 )
 
 // Request is one request on its way to the server.
@@ -33,7 +34,7 @@ type Fate int
 const (
 	Passes     Fate = iota
 	Lost            // it never reaches the server, and fails
-	Unanswered      // of a write: the server takes it, and its answer is lost
+	Unanswered      // of a write or a lease: the server takes it, and its answer is lost
 	Late            // of a write: its outcome is unknown, and it reaches the server by Land
 	Unseen          // of a watch: nothing is told of what changed up to now
 	Older           // of a list: answered by a server that is behind: what the last Save saw
@@ -50,6 +51,9 @@ type Wire interface {
 	// stood there and what stands there now, nil for nothing. It must not call
 	// the server, nor keep or change the services.
 	Landed(was, is *catalog.Service)
+	// Claimed is told of each claim of an owner's fence that the server took, in
+	// order with its writes.
+	Claimed()
 }
 
 // Via opens the server over a wire.
@@ -85,6 +89,12 @@ func (c *client) reach(ctx context.Context, r Request) (Fate, error) {
 func (c *client) landed(was, is *catalog.Service) {
 	if c.wire != nil {
 		c.wire.Landed(was, is)
+	}
+}
+
+func (c *client) claimed() {
+	if c.wire != nil {
+		c.wire.Claimed()
 	}
 }
 

@@ -33,6 +33,7 @@ func (f *fates) Fate(_ context.Context, r Request) Fate {
 }
 
 func (*fates) Landed(_, _ *catalog.Service) {}
+func (*fates) Claimed()                     {}
 
 func native(name string) *catalog.Service {
 	return &catalog.Service{Key: catalog.Key{Namespace: "shop", Name: name}, Type: catalog.Headless}

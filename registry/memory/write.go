@@ -55,6 +55,9 @@ func (c *client) claim(ctx context.Context, f registry.Fence, bump bool) error {
 	}
 	defer c.server.mu.Unlock()
 	epoch, err := c.server.claimLocked(f, bump, c.epoch)
+	if err == nil {
+		c.claimed()
+	}
 	if err == nil && fate == Unanswered {
 		return registry.ErrUnknownOutcome
 	}
