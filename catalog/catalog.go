@@ -201,6 +201,7 @@ func (f *Feed) Identify(id Identity) {
 // Connected reports whether the origin can be read now: nil, or why not. What
 // was last reported stands either way.
 func (f *Feed) Connected(err error) {
+	err = briefly(err)
 	f.edit(func(s *Snapshot, o *origin) bool {
 		if err == nil {
 			news := o.state.Err != nil || !o.state.Connected
@@ -220,6 +221,7 @@ func (f *Feed) Connected(err error) {
 // why; nil: it is all. While that is so the absence of a service means nothing
 // to a bridge. It comes before the Replace or Update that it is about.
 func (f *Feed) Partial(err error) {
+	err = briefly(err)
 	f.edit(func(_ *Snapshot, o *origin) bool {
 		was := o.state.Partial
 		o.state.Partial = err
@@ -239,11 +241,15 @@ func (f *Feed) Missed(n int) {
 // Refuse reports that a record of the origin is left out and why, or with a
 // nil error that it is well again or gone. It reports whether that is news, so
 // that the caller logs once a change and not once a try. At most MaxRefused
-// records are kept; more are neither kept nor news until others are well.
+// records are kept, the first by name; more are counted and no news until others are
+// well. Of a name
+// or a reason that is too long for people it keeps what Brief does.
 func (f *Feed) Refuse(record string, err error) (news bool) {
+	record, err = Brief(record), briefly(err)
 	f.edit(func(_ *Snapshot, o *origin) bool {
-		news = o.refuse(record, err)
-		return news
+		var changed bool
+		changed, news = o.refuse(record, err)
+		return changed
 	})
 	return news
 }

@@ -226,9 +226,12 @@ func TestRefuseIsBounded(t *testing.T) {
 			t.Fatalf("record %d: news = %v", i, news)
 		}
 	}
+	if f.Refuse("one more", errors.New("bad")) || c.Snapshot().State("etcd/x").Refused != MaxRefused+6 {
+		t.Errorf("%d are counted, want %d", c.Snapshot().State("etcd/x").Refused, MaxRefused+6)
+	}
 	before := c.Snapshot()
 	if f.Refuse("one more", errors.New("bad")) || c.Snapshot() != before {
-		t.Error("a record beyond the bound made a new snapshot")
+		t.Error("a record that is counted made a new snapshot")
 	}
 	if !f.Refuse("0", nil) || !f.Refuse("one more", errors.New("bad")) {
 		t.Error("a place that became free is not used")

@@ -49,6 +49,7 @@ func (s *Snapshot) adopt(from *origin) {
 	s.putOrigin(o)
 	s.forget(o)
 	o.state, o.refused, o.directory, o.ranges = from.state, from.refused, from.directory, from.ranges
+	o.greatest, o.beyond = "", from.beyond.clone()
 	o.state.Services, o.state.Endpoints = 0, 0 // they are counted as they are put
 	for ns := range from.namespaces.All() {
 		s.putNamespace(o, ns)

@@ -36,6 +36,8 @@ type origin struct {
 	directory  *directory // nil: it was not asked for
 	ranges     Ranges
 	refused    map[string]error
+	greatest   string  // the last by name of those, where there is no room for more
+	beyond     *beyond // the others
 }
 
 // State is what is known of one origin itself.
@@ -62,7 +64,7 @@ type State struct {
 // whole reports whether everything that the origin holds is known.
 func (s State) whole() bool { return s.Known() && !s.Hollow }
 
-// MaxRefused is how many refused records an origin keeps.
+// MaxRefused is how many refused records an origin keeps with their reasons.
 const MaxRefused = 1000
 
 func newSnapshot(p Policy) *Snapshot {
@@ -86,6 +88,7 @@ func newOrigin(o Origin) *origin {
 		services:   pmap.New[Ref, *held](),
 		namespaces: pmap.New[string, struct{}](),
 		pods:       pmap.New[Key, *Pod](),
+		beyond:     newBeyond(),
 	}
 }
 
@@ -106,13 +109,16 @@ func (o *origin) clone() *origin {
 func (s *Snapshot) putOrigin(o *origin) { s.origins[o.state.Origin] = o }
 
 // refuse edits the refused records; the published map is never modified.
-func (o *origin) refuse(record string, err error) (news bool) {
+func (o *origin) refuse(record string, err error) (changed, news bool) {
 	was, known := o.refused[record]
-	if err == nil && !known || err != nil && known && was.Error() == err.Error() {
-		return false
+	if err != nil && known && was.Error() == err.Error() {
+		return false, false
 	}
-	if !known && len(o.refused) >= MaxRefused {
-		return false
+	if !known {
+		if err == nil || len(o.refused) >= MaxRefused {
+			return o.refuseBeyond(record, err), false
+		}
+		o.beyond.drop(record)
 	}
 	next := make(map[string]error, len(o.refused)+1)
 	maps.Copy(next, o.refused)
@@ -120,9 +126,41 @@ func (o *origin) refuse(record string, err error) (news bool) {
 	if err != nil {
 		next[record] = err
 	}
-	o.refused = next
-	o.state.Refused = len(next)
+	o.keepRefused(next)
+	return true, true
+}
+
+// refuseBeyond counts a record for which there is no room, or no longer. The first by
+// name are those that are kept, so that it is not chance that says which are.
+func (o *origin) refuseBeyond(record string, err error) (changed bool) {
+	if err == nil {
+		if changed = o.beyond.drop(record); changed {
+			o.state.Refused--
+		}
+		return changed
+	}
+	if o.beyond.has(record) {
+		return false
+	}
+	if o.greatest == "" {
+		o.greatest = slices.Max(slices.Collect(maps.Keys(o.refused)))
+	}
+	if record > o.greatest {
+		o.beyond.add(record)
+		o.state.Refused++
+		return true
+	}
+	next := maps.Clone(o.refused)
+	delete(next, o.greatest)
+	next[record] = err
+	o.beyond.add(o.greatest)
+	o.keepRefused(next)
 	return true
+}
+
+func (o *origin) keepRefused(all map[string]error) {
+	o.refused, o.greatest = all, ""
+	o.state.Refused = len(all) + o.beyond.len()
 }
 
 // put adds or replaces a service of o.
