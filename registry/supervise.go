@@ -102,15 +102,16 @@ func (s *supervisor) lost(err error) {
 // warn says why the origin cannot be read: once for each reason of an outage,
 // and, as some reasons hold a port or a time, not more than one in a while.
 func (s *supervisor) warn(err error) {
-	if s.said[err.Error()] || len(s.said) > 0 && time.Since(s.at) < quiet {
+	why := catalog.Brief(err.Error())
+	if s.said[why] || len(s.said) > 0 && time.Since(s.at) < quiet {
 		return
 	}
 	what := "origin lost, what it last reported stands"
 	if !s.feed.State().Synced {
 		what = "origin cannot be read yet, and is tried again"
 	}
-	s.log.Warn(what, "error", err)
-	s.said[err.Error()] = true
+	s.log.Warn(what, "error", why)
+	s.said[why] = true
 	s.at = time.Now()
 }
 

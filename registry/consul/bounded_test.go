@@ -13,7 +13,7 @@ import (
 // no more of it is read than is allowed.
 func TestHostileAnswers(t *testing.T) {
 	const most = 1 << 20
-	chunk := `{"Node":"` + strings.Repeat("a", 1<<16) + `"},`
+	chunk := `{"Service":{"ID":"` + strings.Repeat("a", 1<<16) + `"}},`
 	endless := func(w io.Writer) (sent int) {
 		for sent < 64*most {
 			n, err := io.WriteString(w, chunk)
@@ -34,7 +34,7 @@ func TestHostileAnswers(t *testing.T) {
 			sent = endless(w)
 		}, errTooLong.Error()},
 		{"one text without end", func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = io.WriteString(w, `[{"Node":"`)
+			_, _ = io.WriteString(w, `[{"Node":{"Node":"`)
 			sent = endless(noQuotes{w})
 		}, errTooLong.Error()},
 		{"packed to a thousandth", func(w http.ResponseWriter, _ *http.Request) {
@@ -44,10 +44,13 @@ func TestHostileAnswers(t *testing.T) {
 			endless(z)
 			_ = z.Close()
 		}, errTooLong.Error()},
+		{"a million empty records", func(w http.ResponseWriter, _ *http.Request) {
+			sent, _ = io.WriteString(w, "[{}"+strings.Repeat(",{}", most/4)+"]")
+		}, errHollow.Error()},
 		{"a page", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, "decode"},
 		{"cut off", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
-			_, _ = io.WriteString(w, `[{"Node":"a"`)
+			_, _ = io.WriteString(w, `[{"Node":{"Node":"a"`)
 		}, "unexpected EOF"},
 		{"deep", func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, `[{"Other":`+strings.Repeat("[", 1<<17))
@@ -62,7 +65,7 @@ func TestHostileAnswers(t *testing.T) {
 				t.Fatal(err)
 			}
 			cl.most = most
-			var out []struct{ Node string }
+			var out []seenEntry
 			if _, err := cl.get(t.Context(), "/v1/x", nil, &out); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("get = %v, want %q", err, tt.want)
 			}

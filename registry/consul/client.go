@@ -33,7 +33,8 @@ type client struct {
 	token      secret
 	tokenFile  string
 	http       *http.Client
-	most       int64 // bytes that an answer may have
+	most       int64         // bytes that an answer may have
+	large      chan struct{} // has room for one answer that is large
 
 	mu             sync.Mutex // guards what follows
 	least, leastOf string     // a server's id that stands for its datacenter, which has no authority
@@ -68,7 +69,7 @@ func newClient(c *config) (*client, error) {
 	}
 	cl := &client{
 		base: strings.TrimSuffix(c.url, "/"), datacenter: c.datacenter, tenant: c.tenant, token: c.token, tokenFile: c.tokenFile,
-		http: &http.Client{Transport: transport}, most: maxAnswer,
+		http: &http.Client{Transport: transport}, most: maxAnswer, large: make(chan struct{}, 1),
 	}
 	_, err := cl.secret()
 	return cl, err
@@ -176,7 +177,8 @@ func (c *client) take(resp *http.Response, out any) error {
 		_, err := io.Copy(io.Discard, resp.Body)
 		return err
 	}
-	body := &bounded{resp.Body, c.most}
+	body := c.bound(resp)
+	defer body.done()
 	if err := receive(body, out); err != nil {
 		return fmt.Errorf("decode: %w", err)
 	}
@@ -282,7 +284,9 @@ func (c *client) txn(ctx context.Context, ops api.TxnOps) (ok bool, out txnAnswe
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusConflict {
 		return false, out, fmt.Errorf("consul: write: %w", fail(resp))
 	}
-	if err := receive(&bounded{resp.Body, c.most}, &out); err != nil {
+	answer := c.bound(resp)
+	defer answer.done()
+	if err := receive(answer, &out); err != nil {
 		return false, out, fmt.Errorf("consul: decode answer to a write: %w", err)
 	}
 	return resp.StatusCode == http.StatusOK, out, nil

@@ -133,15 +133,17 @@ func (l layout) add(f *found, groups map[string]*group, key catalog.Key, e *api.
 	}
 }
 
-func recordName(e *api.ServiceEntry) string { return e.Node.Node + "/" + e.Service.ID }
+func recordName(e *api.ServiceEntry) string {
+	return catalog.Brief(e.Node.Node + "/" + e.Service.ID)
+}
 
 // isMirror reports whether a bridge of ours wrote the group.
 func (g *group) isMirror() bool { return g.owner != "" && g.owner != catalog.UnknownOwner }
 
 // take adds the endpoint of e.
 func (g *group) take(mark *catalog.Mark, markErr error, e *api.ServiceEntry) error {
-	if markErr != nil {
-		return markErr
+	if err := cmp.Or(markErr, checkHeft(e)); err != nil {
+		return err
 	}
 	if mark != nil {
 		g.format = max(g.format, mark.Format)

@@ -3,12 +3,14 @@ package consul
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/consul/api"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // list returns what Consul's own DNS has under a name: the instances of
@@ -24,6 +26,7 @@ func list(name string, entries []*api.ServiceEntry, refused map[string]error) *c
 		}
 		seen[recordName(e)] = true
 		ep, err := listEndpoint(e)
+		err = cmp.Or(err, checkHeft(e))
 		if err != nil {
 			refused[recordName(e)] = err
 			continue
@@ -77,8 +80,12 @@ func (w *watch) readNodes(ctx context.Context) error {
 	refused := map[string]error{}
 	for _, n := range all {
 		host := catalog.ParseHost(n.Address)
-		if err := checkHost(host); err != nil {
-			refused["node "+n.Node] = err
+		err := checkHost(host)
+		if err == nil && len(n.Node) > maxNode {
+			err = fmt.Errorf("name of %d characters, at most %d: %w", len(n.Node), maxNode, registry.ErrInvalid)
+		}
+		if err != nil {
+			refused[catalog.Brief("node "+n.Node)] = err
 			continue
 		}
 		nodes = append(nodes, &catalog.Node{Name: n.Node, Host: host, Meta: n.Meta})

@@ -19,7 +19,8 @@ import (
 	"github.com/isthmus-dns/isthmus/registry"
 )
 
-// maxName is what consul-k8s lets a name have. Consul itself has no limit.
+// maxName is what consul-k8s lets a name have, and what is read. Consul itself has no
+// limit.
 const maxName = 255
 
 // Limits that Consul's servers hold for metadata.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/consul/api"
+
+	"github.com/isthmus-dns/isthmus/catalog"
 )
 
 // listing is what is asked first in each round.
@@ -142,8 +144,9 @@ func filtered(filter string) url.Values {
 const self = "consul"
 
 // keyName returns the name in the catalog of a Consul service: Consul itself
-// finds services whatever their case.
-func keyName(name string) string { return strings.ToLower(name) }
+// finds services whatever their case. Of a name that is too long to be one there is
+// so much that it is told from others.
+func keyName(name string) string { return strings.ToLower(catalog.Brief(name)) }
 
 // parted returns the nodes of others, and those of owner.
 func (l listing) parted(owner string) (others, own []string) {

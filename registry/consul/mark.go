@@ -111,9 +111,12 @@ func byOtherTool(s *api.AgentService) bool {
 }
 
 // checkName judges a Consul service's name, in lower case, as a key's. Consul takes
-// names by which it cannot be asked, since they would be part of a path: no such
-// name passes.
+// names by which it cannot be asked, since they would be part of a path, or are longer
+// than a request may be: no such name passes.
 func checkName(name string) error {
+	if len(name) > maxName {
+		return fmt.Errorf("name of %d characters, at most %d: %w", len(name), maxName, registry.ErrInvalid)
+	}
 	if strings.Trim(name, ".") == "" || strings.Contains(name, "/") || strings.ContainsFunc(name, unprintable) {
 		return fmt.Errorf("name %q is no key's: %w", name, registry.ErrInvalid)
 	}
@@ -133,7 +136,10 @@ func checkHost(h catalog.Host) error {
 		return registry.CheckAddr(h.Addr)
 	}
 	long := func(label string) bool { return len(label) > 63 }
-	if len(h.Name) > 253 || slices.ContainsFunc(strings.Split(h.Name, "."), long) || !hostName.MatchString(h.Name) || number.MatchString(h.Name) {
+	if len(h.Name) > 253 {
+		return fmt.Errorf("address of %d characters, at most 253: %w", len(h.Name), registry.ErrInvalid)
+	}
+	if slices.ContainsFunc(strings.Split(h.Name, "."), long) || !hostName.MatchString(h.Name) || number.MatchString(h.Name) {
 		return fmt.Errorf("address %q is neither an address nor a name: %w", h.Name, registry.ErrInvalid)
 	}
 	return nil

@@ -39,8 +39,11 @@ func (w *watch) readOdd(ctx context.Context, names []string) (odd []answer, rest
 
 func isOdd(name string) bool { return checkName(name) != nil }
 
+// maxNode is how long the name of a node may be by which Consul is asked.
+const maxNode = 1000
+
 // askable reports whether Consul can be asked about a node: its name is part of a
 // path, which has to be printed and may not be made shorter.
 func askable(node string) bool {
-	return path.Clean("/"+node) == "/"+node && !strings.ContainsFunc(node, func(r rune) bool { return !unicode.IsPrint(r) })
+	return len(node) <= maxNode && path.Clean("/"+node) == "/"+node && !strings.ContainsFunc(node, func(r rune) bool { return !unicode.IsPrint(r) })
 }

@@ -197,7 +197,7 @@ func (v *view) refuseLocked(was map[string]bool, now map[string]error) {
 	for record, err := range now {
 		v.refused[record] = true
 		if v.feed.Refuse(record, err) {
-			v.log.Warn("record left out", "record", record, "err", err)
+			v.log.Warn("record left out", "record", catalog.Brief(record), "err", catalog.Brief(err.Error()))
 		}
 	}
 }

@@ -79,6 +79,14 @@ func parseRecord(l layout, key string, text []byte) *record {
 	if l.isReverse(key) {
 		return parseReverse(l, key, text)
 	}
+	r := readRecord(l, key, text)
+	if r != nil && r.err != nil && len(r.err.Error()) > maxWord {
+		r.err = errors.New(catalog.Brief(r.err.Error()))
+	}
+	return r
+}
+
+func readRecord(l layout, key string, text []byte) *record {
 	r := &record{key: key, port: noPort}
 	r.err = r.setPlace(l)
 	if errors.Is(r.err, errNotRead) {
@@ -139,8 +147,16 @@ func parseMark(text json.RawMessage) (*mark, error) {
 		return nil, fmt.Errorf("mark: %w", err)
 	}
 	m.Owner, m.Format = core.Owner, core.Format
+	for _, word := range []string{m.Owner, string(m.Of), m.Key, string(m.Via), m.ID, m.Hostname, m.Zone, m.App, m.Reverse} {
+		if len(word) > maxWord {
+			return nil, fmt.Errorf("mark: a word of %d bytes, at most %d", len(word), maxWord)
+		}
+	}
 	return m, nil
 }
+
+// maxWord is how long a word may be that is kept as it is.
+const maxWord = 4096
 
 // setValue takes over what a value says of the endpoint.
 func (r *record) setValue(v value) error {
@@ -150,6 +166,9 @@ func (r *record) setValue(v value) error {
 			return errors.New("neither host nor text")
 		}
 		return nil
+	}
+	if len(v.Host) > maxWord {
+		return checkName(v.Host)
 	}
 	r.host = catalog.ParseHost(v.Host)
 	if v.Port < noPort || v.Port > 65535 {

@@ -49,7 +49,7 @@ func (e *etcd) compareOnce(ctx context.Context, client *clientv3.Client, feed *c
 	}
 	e.table.keepGone(true)
 	defer e.table.keepGone(false)
-	items, revision, err := list(ctx, client, e.layout.watched())
+	items, revision, err := e.list(ctx, client)
 	if err != nil {
 		return 0, err
 	}

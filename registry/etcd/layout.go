@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -139,6 +140,19 @@ func checkLabel(label string) error {
 
 func labelRune(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_'
+}
+
+// maxKey is how long a key may be of which all is kept.
+const maxKey = 4096
+
+// keyOf returns a key as it is known here: of one that is so long that it can be no
+// service's, as much as tells it from others. What is left is no service's either.
+func keyOf(key []byte) string {
+	if len(key) <= maxKey {
+		return string(key)
+	}
+	sum := sha256.Sum256(key)
+	return fmt.Sprintf("%s... (%d bytes, %x)", key[:maxKey/2], len(key), sum[:8])
 }
 
 // plainLabel reports whether s is a host's label that no reader takes for a

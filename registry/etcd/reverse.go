@@ -69,6 +69,9 @@ func parseReverse(l layout, key string, text []byte) *record {
 	if err != nil || m == nil {
 		return r
 	}
+	if len(v.Host) > maxWord {
+		v.Host = ""
+	}
 	r.mark, r.host = m, catalog.ParseHost(v.Host)
 	_ = r.setPlace(l) // there is no error
 	return r

@@ -370,7 +370,7 @@ func (t *table) refuseLocked(g *group, refused map[string]error) {
 	for key, err := range refused {
 		g.refused[key], t.refused[key] = true, true
 		if t.feed.Refuse(key, err) {
-			t.log.Warn("record left out", "record", key, "error", err)
+			t.log.Warn("record left out", "record", catalog.Brief(key), "error", catalog.Brief(err.Error()))
 		}
 	}
 }

@@ -50,7 +50,7 @@ func (e *etcd) watch(ctx context.Context, client *clientv3.Client, feed *catalog
 	}
 	e.table.begin(since, p)
 	feed.Identify(p.identity(e.layout))
-	items, revision, err := list(ctx, client, e.layout.watched())
+	items, revision, err := e.list(ctx, client)
 	if err != nil {
 		return err
 	}
@@ -67,10 +67,31 @@ func (e *etcd) warnIdentity() {
 	e.table.log.Warn("etcd is known without its id, by which others may know it: permission denied, grant reading and writing it", "key", idKey)
 }
 
-// list returns all keys below base at one revision. It asks for as many at a time
-// as those before lead to expect in a page: with each page the server counts all
-// that are left.
+// list returns all keys that are watched at one revision, read: what was kept of
+// their values until all are there could be any number of bytes.
+func (e *etcd) list(ctx context.Context, client *clientv3.Client) (items []item, revision int64, err error) {
+	read := func(it item) item {
+		it.read, it.value = it.record(e.layout, e.owner), nil
+		return it
+	}
+	return listed(ctx, client, e.layout.watched(), read)
+}
+
+// maxKeys is how many keys a list may have: some times what a zone of 100,000
+// endpoints does. One without end has more.
+const maxKeys = 1_000_000
+
+var errTooMany = fmt.Errorf("more than %d keys", maxKeys)
+
+// list returns all keys below base at one revision.
 func list(ctx context.Context, client *clientv3.Client, base string, opts ...clientv3.OpOption) (items []item, revision int64, err error) {
+	return listed(ctx, client, base, func(it item) item { return it }, opts...)
+}
+
+// listed returns what of each key below base is to be kept. It asks for as many at a
+// time as those before lead to expect in a page: with each page the server counts all
+// that are left.
+func listed(ctx context.Context, client *clientv3.Client, base string, keep func(item) item, opts ...clientv3.OpOption) (items []item, revision int64, err error) {
 	end := clientv3.GetPrefixRangeEnd(base)
 	room := int64(firstPage)
 	for from := base; ; {
@@ -86,12 +107,15 @@ func list(ctx context.Context, client *clientv3.Client, base string, opts ...cli
 			revision = resp.Header.Revision
 		}
 		for _, kv := range resp.Kvs {
-			items = append(items, item{key: string(kv.Key), value: kv.Value, mod: kv.ModRevision})
+			items = append(items, keep(item{key: keyOf(kv.Key), value: kv.Value, mod: kv.ModRevision}))
 		}
 		if !resp.More || len(resp.Kvs) == 0 {
 			return items, revision, nil
 		}
-		from = items[len(items)-1].key + "\x00"
+		if len(items) > maxKeys {
+			return nil, 0, fmt.Errorf("list %q: %w", base, errTooMany)
+		}
+		from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
 		room = nextPage(resp.Kvs)
 	}
 }
@@ -117,6 +141,7 @@ var errEnded = errors.New("the server ended the watch")
 func (e *etcd) follow(ctx context.Context, client *clientv3.Client, feed *catalog.Feed, from int64) error {
 	events := client.Watch(clientv3.WithRequireLeader(ctx), e.layout.watched(),
 		clientv3.WithPrefix(), clientv3.WithRev(from), clientv3.WithProgressNotify(), clientv3.WithFragment())
+	took := time.Duration(0)
 	for resp := range events {
 		if err := resp.Err(); err != nil {
 			return fmt.Errorf("watch from revision %d: %w", from, err)
@@ -125,19 +150,66 @@ func (e *etcd) follow(ctx context.Context, client *clientv3.Client, feed *catalo
 			feed.Connected(nil)
 			continue
 		}
-		items := make([]item, 0, len(resp.Events))
-		for _, ev := range resp.Events {
-			items = append(items, item{
-				key: string(ev.Kv.Key), value: ev.Kv.Value, mod: ev.Kv.ModRevision,
-				gone: ev.Type == clientv3.EventTypeDelete,
-			})
+		items, err := itemsOf(resp.Events), error(nil)
+		if took > slowUpdate {
+			items, err = gather(events, items)
 		}
+		begin := time.Now()
 		e.table.update(items)
+		took = time.Since(begin)
+		if err != nil {
+			return fmt.Errorf("watch from revision %d: %w", from, err)
+		}
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("watch: %w", ctx.Err())
 	}
 	return errEnded
+}
+
+const (
+	slowUpdate = 20 * time.Millisecond // more than what most changes take
+	gatherTime = 10 * time.Millisecond
+	gatherSize = 16 << 20
+)
+
+// gather adds to items what follows at once: where a name has 100,000 records each
+// update costs as much as all of them, whatever part it tells. An error ends the watch.
+func gather(events <-chan clientv3.WatchResponse, items []item) ([]item, error) {
+	size := 0
+	for _, it := range items {
+		size += len(it.value)
+	}
+	timer := time.NewTimer(gatherTime)
+	defer timer.Stop()
+	for size < gatherSize {
+		select {
+		case resp, open := <-events:
+			if !open {
+				return items, nil
+			}
+			if err := resp.Err(); err != nil {
+				return items, err
+			}
+			for _, it := range itemsOf(resp.Events) {
+				items, size = append(items, it), size+len(it.value)
+			}
+		case <-timer.C:
+			return items, nil
+		}
+	}
+	return items, nil
+}
+
+func itemsOf(events []*clientv3.Event) []item {
+	items := make([]item, 0, len(events))
+	for _, ev := range events {
+		items = append(items, item{
+			key: keyOf(ev.Kv.Key), value: ev.Kv.Value, mod: ev.Kv.ModRevision,
+			gone: ev.Type == clientv3.EventTypeDelete,
+		})
+	}
+	return items
 }
 
 // beat asks for the newest revision again and again. The watch itself stays

@@ -348,6 +348,6 @@ func (v *view) refuseLocked(name types.NamespacedName, err error) {
 	}
 	record := v.kind + " " + name.String()
 	if v.feed.Refuse(record, err) && err != nil {
-		v.log.Warn("record left out", "record", record, "err", err)
+		v.log.Warn("record left out", "record", catalog.Brief(record), "err", catalog.Brief(err.Error()))
 	}
 }

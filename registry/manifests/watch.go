@@ -294,7 +294,7 @@ func (w *watcher) refuse(now map[string]error) {
 	for _, name := range slices.Sorted(maps.Keys(now)) {
 		w.refused[name] = true
 		if w.feed.Refuse(name, now[name]) {
-			w.log.Warn("record left out", "record", name, "err", now[name])
+			w.log.Warn("record left out", "record", catalog.Brief(name), "err", catalog.Brief(now[name].Error()))
 		}
 	}
 }
