@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -14,7 +16,7 @@ import (
 // Etcd is a running etcd cluster of one member.
 type Etcd struct {
 	*Server
-	url string
+	url, peer string
 }
 
 // StartEtcd builds etcd if needed, starts it and returns when it answers. ctx bounds the start.
@@ -24,8 +26,8 @@ func StartEtcd(ctx context.Context, o Options) (*Etcd, error) {
 		return nil, err
 	}
 	e, err := withPorts(ctx, o, 2, func(ctx context.Context, port []int) (*Etcd, error) {
-		e := &Etcd{Server: s, url: "http://" + local(port[0])}
-		return e, s.begin(ctx, o, port, e.healthy, etcdArgs(o.Dir, e.url, "http://"+local(port[1]))...)
+		e := &Etcd{Server: s, url: "http://" + local(port[0]), peer: "http://" + local(port[1])}
+		return e, s.begin(ctx, o, port, e.healthy, etcdArgs(o.Dir, e.url, e.peer)...)
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.discard())
@@ -48,6 +50,30 @@ func etcdArgs(dir, client, peer string) []string {
 
 // Endpoint returns the address for clients, as a URL.
 func (e *Etcd) Endpoint() string { return e.url }
+
+// Restore gives the cluster what a snapshot holds, as people do after a disaster: with the server down, `etcdutl snapshot
+// restore` makes a new data folder of the file, in which revisions go on from the snapshot's. It keeps its cluster id, and is
+// ready when Restore returns.
+func (e *Etcd) Restore(ctx context.Context, snapshot string) error {
+	program, err := Build(ctx, Etcdutl, nil)
+	if err != nil {
+		return err
+	}
+	if err := e.Halt(); err != nil {
+		return err
+	}
+	data := filepath.Join(e.Dir(), "data")
+	if err := os.RemoveAll(data); err != nil {
+		return fmt.Errorf("servers: restore etcd: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, program, "snapshot", "restore", snapshot, "--data-dir="+data,
+		"--name=default", "--initial-cluster=default="+e.peer, "--initial-advertise-peer-urls="+e.peer)
+	cmd.Env = environment(e.Dir())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("servers: restore etcd: %w\n%s", err, out)
+	}
+	return e.Restart(ctx)
+}
 
 // healthy asks for a linearizable read, as `etcdctl endpoint health` does.
 func (e *Etcd) healthy(ctx context.Context) error {

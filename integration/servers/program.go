@@ -12,6 +12,7 @@ type Program string
 const (
 	EtcdServer        Program = "etcd"
 	Etcdctl           Program = "etcdctl"
+	Etcdutl           Program = "etcdutl"
 	ConsulAgent       Program = "consul"
 	CoreDNS           Program = "coredns" // the stock one, which ours is measured against
 	APIServer         Program = "kube-apiserver"
@@ -20,7 +21,7 @@ const (
 
 // Programs returns every program, the quickest to build first.
 func Programs() []Program {
-	return []Program{EtcdServer, Etcdctl, CoreDNS, ConsulAgent, APIServer, ControllerManager}
+	return []Program{EtcdServer, Etcdctl, Etcdutl, CoreDNS, ConsulAgent, APIServer, ControllerManager}
 }
 
 // source tells where a program comes from.
@@ -37,6 +38,8 @@ func (p Program) source() (source, error) {
 		return source{"etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3", 1}, nil
 	case Etcdctl:
 		return source{"etcd", "go.etcd.io/etcd/etcdctl/v3", "go.etcd.io/etcd/etcdctl/v3", 1}, nil
+	case Etcdutl:
+		return source{"etcd", "go.etcd.io/etcd/etcdutl/v3", "go.etcd.io/etcd/etcdutl/v3", 1}, nil
 	case CoreDNS:
 		return source{"coredns", "github.com/coredns/coredns", "github.com/coredns/coredns", 3}, nil
 	case ConsulAgent:

@@ -7,9 +7,9 @@ import (
 	"github.com/hashicorp/consul/api"
 )
 
-// TestLarge holds that an instance of which something is too large is refused, under a
+// TestHeft holds that an instance of which something is too large is refused, under a
 // name that is not, and its siblings are not.
-func TestLarge(t *testing.T) {
+func TestHeft(t *testing.T) {
 	long := strings.Repeat("a", 10<<20)
 	entry := func(node, id, address string, tags ...string) *api.ServiceEntry {
 		return &api.ServiceEntry{

@@ -1,7 +1,6 @@
 package consul
 
 import (
-	"errors"
 	"io"
 
 	"github.com/go-json-experiment/json"
@@ -37,39 +36,6 @@ type seenEntry struct {
 	Node    *api.Node
 	Service *seenService
 	Checks  []seenCheck
-}
-
-// UnmarshalJSONFrom reads an instance.
-func (e *seenEntry) UnmarshalJSONFrom(from *jsontext.Decoder) error {
-	type plain seenEntry
-	return readAtLeast(from, 160, (*plain)(e))
-}
-
-// UnmarshalJSONFrom reads a service.
-func (s *seenService) UnmarshalJSONFrom(from *jsontext.Decoder) error {
-	type plain seenService
-	return readAtLeast(from, 100, (*plain)(s))
-}
-
-// UnmarshalJSONFrom reads a check.
-func (c *seenCheck) UnmarshalJSONFrom(from *jsontext.Decoder) error {
-	type plain seenCheck
-	return readAtLeast(from, 60, (*plain)(c))
-}
-
-var errHollow = errors.New("a record that says nothing, as Consul has none")
-
-// readAtLeast reads what has so many bytes, a fraction of what Consul says of any: of
-// empty records an answer could hold so many that they took twenty times its size.
-func readAtLeast(from *jsontext.Decoder, least int64, out any) error {
-	begin := from.InputOffset()
-	if err := json.UnmarshalDecode(from, out); err != nil {
-		return err
-	}
-	if from.InputOffset()-begin < least {
-		return errHollow
-	}
-	return nil
 }
 
 // unread stands in for an object that is passed over.
