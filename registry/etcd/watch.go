@@ -126,7 +126,7 @@ func nextPage(before []*mvccpb.KeyValue) int64 {
 	for _, kv := range before {
 		size += len(kv.Key) + len(kv.Value)
 	}
-	return max(1, min(maxPage, int64(len(before))*pageBytes/int64(size)))
+	return max(1, min(maxPage, int64(len(before))*pageBytes/int64(max(size, 1))))
 }
 
 func page(ctx context.Context, client *clientv3.Client, from string, opts []clientv3.OpOption) (*clientv3.GetResponse, error) {
