@@ -108,61 +108,6 @@ func (o *origin) clone() *origin {
 
 func (s *Snapshot) putOrigin(o *origin) { s.origins[o.state.Origin] = o }
 
-// refuse edits the refused records; the published map is never modified.
-func (o *origin) refuse(record string, err error) (changed, news bool) {
-	was, known := o.refused[record]
-	if err != nil && known && was.Error() == err.Error() {
-		return false, false
-	}
-	if !known {
-		if err == nil || len(o.refused) >= MaxRefused {
-			return o.refuseBeyond(record, err), false
-		}
-		o.beyond.drop(record)
-	}
-	next := make(map[string]error, len(o.refused)+1)
-	maps.Copy(next, o.refused)
-	delete(next, record)
-	if err != nil {
-		next[record] = err
-	}
-	o.keepRefused(next)
-	return true, true
-}
-
-// refuseBeyond counts a record for which there is no room, or no longer. The first by
-// name are those that are kept, so that it is not chance that says which are.
-func (o *origin) refuseBeyond(record string, err error) (changed bool) {
-	if err == nil {
-		if changed = o.beyond.drop(record); changed {
-			o.state.Refused--
-		}
-		return changed
-	}
-	if o.beyond.has(record) {
-		return false
-	}
-	if o.greatest == "" {
-		o.greatest = slices.Max(slices.Collect(maps.Keys(o.refused)))
-	}
-	if record > o.greatest {
-		o.beyond.add(record)
-		o.state.Refused++
-		return true
-	}
-	next := maps.Clone(o.refused)
-	delete(next, o.greatest)
-	next[record] = err
-	o.beyond.add(o.greatest)
-	o.keepRefused(next)
-	return true
-}
-
-func (o *origin) keepRefused(all map[string]error) {
-	o.refused, o.greatest = all, ""
-	o.state.Refused = len(all) + o.beyond.len()
-}
-
 // put adds or replaces a service of o.
 func (s *Snapshot) put(o *origin, svc *Service) {
 	svc = s.taken(o, svc)
