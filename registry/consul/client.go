@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -270,7 +269,7 @@ type written struct {
 // it may have been.
 func (c *client) txn(ctx context.Context, ops api.TxnOps) (ok bool, out txnAnswer, err error) {
 	c.tenant.own(ops)
-	body, err := json.Marshal(ops)
+	body, err := encodeOps(ops)
 	if err != nil {
 		return false, out, fmt.Errorf("consul: encode transaction: %w", err)
 	}

@@ -181,7 +181,7 @@ func TestRenewedToken(t *testing.T) {
 	want := []string{
 		"GET old a=b&index=7&wait=1m0s ", "GET new a=b ",
 		"GET old  ", "GET new  ",
-		"PUT old  null", "PUT new  null",
+		"PUT old  []", "PUT new  []",
 	}
 	if diff := cmp.Diff(want, asked); diff != "" {
 		t.Error(diff)

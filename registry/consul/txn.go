@@ -3,7 +3,6 @@ package consul
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -112,11 +111,6 @@ func (c *consul) missing(b *batch, j *job) []string {
 		}
 	}
 	return all
-}
-
-func sizeOf(ops api.TxnOps) int {
-	text, _ := json.Marshal(ops) // of plain values: it cannot fail
-	return len(text)
 }
 
 func (c *consul) mayWrite(ctx context.Context) error {
