@@ -6,6 +6,7 @@ import (
 	"math"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 )
@@ -15,9 +16,9 @@ import (
 func TestCollect(t *testing.T) {
 	t.Setenv("GOGC", "")
 	t.Setenv("GOMEMLIMIT", "")
-	for name, end := range map[string]func(synced *bool, cancel func()){
-		"synced": func(synced *bool, _ func()) { *synced = true },
-		"ended":  func(_ *bool, cancel func()) { cancel() },
+	for name, end := range map[string]func(synced *atomic.Bool, cancel func()){
+		"synced": func(synced *atomic.Bool, _ func()) { synced.Store(true) },
+		"ended":  func(_ *atomic.Bool, cancel func()) { cancel() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			was, limit := debug.SetGCPercent(100), debug.SetMemoryLimit(math.MaxInt64)
@@ -25,10 +26,11 @@ func TestCollect(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				synced, done := false, make(chan struct{})
+				var synced atomic.Bool
+				done := make(chan struct{})
 				go func() {
 					defer close(done)
-					collect(ctx, func() bool { return synced })
+					collect(ctx, synced.Load)
 				}()
 				synctest.Wait()
 				if got, most := percent(startAt), debug.SetMemoryLimit(-1); got != startAt || most > startLimit {
