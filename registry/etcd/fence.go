@@ -3,6 +3,7 @@ package etcd
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -38,10 +39,13 @@ func fenceOf(kv *mvccpb.KeyValue) *fence {
 	return &fence{key: string(kv.Key), value: string(kv.Value), mod: kv.ModRevision, created: kv.CreateRevision}
 }
 
-// fenceValue is the fence's JSON.
+// fenceValue is the fence's JSON. Of an etcd that was restored from a backup the same
+// revision and the same epoch may come again, for another writer: what each draws
+// when it claims does not.
 type fenceValue struct {
 	Sources []catalog.Identity `json:"sources"`
 	Epoch   int64              `json:"epoch"`
+	Drawn   string             `json:"drawn,omitempty"`
 }
 
 // compares hold a transaction to the fence.
@@ -67,7 +71,7 @@ func (f *fence) now(kvs []*mvccpb.KeyValue) (*fence, error) {
 		return nil, registry.ErrFenced
 	}
 	gone := slices.DeleteFunc(was.Sources, func(id catalog.Identity) bool { return slices.Contains(v.Sources, id) })
-	if is.created != f.created || v.Epoch != was.Epoch || len(gone) > 0 {
+	if is.created != f.created || v.Epoch != was.Epoch || v.Drawn != was.Drawn || len(gone) > 0 {
 		return nil, registry.ErrFenced
 	}
 	return is, nil
@@ -150,6 +154,7 @@ func next(there string, sources []catalog.Identity, bump bool) (string, error) {
 	}
 	if there == "" || bump {
 		v.Epoch++
+		v.Drawn = rand.Text()
 	}
 	v.Sources = append(v.Sources, lacking...)
 	slices.SortFunc(v.Sources, func(a, b catalog.Identity) int { return cmp.Compare(a, b) })

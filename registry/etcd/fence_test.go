@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
 )
@@ -102,4 +104,34 @@ func TestFence(t *testing.T) {
 // twoSources is the fence of owner with one source more than claimed claims.
 func twoSources(owner string) registry.Fence {
 	return registry.Fence{Owner: owner, Sources: []catalog.Identity{"x:1", "y:2"}}
+}
+
+// TestNoFenceTwice holds that no two claims are taken for each other, as they could be
+// by revision and epoch on an etcd that was restored in between.
+func TestNoFenceTwice(t *testing.T) {
+	sources := []catalog.Identity{"kubernetes:1"}
+	first, err := next("", sources, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := next("", sources, false)
+	if err != nil || first == second {
+		t.Errorf("two first claims write %s, %v", second, err)
+	}
+	if same, err := next(first, sources, false); err != nil || same != first {
+		t.Errorf("what stands became %s, %v", same, err)
+	}
+	at := func(value string) *mvccpb.KeyValue {
+		return &mvccpb.KeyValue{Key: []byte("/isthmus/fence/prod"), Value: []byte(value), ModRevision: 7, CreateRevision: 7}
+	}
+	if _, err := fenceOf(at(first)).now([]*mvccpb.KeyValue{at(second)}); !errors.Is(err, registry.ErrFenced) {
+		t.Errorf("the fence of another at the same revision = %v, want %v", err, registry.ErrFenced)
+	}
+	added, err := next(first, []catalog.Identity{"kubernetes:1", "consul:dc1"}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fenceOf(at(first)).now([]*mvccpb.KeyValue{at(added)}); err != nil {
+		t.Errorf("its own fence with one more source = %v", err)
+	}
 }

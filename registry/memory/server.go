@@ -22,6 +22,7 @@ type Server struct {
 	malformed  map[string]error
 	namespaces map[string]bool
 	fences     map[string]fence
+	epoch      int              // of the newest fence; no backup takes it back
 	leases     map[string]lease // by the place of their election
 	version    int              // of the newest change
 	history    []change         // oldest first

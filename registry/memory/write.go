@@ -87,7 +87,8 @@ func (s *Server) claimLocked(f registry.Fence, bump bool, last int) (int, error)
 		return is.epoch, nil
 	}
 	if bump {
-		is.epoch = max(is.epoch, last, s.version) + 1
+		s.epoch = max(is.epoch, last, s.version, s.epoch) + 1
+		is.epoch = s.epoch
 	}
 	s.changedLocked(catalog.Ref{})
 	is.sources, is.version = all, s.version
