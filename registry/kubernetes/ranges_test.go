@@ -125,9 +125,11 @@ func TestRangesStand(t *testing.T) {
 	poll(t, "that the others are watched again", func() bool { return f.watches() == 3 })
 	f.become(func() { f.services["web"] = 1001 })
 	f.endWatches()
-	w.until("what came later", func(snap *catalog.Snapshot) bool { return snap.State(origin).Services == 1 })
-	if snap := w.catalog.Snapshot(); !inRange("10.96.0.1")(snap) || !snap.State(origin).Connected {
-		t.Errorf("ranges are forgotten, or the server is: %+v", snap.State(origin))
+	w.until("what came later, all watches being heard again", func(snap *catalog.Snapshot) bool {
+		return snap.State(origin).Services == 1 && snap.State(origin).Connected
+	})
+	if snap := w.catalog.Snapshot(); !inRange("10.96.0.1")(snap) {
+		t.Errorf("ranges are forgotten: %+v", snap.State(origin))
 	}
 }
 
