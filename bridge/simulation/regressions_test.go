@@ -15,6 +15,15 @@ func regressions() map[string][]uint64 {
 	}
 }
 
+// open are seeds that fail for faults which are known and not mended yet, of the bridge
+// or of what is checked. Whoever mends one takes it out; integration/README.md lists
+// them, too.
+func open() map[uint64]string {
+	return map[uint64]string{
+		12959: "R2: a bridge that started on an empty answer removes a mirror whose original has instances, once history is forgotten",
+	}
+}
+
 // TestRegressions holds that what was mended stays so.
 func TestRegressions(t *testing.T) {
 	for what, seeds := range regressions() {
