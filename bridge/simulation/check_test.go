@@ -223,7 +223,7 @@ type said struct {
 // or is from a backup, or R11 would say so.
 func (c *write) rivals(by *process) bool {
 	if c.elects { // one after the other, of whom each reads for itself
-		old := min(c.now.Sub(c.from.unseen), c.now.Sub(c.from.behind), c.now.Sub(c.from.unheard)) < compared+c.longest
+		old := min(c.now.Sub(c.from.unseen), c.now.Sub(c.from.behind)) < compared+c.longest
 		return by != c.process && (c.to.term == 0 || old || c.deaf())
 	}
 	return by != nil && by != c.process && (by.number > c.process.number || by.lives())

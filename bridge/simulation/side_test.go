@@ -33,7 +33,6 @@ type side struct {
 	hiding    bool
 	term      int       // of leading in which the fence was last claimed; 0: nobody can tell
 	behind    time.Time // when somebody was last told what is old
-	unheard   time.Time // when somebody last could not list
 }
 
 // native is one service of users, also once it is gone.
@@ -242,9 +241,6 @@ func (s *side) fate(r memory.Request, roll int) memory.Fate {
 func (s *side) listed(is weather, roll int) memory.Fate {
 	switch {
 	case roll < is.lost:
-		s.world.mu.Lock()
-		s.unheard = time.Now()
-		s.world.mu.Unlock()
 		return s.meets("list fails", memory.Lost)
 	case roll < is.older:
 		s.world.mu.Lock()
