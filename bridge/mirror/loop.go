@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -47,6 +48,7 @@ type Loop struct {
 	answers  *Answers // that the last plan was made with
 	memos    map[*Rule]*memo
 	base     *base     // nil: the next plan is made from the start
+	heard    bool      // the source was connected since Run began
 	planned  time.Time // when the last round ended
 	retries  retries
 	reached  time.Time // since when the target was there, or not
@@ -153,7 +155,7 @@ func (l *Loop) next(ctx context.Context, changed bool) (*catalog.Snapshot, *Plan
 // since then, and what people let go was by a plan that is old.
 func (l *Loop) begin() {
 	l.granted.Store(nil)
-	l.base, l.retries, l.since = nil, retries{}, time.Time{}
+	l.base, l.heard, l.retries, l.since = nil, false, retries{}, time.Time{}
 	l.claimDue, l.claims, l.err = time.Time{}, 0, nil
 	l.budget = spending{spent: l.budget.spent}
 	l.said.blocked = starting
@@ -250,8 +252,18 @@ func (l *Loop) whole(s *catalog.Snapshot) *Plan {
 	from, others := l.source(s, l.rule), l.rivals(s)
 	w := l.desired(s, l.rule)
 	p := Diff(s, w, others, l.budget.now(l.rule, time.Now()))
+	l.blockUnheard(s, p)
 	l.base = newBase(s, from, w, p, l.memos[l.rule], others)
 	return p
+}
+
+// blockUnheard has nothing written by what was last heard of the source before Run
+// began: another leader may have copied what came after it.
+func (l *Loop) blockUnheard(s *catalog.Snapshot, p *Plan) {
+	l.heard = l.heard || s.State(l.rule.From).Connected
+	if !l.heard && p.Blocked == "" {
+		p.Blocked = fmt.Sprintf("%s was not heard since this process leads", l.rule.From)
+	}
 }
 
 // rivals are the other rules, which may want the same names.

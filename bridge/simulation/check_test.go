@@ -224,21 +224,9 @@ type said struct {
 func (c *write) rivals(by *process) bool {
 	if c.elects { // one after the other, of whom each reads for itself
 		old := min(c.now.Sub(c.from.unseen), c.now.Sub(c.from.behind)) < compared+c.longest
-		return by != c.process && (c.to.term == 0 || old || c.deaf())
+		return by != c.process && (c.to.term == 0 || old)
 	}
 	return by != nil && by != c.process && (by.number > c.process.number || by.lives())
-}
-
-// deaf reports whether the process that writes does not hear what it copies. A leader
-// that was elected in that state puts what it heard last over what the one before it
-// put since: a known fault, which the manual of the proofs lists as open (seed 12804).
-func (c *write) deaf() bool {
-	for _, st := range c.process.bridge.Status().Origins {
-		if st.Origin == c.from.origin {
-			return !st.Connected
-		}
-	}
-	return false
 }
 
 func r9Monotonic(c *write) (name, wrong string) {

@@ -39,6 +39,7 @@ func mutations() []mutation {
 		{"R7: what a run did not write is not missed by the next", plan, "	case m.IsZero():\n		p.Puts = append(p.Puts, creation(want))", "	case m.IsZero() && len(w.Services) > 0 && p.Same == 0:\n		p.Puts = append(p.Puts, creation(want))\n	case m.IsZero():"},
 		{"R8: a loss is not told", "registry/supervise.go", "	s.feed.Connected(err)\n", ""},
 		{"R9: an older report overrides a newer one", "registry/memory/watch.go", "		if l.version < c.seen.version {\n			return l, errBehind\n		}\n", "		l.version = c.server.version\n"},
+		{"R9: who is elected writes by what it heard before", loop, "	l.heard = l.heard || s.State(l.rule.From).Connected\n", "	l.heard = true\n"},
 		{"R11: writes do not ask who leads", "registry/memory/write.go", "	case epoch == 0 || fence.epoch != epoch:", "	case epoch == 0 && fence.epoch >= 0:"},
 		{"R11: who is elected does not move the fence", "bridge/mirror/target.go", "t.lost = nil, true, false, nil", "t.lost = nil, false, false, nil"},
 		{"R13: nothing is compared", "registry/memory/watch.go", "time.NewTicker(compareIn)", "time.NewTicker(1000 * compareIn)"},

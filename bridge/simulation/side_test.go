@@ -33,6 +33,7 @@ type side struct {
 	hiding    bool
 	term      int       // of leading in which the fence was last claimed; 0: nobody can tell
 	behind    time.Time // when somebody was last told what is old
+	emptied   time.Time // when somebody was last told that it is empty
 }
 
 // native is one service of users, also once it is gone.
@@ -289,8 +290,11 @@ func (s *side) meets(what string, fate memory.Fate) memory.Fate {
 func (s *side) blind(what string, fate memory.Fate) memory.Fate {
 	s.world.mu.Lock()
 	s.blinded = time.Now()
-	if fate == memory.Unseen {
+	switch fate {
+	case memory.Unseen:
 		s.unseen = s.blinded
+	case memory.Empty:
+		s.emptied = s.blinded
 	}
 	s.world.mu.Unlock()
 	return s.meets(what, fate)
@@ -309,15 +313,27 @@ func (s *side) race(ref catalog.Ref) {
 	s.Set(tampered)
 }
 
-// bearsEmpty reports whether no target holds so few mirrors that the budget lets all
-// of them go.
+// bearsEmpty reports whether no target is seen to hold so few mirrors that the budget
+// lets all of them go: none has few, and of no two that a rule joins both were lately
+// said to be empty. Whoever was lied to by both at once cannot know, nor be stopped by
+// how much he takes away.
 func (s *side) bearsEmpty() bool {
 	for _, r := range s.world.rules {
-		if r.From == s.origin && s.world.sides[r.To].mirrors(s.identity) < r.Limit.Services+8 {
+		switch {
+		case r.From == s.origin && (s.world.sides[r.To].mirrors(s.identity) < r.Limit.Services+8 || s.world.sides[r.To].lied()):
+			return false
+		case r.To == s.origin && s.world.sides[r.From].lied():
 			return false
 		}
 	}
 	return true
+}
+
+// lied reports whether somebody may still take it to be empty.
+func (s *side) lied() bool {
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	return !s.emptied.IsZero() && time.Since(s.emptied) < compared
 }
 
 // mirrors counts those of a source that stand here.
