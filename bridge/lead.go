@@ -87,17 +87,42 @@ func (b *Bridge) lead(ctx context.Context) {
 		b.runLoops(ctx)
 		return
 	}
-	candidate := registry.Candidate{Name: b.leader.name, Lead: b.term, Seen: b.seen}
-	b.log.Info("standing by until elected", "election", b.election.String(), "name", candidate.Name)
+	b.log.Info("standing by until elected", "election", b.election.String(), "name", b.leader.name)
+	times := registry.DefaultLeaseTimes()
+	again := times.Retry
 	for ctx.Err() == nil {
-		b.sayElection(ctx, b.election.Elect(ctx, candidate))
-		again := time.NewTimer(registry.DefaultLeaseTimes().Retry)
+		began := time.Now()
+		switch shutOut := b.stand(ctx); {
+		case shutOut && time.Since(began) < time.Minute:
+			again = min(2*again, 2*times.Lease) // whoever else moves the fence does so again
+		default:
+			again = times.Retry
+		}
+		pause := time.NewTimer(again)
 		select {
 		case <-ctx.Done():
-		case <-again.C:
+		case <-pause.C:
 		}
-		again.Stop()
+		pause.Stop()
 	}
+}
+
+// stand takes part in the election once. It returns whether it gave up since another
+// writer moved the fence: the lease is released then, and whoever may hold it takes
+// the fence again. That a claim which a former leader had under way comes late is one
+// cause, and that somebody removed the lease another.
+func (b *Bridge) stand(ctx context.Context) (shutOut bool) {
+	standing, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	err := b.election.Elect(standing, registry.Candidate{Name: b.leader.name, Seen: b.seen, Lead: func(ctx context.Context, holds func() bool) {
+		b.term(ctx, mirror.Term{Holds: holds, ShutOut: giveUp})
+	}})
+	if ctx.Err() == nil && standing.Err() != nil {
+		b.log.Warn("another writer took over, standing for election anew")
+		return true
+	}
+	b.sayElection(ctx, err)
+	return false
 }
 
 // runLoops returns once ctx ended and no write is under way.
@@ -111,11 +136,11 @@ func (b *Bridge) runLoops(ctx context.Context) {
 
 // term is one time of leading. Its first act at each target is to move the fence,
 // so that what a former leader still has under way is refused there.
-func (b *Bridge) term(ctx context.Context, holds func() bool) {
+func (b *Bridge) term(ctx context.Context, by mirror.Term) {
 	for _, t := range b.targets {
-		t.TakeOver()
+		t.TakeOver(by)
 	}
-	b.leader.holds.Store(&holds)
+	b.leader.holds.Store(&by.Holds)
 	b.leader.turn(true)
 	b.log.Info("leading", "election", b.election.String())
 	b.runLoops(ctx)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +39,75 @@ func TestLoopFenced(t *testing.T) {
 		pass(time.Minute)
 		wantCount(t, "said", strings.Count(p.log.String(), `level=ERROR msg="nothing is written"`), 1)
 		wantCount(t, "said at any level", strings.Count(p.log.String(), "nothing is written"), 1)
+	})
+}
+
+// TestLoopFencedLeader holds that a leader which was shut out says so at once and
+// writes nothing more in that term, writes again in the next, and claims nothing
+// without the lease.
+func TestLoopFencedLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newStore(t, src, plain), newStore(t, dst, "")
+		var ended atomic.Bool
+		var out atomic.Int32
+		by := Term{Holds: func() bool { return !ended.Load() }, ShutOut: func() { out.Add(1) }}
+		p := startWith(t, func(l *Loop) { l.target.TakeOver(by) }, nil, []*Rule{rule()}, a, b)
+		defer p.stop()
+		pass(time.Second)
+		l, says := p.loops[rule().String()], func(addr string) {
+			a.set(parse(t, strings.ReplaceAll(plain, "10.1.0.1", addr))...)
+			pass(time.Minute)
+		}
+		if err := b.Writer("me").Claim(t.Context(), registry.Fence{Owner: "me", Sources: []catalog.Identity{id(src)}}, true); err != nil {
+			t.Fatal(err)
+		}
+		wantCount(t, "shut out before a write", int(out.Load()), 0)
+		says("10.1.0.2")
+		wantText(t, b, webMirror)
+		wantCount(t, "shut out", int(out.Load()), 1)
+		if st := l.Status(); !strings.Contains(st.Blocked, "until it is elected again") {
+			t.Errorf("shut out: %+v", st)
+		}
+
+		l.target.TakeOver(by)
+		says("10.1.0.3")
+		wantText(t, b, strings.ReplaceAll(webMirror, "10.1.0.1", "10.1.0.3"))
+
+		ended.Store(true)
+		l.target.TakeOver(by)
+		claims := b.claimed()
+		says("10.1.0.4")
+		wantText(t, b, strings.ReplaceAll(webMirror, "10.1.0.1", "10.1.0.3"))
+		wantCount(t, "claims without the lease", b.claimed()-claims, 0)
+		if st := l.Status(); !strings.Contains(st.Blocked, "not leading") {
+			t.Errorf("without the lease: %+v", st)
+		}
+	})
+}
+
+// TestLoopUnheard holds that who was elected while the source is away writes nothing by
+// what it heard before, neither over what stands nor what does not.
+func TestLoopUnheard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newStore(t, src, plain), newStore(t, dst, "")
+		p := startWith(t, func(*Loop) {
+			a.Link().Cut()
+			pass(time.Second)
+		}, nil, []*Rule{rule()}, a, b)
+		defer p.stop()
+		pass(time.Minute)
+		wantText(t, b, "")
+		if st := p.loops[rule().String()].Status(); !strings.Contains(st.Blocked, "was not heard") {
+			t.Errorf("status: %+v", st)
+		}
+		a.Link().Heal()
+		pass(found)
+		wantText(t, b, webMirror)
+		a.Link().Cut()
+		pass(time.Second)
+		b.Remove(webRef("me"))
+		pass(time.Minute)
+		wantText(t, b, webMirror) // what was heard while it leads is put again
 	})
 }
 

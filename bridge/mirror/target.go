@@ -15,7 +15,7 @@ import (
 // share it, from any goroutine, and with it the claim on the owner's fence. The
 // claim is made before the first write and not sooner, so that a bridge which
 // has nothing to write leaves no trace. A fence that is gone is claimed anew; one
-// that a newer writer moved ends all writing, unless this process is elected again.
+// that a newer writer moved ends all writing, until this process is elected again.
 type Target struct {
 	writer registry.Writer
 	owner  string
@@ -24,7 +24,8 @@ type Target struct {
 
 	mu      sync.Mutex // guards following
 	claimed []catalog.Identity
-	bump    bool  // with the next claim a former leader is shut out
+	bump    bool // with the next claim a former leader is shut out
+	term    Term
 	gone    bool  // the fence: claim it anew before the next write
 	lost    error // why nothing more may be written, until a new Target
 }
@@ -54,13 +55,21 @@ func (t *Target) Beside(ours, theirs *catalog.Service) error {
 	return errors.New("a name has one owner there")
 }
 
+// Term is a time of leading, of a process that was elected. Its functions are called
+// from any goroutine and do not block; the zero Term is of one that nobody elects.
+type Term struct {
+	Holds   func() bool // the lease is young enough to write by: no claim is made else
+	ShutOut func()      // a newer writer moved the fence: nothing more is written in this Term
+}
+
 // TakeOver begins a time of leading: the fence is claimed before anything is
 // written, and moved, so that what a former leader has under way is refused. No
 // loop of the target runs meanwhile.
-func (t *Target) TakeOver() {
+func (t *Target) TakeOver(by Term) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.claimed, t.bump, t.gone, t.lost = nil, true, false, nil
+	t.term = by
 }
 
 // taking reports whether the fence is still to be moved.
@@ -105,8 +114,11 @@ func (t *Target) claim(ctx context.Context, sources []catalog.Identity) error {
 func (t *Target) toClaim(sources []catalog.Identity) (all []catalog.Identity, bump bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.lost != nil {
+	switch {
+	case t.lost != nil:
 		return nil, false, t.lost
+	case t.term.Holds != nil && !t.term.Holds():
+		return nil, false, fmt.Errorf("claim the fence of owner %q: %w", t.owner, registry.ErrNotLeading)
 	}
 	all = slices.Concat(t.claimed, sources)
 	slices.Sort(all)
@@ -123,8 +135,19 @@ func (t *Target) fencedLocked(err error) {
 	case errors.Is(err, registry.ErrNoFence):
 		t.gone = true
 	case errors.Is(err, registry.ErrFenced) && t.lost == nil:
-		t.lost = fmt.Errorf("another writer of owner %q took over, nothing more is written until a restart: %w", t.owner, err)
+		t.lost = fmt.Errorf("another writer of owner %q took over, nothing more is written until %s: %w", t.owner, t.term.until(), err)
+		if t.term.ShutOut != nil {
+			t.term.ShutOut()
+		}
 	}
+}
+
+// until is when one that was shut out may write again.
+func (t Term) until() string {
+	if t.ShutOut != nil {
+		return "it is elected again"
+	}
+	return "a restart"
 }
 
 // may reports whether to go on writing without a new claim.

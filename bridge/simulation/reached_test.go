@@ -19,7 +19,7 @@ func mustBeMet() []string {
 		"approved", "a deposed bridge saw it", "restart of a bridge that is fenced off",
 		"said: origin lost, what it last reported stands", "said: origin cannot be read yet, and is tried again", "said: origin can be read",
 		"said: leading", "said: no longer leading, standing by", "said: standing by until elected", "said: another process leads",
-		"said: not elected any more", "said: no part in the election, will retry",
+		"said: not elected any more", "said: another writer took over, standing for election anew", "said: no part in the election, will retry",
 		"said: nothing is written", "said: writing", "said: put", "said: delete",
 		"said: deletion waits", "said: no longer: deletion waits",
 		"more services than the limit, few of all instances",
