@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"iter"
 	"maps"
 	"net/netip"
 	"slices"
@@ -37,6 +38,7 @@ type directory struct {
 	nodesAt    pmap.Map[netip.Addr, []*Node]
 	listed     pmap.Map[string, *Service]
 	listedAt   pmap.Map[netip.Addr, []*Service] // by addresses that are not a node's
+	lists      bool                             // its services were reported
 }
 
 func newDirectory() *directory {
@@ -52,35 +54,12 @@ func newDirectory() *directory {
 // they are in. Only an origin that was asked for its directory reports it, nodes
 // and services before its first Replace.
 func (f *Feed) ReplaceNodes(datacenter string, all []*Node) {
-	f.editDirectory(func(d *directory) {
-		d.datacenter = datacenter
-		gone := maps.Collect(d.nodes.All())
-		for _, n := range all {
-			name := strings.ToLower(n.Name)
-			if old := gone[name]; old == nil || !old.Equal(n) {
-				d.dropNode(name)
-				d.putNode(name, n)
-			}
-			delete(gone, name)
-		}
-		for name := range gone {
-			d.dropNode(name)
-		}
-	})
+	f.editDirectory(func(d *directory) { d.replaceNodes(datacenter, all) })
 }
 
 // ReplaceListed reports all services of the directory.
 func (f *Feed) ReplaceListed(all []*Service) {
-	f.editDirectory(func(d *directory) {
-		gone := maps.Collect(d.listed.All())
-		for _, svc := range all {
-			delete(gone, svc.Name)
-			d.list(f.origin, svc)
-		}
-		for name := range gone {
-			d.unlist(name)
-		}
-	})
+	f.editDirectory(func(d *directory) { d.replaceListed(f.origin, all) })
 }
 
 // UpdateListed reports services of the directory that are new or changed, and
@@ -107,6 +86,34 @@ func (f *Feed) editDirectory(do func(*directory)) {
 		o.heard()
 		return true
 	})
+}
+
+func (d *directory) replaceNodes(datacenter string, all []*Node) {
+	d.datacenter = datacenter
+	gone := maps.Collect(d.nodes.All())
+	for _, n := range all {
+		name := strings.ToLower(n.Name)
+		if old := gone[name]; old == nil || !old.Equal(n) {
+			d.dropNode(name)
+			d.putNode(name, n)
+		}
+		delete(gone, name)
+	}
+	for name := range gone {
+		d.dropNode(name)
+	}
+}
+
+func (d *directory) replaceListed(o Origin, all []*Service) {
+	d.lists = true
+	gone := maps.Collect(d.listed.All())
+	for _, svc := range all {
+		delete(gone, svc.Name)
+		d.list(o, svc)
+	}
+	for name := range gone {
+		d.unlist(name)
+	}
 }
 
 func (d *directory) putNode(name string, n *Node) {
@@ -189,6 +196,38 @@ func (s *Snapshot) Directory(o Origin) Directory {
 		return Directory{known.directory}
 	}
 	return Directory{}
+}
+
+// Lists reports whether the origin reported the services of its directory, once
+// at least. Until then that a name is absent means nothing.
+func (d Directory) Lists() bool { return d.d != nil && d.d.lists }
+
+// Nodes visits all nodes, in no order.
+func (d Directory) Nodes() iter.Seq[*Node] {
+	return func(yield func(*Node) bool) {
+		if d.d == nil {
+			return
+		}
+		for _, n := range d.d.nodes.All() {
+			if !yield(n) {
+				return
+			}
+		}
+	}
+}
+
+// Services visits all services, in no order.
+func (d Directory) Services() iter.Seq[*Service] {
+	return func(yield func(*Service) bool) {
+		if d.d == nil {
+			return
+		}
+		for _, svc := range d.d.listed.All() {
+			if !yield(svc) {
+				return
+			}
+		}
+	}
 }
 
 // Node returns the node of that name, in lower case, or nil.

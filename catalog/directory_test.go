@@ -42,6 +42,9 @@ func TestDirectoryChanges(t *testing.T) {
 		{func() { feed.ReplaceListed(nil) }, map[string]int{"10.0.0.1": 1, "10.0.0.2": 1}, nil, []string{"10.1.0.2"}},
 	}
 	var before Directory
+	if before.Lists() {
+		t.Error("the zero directory lists services")
+	}
 	for i, step := range steps {
 		step.do()
 		d := c.Snapshot().Directory("consul/a")
@@ -55,6 +58,9 @@ func TestDirectoryChanges(t *testing.T) {
 		d.Since(before, func(a netip.Addr) { moved[a.String()] = true })
 		if diff := cmp.Diff(step.moved, slices.Sorted(maps.Keys(moved))); diff != "" {
 			t.Errorf("step %d: since the last (-want +got):\n%s", i, diff)
+		}
+		if d.Lists() != (i > 0) {
+			t.Errorf("step %d: lists services: %v", i, d.Lists())
 		}
 		before = d
 	}

@@ -69,6 +69,7 @@ func (s *Snapshot) adopt(from *origin) {
 
 // forget drops all that o holds.
 func (s *Snapshot) forget(o *origin) {
+	o.directory = nil
 	for ref := range o.services.All() {
 		s.drop(o, ref)
 	}

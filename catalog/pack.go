@@ -140,6 +140,13 @@ func (p *Packer) Pod(x *Pod) {
 	p.meta(x.Meta)
 }
 
+// Node writes n.
+func (p *Packer) Node(n *Node) {
+	p.Text(n.Name)
+	p.host(n.Host)
+	p.meta(n.Meta)
+}
+
 func (p *Packer) mark(m *Mark) {
 	p.Number(flags(m != nil, m != nil && m.Joins))
 	if m != nil {

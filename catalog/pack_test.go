@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 )
 
 func packed(t testing.TB, all []*Service, pods ...*Pod) []byte {
@@ -59,6 +60,39 @@ func TestPack(t *testing.T) {
 	if u.Number(); u.Err() == nil {
 		t.Error("reading beyond the end is no error")
 	}
+}
+
+// TestPackNodes holds that every node comes back as it was.
+func TestPackNodes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.String()
+		want := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) *Node {
+			n := &Node{Name: text.Draw(t, "name"), Host: Host{Name: text.Draw(t, "host")}}
+			if long := rapid.SampledFrom([]int{0, 4, 16}).Draw(t, "family"); long > 0 {
+				addr, _ := netip.AddrFromSlice(rapid.SliceOfN(rapid.Byte(), long, long).Draw(t, "address"))
+				n.Host = Host{Addr: addr}
+			}
+			n.Meta = rapid.MapOfN(text, text, 0, 3).Draw(t, "meta")
+			return n
+		}), 0, 20).Draw(t, "nodes")
+		var b bytes.Buffer
+		p := NewPacker(&b)
+		for _, n := range want {
+			p.Node(n)
+		}
+		if err := p.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		u := NewUnpacker(&b)
+		for _, n := range want {
+			if got := u.Node(); !got.Equal(n) {
+				t.Errorf("%+v came back as %+v", n, got)
+			}
+		}
+		if u.Err() != nil {
+			t.Error(u.Err())
+		}
+	})
 }
 
 // TestPackWords holds that more words than are remembered come back, too, and

@@ -13,6 +13,22 @@ type Past struct {
 	Namespaces []string
 	Pods       []*Pod
 	Services   []Packed // so that they are never all there whole
+	Listing    *Listing // what its directory held; nil: nothing is known of that
+}
+
+// Listing is what a Directory held. Its nodes and services belong to whoever
+// recalls it.
+type Listing struct {
+	Datacenter string
+	Nodes      []*Node
+	Services   []*Service
+}
+
+func (l *Listing) directory(o Origin) *directory {
+	d := newDirectory()
+	d.replaceNodes(l.Datacenter, l.Nodes)
+	d.replaceListed(o, l.Services)
+	return d
 }
 
 // Known reports whether the origin's content is known: from itself, or from
@@ -26,7 +42,7 @@ func (st State) Known() bool { return st.Synced || !st.Stale.IsZero() }
 // before its first Replace would be lost.
 func (f *Feed) Recall(p Past) (done bool) {
 	f.edit(func(s *Snapshot, o *origin) bool {
-		done = !o.state.Synced && o.state.Identity == "" && o.namespaces.Len()+o.pods.Len() == 0
+		done = !o.state.Synced && o.state.Identity == "" && o.namespaces.Len()+o.pods.Len() == 0 && o.directory == nil
 		if !done {
 			return false
 		}
@@ -43,6 +59,9 @@ func (f *Feed) Recall(p Past) (done bool) {
 				}
 			}
 		})
+		if p.Listing != nil {
+			o.directory = p.Listing.directory(o.state.Origin)
+		}
 		o.state.Identity, o.state.Stale, o.state.News = p.Identity, p.At, p.At
 		s.newRegime(o)
 		return true

@@ -18,6 +18,11 @@ func past(t *testing.T, text string) Past {
 		Namespaces: []string{"shop"},
 		Pods:       []*Pod{{Key: Key{"shop", "p"}, Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.1")}}},
 		Services:   packed,
+		Listing: &Listing{
+			Datacenter: "dc1",
+			Nodes:      []*Node{{Name: "N1", Host: ParseHost("10.0.0.1")}, {Name: "n2", Host: ParseHost("host.example.org")}},
+			Services:   services(t, "service x/ssh Headless\n\tendpoint 10.0.0.9 id=a ready"),
+		},
 	}
 }
 
@@ -46,11 +51,19 @@ func TestRecall(t *testing.T) {
 	if s.Lookup(Key{"shop", "x"}) == nil || !s.Namespace("shop") || len(s.Pods(netip.MustParseAddr("10.1.0.1"))) != 1 {
 		t.Error("the past is not answered")
 	}
+	if d := s.Directory("kubernetes/a"); !d.Lists() || d.Datacenter() != "dc1" || d.Node("n1") == nil || d.Listed("ssh").Origin != "kubernetes/a" ||
+		len(d.NodesAt(netip.MustParseAddr("10.0.0.1"))) != 1 || len(d.ListedAt(netip.MustParseAddr("10.0.0.9"))) != 1 {
+		t.Error("the past's directory is not answered")
+	}
 	if s.Pending("shop") || s.Pending("nothing") != true || !s.Pending("consul") || s.PendingAddr() {
 		t.Error("what is absent in the past waits for the origin, or what another may hold does not wait for that")
 	}
 
 	f.Identify("42")
+	f.ReplaceNodes("dc1", []*Node{{Name: "n3"}})
+	if d := c.Snapshot().Directory("kubernetes/a"); d.Node("n1") != nil || d.Listed("ssh") == nil || !d.Lists() {
+		t.Error("the past's nodes did not go with the first report of nodes, or its services did")
+	}
 	f.Replace(services(t, "service shop/new ClusterIP\n"))
 	s = c.Snapshot()
 	if s.Lookup(Key{"shop", "x"}) != nil || s.Lookup(Key{"shop", "new"}) == nil {
@@ -71,6 +84,8 @@ func TestRecallTooLate(t *testing.T) {
 		"identity":   func(f *Feed) { f.Identify("43") },
 		"namespaces": func(f *Feed) { f.ReplaceNamespaces([]string{"new"}) },
 		"pods":       func(f *Feed) { f.ReplacePods([]*Pod{{Key: Key{"new", "p"}}}) },
+		"nodes":      func(f *Feed) { f.ReplaceNodes("dc1", nil) },
+		"listed":     func(f *Feed) { f.ReplaceListed(nil) },
 		"services":   func(f *Feed) { f.Replace(nil) },
 	} {
 		c := New(Policy{})
@@ -93,6 +108,9 @@ func TestRecallOfAnother(t *testing.T) {
 	if s.Lookup(Key{"shop", "x"}) != nil || s.Namespace("shop") || s.State("kubernetes/a").Known() || !s.Pending("shop") {
 		t.Error("another registry's past is answered")
 	}
+	if s.Directory("kubernetes/a") != (Directory{}) {
+		t.Error("another registry's past stands in the directory")
+	}
 	if got := s.Since(before); len(got) != 2 {
 		t.Errorf("Since = %v, want both services", got)
 	}
@@ -112,7 +130,8 @@ func TestRecallMirrors(t *testing.T) {
 	}
 }
 
-// TestVisitsOfOneOrigin holds that namespaces and pods can be listed.
+// TestVisitsOfOneOrigin holds that namespaces, pods and what a directory holds can
+// be listed.
 func TestVisitsOfOneOrigin(t *testing.T) {
 	c, _ := recalled(t)
 	s := c.Snapshot()
@@ -121,6 +140,23 @@ func TestVisitsOfOneOrigin(t *testing.T) {
 	}
 	if got := slices.Collect(s.PodsFrom("kubernetes/a")); len(got) != 1 || got[0].Name != "p" {
 		t.Errorf("PodsFrom = %v", got)
+	}
+	d := s.Directory("kubernetes/a")
+	var nodes, listed []string
+	for n := range d.Nodes() {
+		nodes = append(nodes, n.Name)
+	}
+	for svc := range d.Services() {
+		listed = append(listed, svc.Name)
+	}
+	if slices.Sort(nodes); !slices.Equal(nodes, []string{"N1", "n2"}) || !slices.Equal(listed, []string{"ssh"}) {
+		t.Errorf("Nodes = %v, Services = %v", nodes, listed)
+	}
+	for range s.Directory("consul/none").Nodes() {
+		t.Error("an unknown origin has nodes")
+	}
+	for range s.Directory("consul/none").Services() {
+		t.Error("an unknown origin lists services")
 	}
 	for range s.Namespaces("consul/none") {
 		t.Error("an unknown origin has namespaces")

@@ -212,6 +212,11 @@ func (u *Unpacker) Pod() *Pod {
 	return x
 }
 
+// Node reads a node.
+func (u *Unpacker) Node() *Node {
+	return &Node{Name: u.Text(), Host: u.host(), Meta: u.meta()}
+}
+
 func (u *Unpacker) mark() *Mark {
 	m, is := u.marked()
 	if !is {
