@@ -123,7 +123,9 @@ func synced(t testing.TB, conf *config) *catalog.Catalog {
 	t.Helper()
 	c := catalog.New(conf.policy())
 	for _, r := range conf.registries {
-		r.(fakeConfig).report(t, c.Feed(r.Origin()))
+		r.(interface {
+			report(testing.TB, *catalog.Feed)
+		}).report(t, c.Feed(r.Origin()))
 	}
 	return c
 }

@@ -53,7 +53,7 @@ func (c *config) imports() *config {
 	own := *c
 	own.imported = true
 	own.registries, own.require = nil, nil
-	own.saving, own.debug = saving{}, "" // of the cluster's own alone
+	own.saving.file, own.debug = "", "" // the cluster's own sees to it
 	for _, r := range c.registries {
 		if from, can := r.(registry.Importer); can {
 			own.registries = append(own.registries, importing{from})
@@ -71,8 +71,8 @@ func (i importing) Reader(log *slog.Logger) (registry.Registry, error) { return 
 // String tells it from the registry's own services: the two are watched apart.
 func (i importing) String() string { return "imports of " + i.Importer.String() }
 
-// beginImports begins to watch what the registries import.
-func (p *process) beginImports() error {
+// openImports opens what the registries import.
+func (p *process) openImports() error {
 	i := p.imports
 	i.conf.locals, i.notify = p.conf.locals, p.notify
 	i.kin = func() []*process {
@@ -84,7 +84,7 @@ func (p *process) beginImports() error {
 		}
 		return all
 	}
-	return i.begin()
+	return i.open()
 }
 
 // canImport reports whether any of the registries has something to import.

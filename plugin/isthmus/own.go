@@ -24,21 +24,34 @@ import (
 func (v *view) own(q *query, name string, typ uint16) answer {
 	z := v.conf.zones[q.zone]
 	o := v.owner(z)
-	n := readOwn(dns.SplitDomainName(strings.TrimSuffix(name, z.name)), o.datacenter)
+	labels := dns.SplitDomainName(strings.TrimSuffix(name, z.name))
+	n := readOwn(labels, o.datacenter)
 	a, known := o.answer(n, name, typ)
 	switch {
 	case known:
 		return a
-	case !v.directed(z) && (n.form == "service" || n.form == "node"):
+	case !v.directed(z) && mayHold(n, labels):
 		return answer{rcode: dns.RcodeServerFailure}
 	}
 	return answer{rcode: dns.RcodeNameError}
 }
 
-// directed reports whether the directory of a domain is known. What was saved
-// of a registry has none.
+// directed reports whether the directory of a domain is known, be it from the
+// past.
 func (v *view) directed(z zone) bool {
-	return v.snap.Synced(z.domain) && v.snap.Directory(z.domain) != (catalog.Directory{})
+	return v.snap.State(z.domain).Known() && v.snap.Directory(z.domain).Lists()
+}
+
+// mayHold reports whether a name that is read as n may exist in a directory of
+// which nothing is known, not even its datacenter.
+func mayHold(n ownName, labels []string) bool {
+	switch n.form {
+	case "service", "node":
+		return true
+	case "":
+		return len(labels) == 1 || len(labels) == 2 && labels[1] == "dc"
+	}
+	return false
 }
 
 func (v *view) owner(z zone) *owner {

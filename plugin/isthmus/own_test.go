@@ -48,14 +48,20 @@ func ownNodes() []*catalog.Node {
 }
 
 // lists reports the Consul's directory.
-func lists(t testing.TB, feed *catalog.Feed) {
-	t.Helper()
-	all := services(t, listedWorld)
+func lists(feed *catalog.Feed) {
+	feed.ReplaceNodes("DC1", ownNodes())
+	feed.ReplaceListed(listed())
+}
+
+func listed() []*catalog.Service {
+	all, err := catalog.ParseText(listedWorld)
+	if err != nil {
+		panic(err)
+	}
 	for _, svc := range all {
 		svc.Namespace = ""
 	}
-	feed.ReplaceNodes("DC1", ownNodes())
-	feed.ReplaceListed(all)
+	return all
 }
 
 const (
@@ -68,7 +74,7 @@ func TestDomain(t *testing.T) {
 	conf := block(t, "kubernetes\nconsul dc1\ndomain consul")
 	conf.locals = mustAddrs(t, "192.0.2.53")
 	c := synced(t, conf)
-	lists(t, c.Feed("consul/dc1"))
+	lists(c.Feed("consul/dc1"))
 	run(t, handler(conf, c), []ask_{
 		{"consul.", "SOA", "NOERROR\n" + strings.TrimPrefix(ownSOA, "auth ")},
 		{"consul.", "NS", "NOERROR\nconsul. NS ns.consul.\nadd ns.consul. A 192.0.2.53\n"},
@@ -150,13 +156,49 @@ func TestDomainNotSynced(t *testing.T) {
 		{"web.service.consul.", "*", servfail},
 		{"n1.node.consul.", "*", servfail},
 		{"web.service.dc1.consul.", "*", servfail}, // nobody knows the datacenter yet
+		{"dc1.consul.", "*", servfail},
+		{"dc1.dc.consul.", "*", servfail},
+		{"a.dc1.consul.", "*", next_},
+		{"service.consul.", "A", "NOERROR\n" + ownSOA},
 		{"web.query.consul.", "*", next_},
 		{"0a140001.addr.consul.", "A", "NOERROR\n0a140001.addr.consul. A 10.20.0.1\n"},
 	})
 	c := synced(t, conf)
-	run(t, handler(conf, c), []ask_{{"web.service.consul.", "*", servfail}}) // as from what was saved
+	run(t, handler(conf, c), []ask_{{"web.service.consul.", "*", servfail}}) // as from what an earlier version saved
+	c.Feed("consul/dc1").ReplaceNodes("DC1", ownNodes())
+	run(t, handler(conf, c), []ask_{ // what it lists is told after its nodes
+		{"web.service.consul.", "*", servfail},
+		{"n9.node.consul.", "*", servfail},
+		{"n1.node.consul.", "A", "NOERROR\nn1.node.consul. A 10.0.1.1\n"},
+	})
 	c.Feed("consul/dc1").ReplaceListed(nil)
-	run(t, handler(conf, c), []ask_{{"web.service.consul.", "*", next_}})
+	run(t, handler(conf, c), []ask_{
+		{"web.service.consul.", "*", next_},
+		{"n9.node.consul.", "*", next_},
+		{"dc2.consul.", "*", next_},
+		{"n1.node.consul.", "A", "NOERROR\nn1.node.consul. A 10.0.1.1\n"},
+	})
+}
+
+// TestDomainRecalled holds that the past of a Consul answers, and decides what is
+// absent.
+func TestDomainRecalled(t *testing.T) {
+	conf := block(t, "kubernetes\nconsul dc1\ndomain consul\nfallthrough")
+	c := catalog.New(conf.policy())
+	past := catalog.Past{Origin: "consul/dc1", At: start, Listing: &catalog.Listing{Datacenter: "DC1", Nodes: ownNodes(), Services: listed()}}
+	if !c.Feed("consul/dc1").Recall(past) {
+		t.Fatal("not recalled")
+	}
+	run(t, handler(conf, c), []ask_{
+		{"v1.web.service.dc1.consul.", "A", "NOERROR\nv1.web.service.dc1.consul. A 10.20.0.1\n"},
+		{"n1.node.consul.", "A", "NOERROR\nn1.node.consul. A 10.0.1.1\n"},
+		{"1.1.0.10.in-addr.arpa.", "PTR", "NOERROR\n1.1.0.10.in-addr.arpa. PTR n1.node.dc1.consul.\n"},
+		{"dc1.consul.", "*", ownNone},
+		{"n9.node.consul.", "*", next_},
+		{"dc2.consul.", "*", next_},
+		{"nothing.shop.svc.Z", "*", servfail}, // the cluster was never read
+		{"8.8.8.8.in-addr.arpa.", "PTR", servfail},
+	})
 }
 
 // TestNextOwn holds that addresses with names in a domain are known step by step.
@@ -167,11 +209,11 @@ func TestNextOwn(t *testing.T) {
 	v := newView(conf, c.Snapshot(), start)
 	first := v.serial
 	for _, step := range []func(){
-		func() { lists(t, feed) },
+		func() { lists(feed) },
 		func() { feed.ReplaceNodes("dc1", ownNodes()[1:]) },
 		func() { feed.UpdateListed(nil, []string{"here", "web"}) },
 		func() { feed.ReplaceListed(nil) },
-		func() { lists(t, feed) },
+		func() { lists(feed) },
 	} {
 		step()
 		v = v.next(c.Snapshot(), start)

@@ -43,6 +43,9 @@ func newProcess(conf *config, log *slog.Logger) *process {
 	p.views.newest.Store(newView(conf, p.catalog.Snapshot(), time.Now()))
 	if z := conf.zones.multicluster(); z != "" && !conf.imported {
 		p.imports = newProcess(conf.imports(), log.With("zone", z))
+		if p.saver != nil {
+			p.saver.imports = p.imports.views
+		}
 	}
 	return p
 }
@@ -51,24 +54,29 @@ func newProcess(conf *config, log *slog.Logger) *process {
 // ready with are synced, at most for the startup time-out. A registry that
 // cannot be reached is no error; one that cannot be opened is.
 func (p *process) start() error {
-	err := p.begin()
+	err := p.open()
 	if err == nil && p.imports != nil {
-		err = p.beginImports()
+		err = p.openImports()
 	}
 	if err != nil {
 		return errors.Join(err, p.stop())
+	}
+	now := time.Now()
+	file := p.recall(now)
+	if file == nil {
+		file = new(saved)
+	}
+	p.begin(file.own.serial, now)
+	if p.imports != nil {
+		p.imports.begin(file.imports.serial, now)
 	}
 	p.awaitSync()
 	return nil
 }
 
-// begin begins to watch. What it began before an error, stop ends.
-func (p *process) begin() error {
-	if err := p.open(); err != nil {
-		return err
-	}
-	now := time.Now()
-	p.views.newest.Store(p.firstView(p.recall(now), now))
+// begin begins to watch, after a run that came to the serial before.
+func (p *process) begin(before uint32, now time.Time) {
+	p.views.newest.Store(p.firstView(before, now))
 	for _, w := range p.watches {
 		w.begin()
 	}
@@ -82,7 +90,6 @@ func (p *process) begin() error {
 	if p.saver != nil {
 		p.running.Go(func() { p.saver.keep(ctx) })
 	}
-	return nil
 }
 
 // firstView returns the view of what is known at the start. Its serial is none

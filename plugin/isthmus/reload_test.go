@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -27,6 +28,7 @@ import (
 type counts struct {
 	opened, watched, closed atomic.Int32
 	down, other             atomic.Bool // other: they are other registries than before
+	consul                  atomic.Bool // a consul can be reached, too
 }
 
 func (c *counts) identity() catalog.Identity {
@@ -52,11 +54,34 @@ type countedRegistry struct{ counted }
 
 func (r countedRegistry) Watch(ctx context.Context, feed *catalog.Feed) error {
 	r.on.watched.Add(1)
-	if r.origin.Type() == "consul" || r.on.down.Load() {
+	if r.on.down.Load() || r.origin.Type() == "consul" && !r.on.consul.Load() {
 		return errors.New("connection refused")
 	}
 	feed.Identify(catalog.Identity(r.origin) + r.on.identity())
+	if slices.ContainsFunc(r.stanza.Block, func(s stanza.Stanza) bool { return s.Name() == "directory" }) {
+		lists(feed)
+	}
 	r.report(nil, feed)
+	r.feeds <- feed
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// countedImporter is a cluster that imports, too.
+type countedImporter struct{ counted }
+
+func (c countedImporter) Imports(*slog.Logger) (registry.Registry, error) {
+	return countedImports{countedRegistry(c)}, nil
+}
+
+type countedImports struct{ countedRegistry }
+
+func (r countedImports) Watch(ctx context.Context, feed *catalog.Feed) error {
+	if r.on.down.Load() {
+		return errors.New("connection refused")
+	}
+	feed.Identify(catalog.Identity(r.origin) + r.on.identity())
+	reportExported(feed)
 	r.feeds <- feed
 	<-ctx.Done()
 	return ctx.Err()
@@ -70,6 +95,11 @@ func (r countedRegistry) Close() error {
 // countedBlock is block with registries that count.
 func countedBlock(t *testing.T, on *counts, feeds chan *catalog.Feed, inside string) *config {
 	t.Helper()
+	return countedZones(t, on, feeds, "cluster.local in-addr.arpa", inside)
+}
+
+func countedZones(t *testing.T, on *counts, feeds chan *catalog.Feed, zones, inside string) *config {
+	t.Helper()
 	var types []registry.Type
 	for _, typ := range fakeTypes() {
 		parse := typ.Parse
@@ -78,11 +108,15 @@ func countedBlock(t *testing.T, on *counts, feeds chan *catalog.Feed, inside str
 			if err != nil {
 				return nil, err
 			}
-			return counted{conf.(fakeConfig), on, feeds}, nil
+			c := counted{conf.(fakeConfig), on, feeds}
+			if conf.Origin().Type() == "kubernetes" {
+				return countedImporter{c}, nil
+			}
+			return c, nil
 		}
 		types = append(types, typ)
 	}
-	all, err := stanza.Parse("Corefile", []byte("isthmus cluster.local in-addr.arpa {\n"+inside+"\n}\n"))
+	all, err := stanza.Parse("Corefile", []byte("isthmus "+zones+" {\n"+inside+"\n}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry/stanza"
 )
 
@@ -41,12 +40,37 @@ func setSnapshot(c *config, s stanza.Stanza) error {
 	return nil
 }
 
-// saver writes the newest view into its file.
+// saver writes the newest views into its file.
 type saver struct {
 	saving
-	views *views
-	log   *slog.Logger
-	wrong bool // the last write failed, which was said
+	views   *views
+	imports *views // of multicluster zones; nil if there are none
+	log     *slog.Logger
+	wrong   bool // the last write failed, which was said
+}
+
+// viewed is what a block answers from at one moment.
+type viewed struct{ own, imports *view } // imports: nil if there are none
+
+func (s *saver) newest() viewed {
+	m := viewed{own: s.views.newest.Load()}
+	if s.imports != nil {
+		m.imports = s.imports.newest.Load()
+	}
+	return m
+}
+
+// newer are closed when one of the views is not the newest any more.
+func (m viewed) newer() (own, imports <-chan struct{}) {
+	if m.imports == nil {
+		return m.own.newer, nil
+	}
+	return m.own.newer, m.imports.newer
+}
+
+// isNews reports whether anything in it is newer than the file.
+func (m viewed) isNews() bool {
+	return m.own.origins(isSynced) > 0 || m.imports != nil && m.imports.origins(isSynced) > 0
 }
 
 // keep writes the file whenever something changed, not more often than every
@@ -56,21 +80,22 @@ type saver struct {
 func (s *saver) keep(ctx context.Context) {
 	pause := saveEvery
 	for wait(ctx, nil, pause) {
-		began, v := time.Now(), s.views.newest.Load()
-		s.save(v)
+		began, m := time.Now(), s.newest()
+		s.save(m)
 		pause = max(saveEvery, saveShare*time.Since(began))
-		if !wait(ctx, v.newer, max(s.maxAge/refreshes, saveEvery)) {
+		own, imports := m.newer()
+		if !waitForOne(ctx, own, imports, max(s.maxAge/refreshes, saveEvery)) {
 			return
 		}
 	}
 }
 
-// save writes v, unless there is nothing in it that is newer than the file.
-func (s *saver) save(v *view) {
-	if !anySynced(v.snap) {
+// save writes m, unless there is nothing in it that is newer than the file.
+func (s *saver) save(m viewed) {
+	if !m.isNews() {
 		return
 	}
-	err := s.write(v)
+	err := s.write(m)
 	switch {
 	case err != nil && !s.wrong:
 		s.log.Error("snapshot is not written", "file", s.file, "error", err)
@@ -80,25 +105,16 @@ func (s *saver) save(v *view) {
 	s.wrong = err != nil
 }
 
-func anySynced(snap *catalog.Snapshot) bool {
-	for _, st := range snap.Origins() {
-		if st.Synced {
-			return true
-		}
-	}
-	return false
-}
-
 // write puts a new file in the old one's place, whole or not at all, and on
 // the disk when it returns.
-func (s *saver) write(v *view) error {
+func (s *saver) write(m viewed) error {
 	folder := filepath.Dir(s.file)
 	f, err := os.CreateTemp(folder, temporary(s.file)) // with mode 0600
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name()) // no longer there if all went well
-	if err := errors.Join(writeSaved(f, v, time.Now()), f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(writeSaved(f, m, time.Now()), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(f.Name(), s.file); err != nil {
@@ -157,17 +173,31 @@ func (s *saver) cleanUp() {
 }
 
 // recall lets the origins that were not read yet hold what the file says of
-// them. It returns the serial of the file, 0 if there is none.
-func (p *process) recall(now time.Time) uint32 {
-	if p.saver == nil || p.catalog.Snapshot().Known() {
-		return 0
+// them. It returns the file, or nil if none is used.
+func (p *process) recall(now time.Time) *saved {
+	if p.saver == nil || p.known() {
+		return nil
 	}
 	file := p.saver.load()
 	if file == nil {
-		return 0
+		return nil
 	}
+	p.recallFrom(file.own, now)
+	if p.imports != nil {
+		p.imports.recallFrom(file.imports, now)
+	}
+	return file
+}
+
+// known reports whether it is known what every origin holds, and imports.
+func (p *process) known() bool {
+	return p.catalog.Snapshot().Known() && (p.imports == nil || p.imports.known())
+}
+
+func (p *process) recallFrom(file part, now time.Time) {
 	for _, x := range file.pasts {
 		switch age := now.Sub(x.At); {
+		case p.catalog.Snapshot().State(x.Origin).Known(): // by a watch that runs already
 		case p.conf.stanzas[x.Origin].Words == nil || x.key != p.conf.words(x.Origin):
 			p.log.Info("snapshot of another registry is not used", "origin", x.Origin)
 		case age > p.conf.saving.maxAge:
@@ -176,13 +206,12 @@ func (p *process) recall(now time.Time) uint32 {
 			p.log.Info("snapshot is used until the origin is read", "origin", x.Origin, "known", x.At.UTC(), "services", len(x.Services))
 		}
 	}
-	return file.serial
 }
 
 // finish writes the file a last time, when the server ends for good.
 func (p *process) finish() error {
 	if p.saver != nil {
-		p.saver.save(p.views.newest.Load())
+		p.saver.save(p.saver.newest())
 	}
 	return nil
 }

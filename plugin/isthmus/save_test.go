@@ -38,12 +38,38 @@ var restartQuestions = []ask_{
 	{"web.consul.svc.cluster.local.", "A", ""},
 }
 
+// moreQuestions are asked besides where multicluster names and those of a Consul are
+// served.
+var moreQuestions = []ask_{
+	{"web.shop.svc.clusterset.local.", "A", ""},
+	{"db.shop.svc.clusterset.local.", "AAAA", ""},
+	{"_sql._tcp.db.shop.svc.clusterset.local.", "SRV", ""},
+	{"db-0.c2.db.shop.svc.clusterset.local.", "A", ""},
+	{"empty.svc.clusterset.local.", "A", ""},
+	{"nothing.shop.svc.clusterset.local.", "A", ""},
+	{"web.service.consul.", "SRV", ""},
+	{"v1.web.service.dc1.consul.", "A", ""},
+	{"n1.node.consul.", "A", ""},
+	{"n1.node.consul.", "TXT", ""},
+	{"n3.node.dc1.consul.", "A", ""},
+	{"n9.node.consul.", "A", ""},
+	{"nothing.service.consul.", "A", ""},
+	{"dc1.consul.", "A", ""},
+	{"1.1.0.10.in-addr.arpa.", "PTR", ""},
+	{"api.consul.svc.cluster.local.", "A", ""},
+}
+
 // answersOf asks p every question; the SOA record, whose serial moves, is left out.
 func answersOf(t *testing.T, p *process) string {
 	t.Helper()
 	var b strings.Builder
 	h := &Isthmus{conf: p.conf, views: p.views, up: fakeUpstream{}, Next: next{}}
-	for _, q := range restartQuestions {
+	all := restartQuestions
+	if p.imports != nil {
+		h.imports = p.imports.views
+		all = slices.Concat(all, moreQuestions)
+	}
+	for _, q := range all {
 		m, _ := ask(t, h, q.name, dns.StringToType[q.types])
 		for line := range strings.Lines(said(m)) {
 			if !strings.Contains(line, " SOA ") {
@@ -69,7 +95,23 @@ func newSavedWorld(folder string) *savedWorld {
 // and a consul that is never there.
 func (w *savedWorld) run(t *testing.T, more string) *process {
 	t.Helper()
-	conf := countedBlock(t, w.on, w.feeds, "kubernetes "+more+"\nconsul\npods verified\nsnapshot "+w.file+" 1h\nstartup_timeout 1s")
+	return w.runWith(t, countedBlock(t, w.on, w.feeds, "kubernetes "+more+"\n"+w.rest()))
+}
+
+func (w *savedWorld) rest() string {
+	return "consul\npods verified\nsnapshot " + w.file + " 1h\nstartup_timeout 1s"
+}
+
+// runMore starts a process that serves, besides, what the cluster imports and the
+// names of the consul.
+func (w *savedWorld) runMore(t *testing.T, more string) *process {
+	t.Helper()
+	zones, inside := "cluster.local clusterset.local in-addr.arpa", "\nmulticluster clusterset.local\ndomain consul\n"
+	return w.runWith(t, countedZones(t, w.on, w.feeds, zones, "kubernetes "+more+inside+w.rest()))
+}
+
+func (w *savedWorld) runWith(t *testing.T, conf *config) *process {
+	t.Helper()
 	w.log.Reset()
 	p := newProcess(conf, slog.New(slog.NewTextHandler(&w.log, nil)))
 	if err := p.start(); err != nil {
@@ -184,7 +226,7 @@ func TestSnapshotUnused(t *testing.T) {
 	}{
 		{"empty", func([]byte) []byte { return nil }, 0o600, 0, "", "not a snapshot of this format"},
 		{"something else", func([]byte) []byte { return []byte(strings.Repeat("x", 1000)) }, 0o600, 0, "", "not a snapshot of this format"},
-		{"another version", func(b []byte) []byte { return bytes.Replace(b, []byte("snapshot 2\n"), []byte("snapshot 1\n"), 1) }, 0o600, 0, "", "not a snapshot of this format"},
+		{"another version", func(b []byte) []byte { return bytes.Replace(b, []byte("snapshot 3\n"), []byte("snapshot 4\n"), 1) }, 0o600, 0, "", "not a snapshot of this format"},
 		{"bent magic", bend(0), 0o600, 0, "", "not a snapshot of this format"},
 		{"bent time", bend(20), 0o600, 0, "", "damaged: its checksum is wrong"},
 		{"bent body", bend(300), 0o600, 0, "", "damaged: its checksum is wrong"},
@@ -330,7 +372,7 @@ func TestSnapshotMemory(t *testing.T) {
 	var n counter
 	allocs := testing.AllocsPerRun(3, func() {
 		n = 0
-		if err := writeSaved(&n, v, start); err != nil {
+		if err := writeSaved(&n, viewed{own: v}, start); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -14,22 +14,33 @@ import (
 
 // The file of a snapshot, for a start at which registries cannot be read:
 //
-//	isthmus snapshot 1            what it is, and the version of its format
+//	isthmus snapshot 3            what it is, and the version of its format
 //	2026-11-21T07:23:40Z          when it was written
-//	(packed)                      the serial and, of each origin that is known:
-//	                              name, words of its stanza, identity, since when,
-//	                              namespaces, pods, services
+//	(packed)                      what zones of a cluster are answered from and,
+//	                              behind a mark, multicluster zones: the serial
+//	                              and, of each origin that is known: name, words
+//	                              of its stanza, identity, since when, namespaces,
+//	                              pods, services and, behind a mark, its directory:
+//	                              datacenter, nodes, services
 //	(32 bytes)                    the SHA-256 of all before
 //
-// A change of the packed part, or of catalog.Packer, is a new version.
+// A change of the packed part, or of catalog.Packer, is a new version. Of version
+// 2, which had neither what is imported nor directories, the rest is read.
 const (
-	magic      = "isthmus snapshot "
-	saveFormat = "2"
+	magic         = "isthmus snapshot "
+	saveFormat    = 3
+	oldSaveFormat = 2
 )
 
 // saved is what such a file holds.
 type saved struct {
-	at     time.Time
+	at      time.Time
+	own     part
+	imports part // of multicluster zones; empty if there were none
+}
+
+// part is what is saved of one view.
+type part struct {
 	serial uint32
 	pasts  []past
 }
@@ -46,13 +57,28 @@ const (
 	more
 )
 
-// writeSaved writes the file for what v shows now.
-func writeSaved(w io.Writer, v *view, now time.Time) error {
+// writeSaved writes the file for what m shows now.
+func writeSaved(w io.Writer, m viewed, now time.Time) error {
 	sum := sha256.New()
 	to := bufio.NewWriterSize(io.MultiWriter(w, sum), 64<<10)
 	// An error of to is returned by its Flush.
-	fmt.Fprintf(to, "%s%s\n%s\n", magic, saveFormat, now.UTC().Format(time.RFC3339))
+	fmt.Fprintf(to, "%s%d\n%s\n", magic, saveFormat, now.UTC().Format(time.RFC3339))
 	p := catalog.NewPacker(to)
+	packView(p, m.own, now)
+	if m.imports == nil {
+		p.Number(none)
+	} else {
+		p.Number(more)
+		packView(p, m.imports, now)
+	}
+	if err := errors.Join(p.Flush(), to.Flush()); err != nil {
+		return err
+	}
+	_, err := w.Write(sum.Sum(nil))
+	return err
+}
+
+func packView(p *catalog.Packer, v *view, now time.Time) {
 	p.Number(uint64(v.serial.number))
 	for _, st := range v.snap.Origins() {
 		if st.Known() {
@@ -61,11 +87,6 @@ func writeSaved(w io.Writer, v *view, now time.Time) error {
 		}
 	}
 	p.Number(none)
-	if err := errors.Join(p.Flush(), to.Flush()); err != nil {
-		return err
-	}
-	_, err := w.Write(sum.Sum(nil))
-	return err
 }
 
 func packOrigin(p *catalog.Packer, v *view, st catalog.State, now time.Time) {
@@ -91,6 +112,26 @@ func packOrigin(p *catalog.Packer, v *view, st catalog.State, now time.Time) {
 		}
 	}
 	p.Number(none)
+	packDirectory(p, v.snap.Directory(st.Origin))
+}
+
+func packDirectory(p *catalog.Packer, d catalog.Directory) {
+	if !d.Lists() {
+		p.Number(none)
+		return
+	}
+	p.Number(more)
+	p.Text(d.Datacenter())
+	for n := range d.Nodes() {
+		p.Number(more)
+		p.Node(n)
+	}
+	p.Number(none)
+	for s := range d.Services() {
+		p.Number(more)
+		p.Service(s)
+	}
+	p.Number(none)
 }
 
 // lastKnown is when what an origin holds was last known to be true.
@@ -113,13 +154,9 @@ var (
 // readSaved reads a file of this size. Nothing of it is believed before its
 // checksum was found right.
 func readSaved(f io.ReadSeeker, size int64) (*saved, error) {
-	head := []byte(magic + saveFormat + "\n")
-	if size < int64(len(head)) {
-		return nil, errNoSnapshot
-	}
-	begins := make([]byte, len(head))
-	if _, err := io.ReadFull(f, begins); err != nil || !bytes.Equal(begins, head) {
-		return nil, errors.Join(errNoSnapshot, err)
+	format, head, err := readHead(f)
+	if err != nil {
+		return nil, err
 	}
 	body := size - int64(len(head)) - sha256.Size
 	if body < 0 {
@@ -140,10 +177,28 @@ func readSaved(f io.ReadSeeker, size int64) (*saved, error) {
 	if _, err := f.Seek(int64(len(head)), io.SeekStart); err != nil {
 		return nil, err
 	}
-	return unpackSaved(bufio.NewReader(io.LimitReader(f, body)))
+	return unpackSaved(bufio.NewReader(io.LimitReader(f, body)), format)
 }
 
-func unpackSaved(r *bufio.Reader) (*saved, error) {
+// readHead reads what the file begins with, and the format that it names.
+func readHead(f io.Reader) (format int, head []byte, err error) {
+	head = make([]byte, len(magic)+len("1\n"))
+	switch _, err := io.ReadFull(f, head); {
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return 0, nil, errNoSnapshot
+	case err != nil:
+		return 0, nil, err
+	}
+	for _, format := range []int{saveFormat, oldSaveFormat} {
+		if string(head) == fmt.Sprintf("%s%d\n", magic, format) {
+			return format, head, nil
+		}
+	}
+	return 0, nil, errNoSnapshot
+}
+
+// unpackSaved reads what stands between head and checksum.
+func unpackSaved(r *bufio.Reader, format int) (*saved, error) {
 	line, err := r.ReadString('\n')
 	if err != nil {
 		return nil, fmt.Errorf("read its time: %w", err)
@@ -153,14 +208,22 @@ func unpackSaved(r *bufio.Reader) (*saved, error) {
 		return nil, fmt.Errorf("read its time: %w", err)
 	}
 	u := catalog.NewUnpacker(r)
-	s := &saved{at: at, serial: uint32(u.Number())}
-	for u.Number() == more {
-		s.pasts = append(s.pasts, unpackOrigin(u))
+	s := &saved{at: at, own: unpackPart(u, format)}
+	if format > oldSaveFormat && u.Number() == more {
+		s.imports = unpackPart(u, format)
 	}
 	return s, u.Err()
 }
 
-func unpackOrigin(u *catalog.Unpacker) past {
+func unpackPart(u *catalog.Unpacker, format int) part {
+	x := part{serial: uint32(u.Number())}
+	for u.Number() == more {
+		x.pasts = append(x.pasts, unpackOrigin(u, format))
+	}
+	return x
+}
+
+func unpackOrigin(u *catalog.Unpacker, format int) past {
 	var x past
 	x.Origin = catalog.Origin(u.Text())
 	copy(x.key[:], u.Text())
@@ -175,5 +238,19 @@ func unpackOrigin(u *catalog.Unpacker) past {
 	for u.Number() == more {
 		x.Services = append(x.Services, catalog.Pack(u.Service()))
 	}
+	if format > oldSaveFormat && u.Number() == more {
+		x.Listing = unpackDirectory(u)
+	}
 	return x
+}
+
+func unpackDirectory(u *catalog.Unpacker) *catalog.Listing {
+	l := &catalog.Listing{Datacenter: u.Text()}
+	for u.Number() == more {
+		l.Nodes = append(l.Nodes, u.Node())
+	}
+	for u.Number() == more {
+		l.Services = append(l.Services, u.Service())
+	}
+	return l
 }

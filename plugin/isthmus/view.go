@@ -185,6 +185,11 @@ func (p *views) follow(ctx context.Context, c *catalog.Catalog) {
 // wait returns true when changed is closed or, if it is not 0, after due; and
 // false when ctx ends.
 func wait(ctx context.Context, changed <-chan struct{}, due time.Duration) bool {
+	return waitForOne(ctx, changed, nil, due)
+}
+
+// waitForOne is wait for one of two channels.
+func waitForOne(ctx context.Context, a, b <-chan struct{}, due time.Duration) bool {
 	var timer <-chan time.Time
 	if due > 0 {
 		t := time.NewTimer(due)
@@ -192,7 +197,8 @@ func wait(ctx context.Context, changed <-chan struct{}, due time.Duration) bool 
 		timer = t.C
 	}
 	select {
-	case <-changed:
+	case <-a:
+	case <-b:
 	case <-timer:
 	case <-ctx.Done():
 		return false
