@@ -37,7 +37,7 @@ func oddities() map[string][]shown {
 		"lease not asked for":      {{etcd, "TestElection"}, {kubernetes, "TestServer"}},
 		"elected after another":    {{etcd, "TestElection"}, {kubernetes, "TestServer"}, {"bridge", "TestLeadHandsOver"}},
 		"lease taken, answer lost": {{etcd, "TestUnknownOutcome"}},
-		"lease removed":            {{"bridge", "TestLeadLost"}},
+		"lease removed":            {{etcd, "TestElection"}, {kubernetes, "TestServer"}},
 		"another takes over":       {{etcd, "TestClaimWhileWriting"}},
 		"newer mark":               {{etcd, "TestConformance"}, {consul, "TestConformance"}, {kubernetes, "TestServer"}},
 		"tamper":                   {{etcd, "TestConformance"}, {consul, "TestConformance"}, {kubernetes, "TestServer"}},

@@ -79,16 +79,31 @@ func (e *election) elect(ctx context.Context, client *clientv3.Client, c registr
 	if err := e.campaign(ctx, line, c.Name, giveUp); err != nil {
 		return err
 	}
-	return c.Serve(ctx, e.times, func(ctx context.Context) error {
-		_, err := client.KeepAliveOnce(ctx, session.Lease())
-		if errors.Is(err, rpctypes.ErrLeaseNotFound) {
-			return errLease
-		}
-		return err
-	})
+	return c.Serve(ctx, e.times, func(ctx context.Context) error { return renew(ctx, client, line, session.Lease()) })
 }
 
-var errLease = fmt.Errorf("the lease ended: %w", registry.ErrNotLeading)
+var (
+	errLease   = fmt.Errorf("the lease ended: %w", registry.ErrNotLeading)
+	errRemoved = fmt.Errorf("somebody removed the key of who leads: %w", registry.ErrNotLeading)
+)
+
+// renew keeps the lease, if the key that the election was won by still stands: with
+// another's, the next in the line is elected, whatever becomes of the lease.
+func renew(ctx context.Context, client *clientv3.Client, line *concurrency.Election, lease clientv3.LeaseID) error {
+	if _, err := client.KeepAliveOnce(ctx, lease); errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		return errLease
+	} else if err != nil {
+		return err
+	}
+	key, err := client.Get(ctx, line.Key(), clientv3.WithKeysOnly())
+	switch {
+	case err != nil:
+		return err
+	case len(key.Kvs) == 0 || key.Kvs[0].CreateRevision != line.Rev():
+		return errRemoved
+	}
+	return nil
+}
 
 // session takes a lease, which is kept from then on.
 func (e *election) session(ctx context.Context, client *clientv3.Client) (*concurrency.Session, error) {

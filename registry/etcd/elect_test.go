@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"github.com/isthmus-dns/isthmus/registry"
 	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
@@ -24,7 +26,17 @@ func TestElection(t *testing.T) {
 				}
 				return e
 			}
-			c.Do(t, registrytest.Electing{Open: open, Link: z.link, Times: times})
+			remove := func(t *testing.T) {
+				line := "/isthmus/lead/" + z.name + "/"
+				held, err := z.raw.Get(t.Context(), line, clientv3.WithPrefix(), clientv3.WithSort(clientv3.SortByCreateRevision, clientv3.SortAscend))
+				if err != nil || len(held.Kvs) == 0 {
+					t.Fatalf("who leads: %v, %v", held, err)
+				}
+				if _, err := z.raw.Delete(t.Context(), string(held.Kvs[0].Key)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.Do(t, registrytest.Electing{Open: open, Link: z.link, Remove: remove, Times: times})
 		})
 	}
 }

@@ -33,7 +33,12 @@ func (s *shared) testElection(t *testing.T) {
 				}
 				return e
 			}
-			c.Do(t, registrytest.Electing{Open: open, Link: p.proxy, Times: quickTimes()})
+			remove := func(t *testing.T) {
+				if err := p.client.CoordinationV1().Leases(p.fence()).Delete(t.Context(), "isthmus-prod", metav1.DeleteOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.Do(t, registrytest.Electing{Open: open, Link: p.proxy, Remove: remove, Times: quickTimes()})
 		})
 	}
 }

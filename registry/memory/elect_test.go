@@ -13,7 +13,10 @@ func TestElection(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, times := NewServer("memory:1"), registry.DefaultLeaseTimes()
-				c.Do(t, registrytest.Electing{Open: func() registry.Election { return s.Election("lead", times) }, Link: s.Link(), Times: times})
+				c.Do(t, registrytest.Electing{
+					Open: func() registry.Election { return s.Election("lead", times) }, Link: s.Link(), Times: times,
+					Remove: func(*testing.T) { s.RemoveLeases() },
+				})
 			})
 		})
 	}

@@ -11,9 +11,10 @@ import (
 
 // Electing is where candidates elect a leader.
 type Electing struct {
-	Open  func() registry.Election // one more, of the same place
-	Link  Link                     // of all of them
-	Times registry.LeaseTimes
+	Open   func() registry.Election // one more, of the same place
+	Link   Link                     // of all of them
+	Remove func(t *testing.T)       // has somebody remove the lease
+	Times  registry.LeaseTimes
 }
 
 // ElectionCase is one thing that every election does.
@@ -74,6 +75,24 @@ func ElectionCases() []ElectionCase {
 			second := <-b.led
 			if first.holds() || !second.holds() {
 				t.Errorf("the lease holds for the last one: %v, for the next: %v", first.holds(), second.holds())
+			}
+		}},
+		{"who led does not lead on beside another once somebody removed the lease", func(t *testing.T, e Electing) {
+			a := run(t, e, "a")
+			first := <-a.led
+			b := run(t, e, "b")
+			b.waitSeen(t, "a")
+			e.Remove(t)
+			select {
+			case second := <-b.led:
+				wantEnd(t, first, e.Times)
+				if first.holds() || !second.holds() {
+					t.Errorf("the lease holds for the last one: %v, for the next: %v", first.holds(), second.holds())
+				}
+			case <-time.After(2 * e.Times.Lease): // the one who led was the first to take it again
+				if first.ctx.Err() != nil || !first.holds() {
+					t.Error("nobody leads")
+				}
 			}
 		}},
 		{"a registry that cannot be reached is said", func(t *testing.T, e Electing) {
@@ -174,6 +193,16 @@ func (c *candidate) waitSeen(t *testing.T, who string) {
 		case <-late:
 			t.Fatalf("not told that %q leads", who)
 		}
+	}
+}
+
+// wantEnd holds that a term ends by when its lease would.
+func wantEnd(t *testing.T, is term, times registry.LeaseTimes) {
+	t.Helper()
+	select {
+	case <-is.ctx.Done():
+	case <-time.After(times.Lease):
+		t.Error("two lead, for as long as a lease lasts")
 	}
 }
 
