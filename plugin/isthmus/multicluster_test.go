@@ -26,6 +26,8 @@ service shop/web ClusterIP
 service shop/idle ClusterIP
 	addr 10.42.0.2
 	port http TCP 80
+service shop/pending ClusterIP
+	port http TCP 80
 service shop/db Headless
 	port sql TCP 5432
 	endpoint 10.1.0.11 id=c1/a ready hostname=db-0 cluster=c1
@@ -105,6 +107,10 @@ func TestMulticluster(t *testing.T) {
 		{"10-1-0-1.c1.web.shop.svc.clusterset.local.", "*", setMissing},
 		{"web-0.web.shop.svc.clusterset.local.", "*", setMissing},
 		{"idle.shop.svc.clusterset.local.", "A", "NOERROR\nidle.shop.svc.clusterset.local. A 10.42.0.2\n"},
+
+		// One that has none yet: no record points to what has no address.
+		{"pending.shop.svc.clusterset.local.", "*", setNodata},
+		{"_http._tcp.pending.shop.svc.clusterset.local.", "*", setNodata},
 
 		// A headless one: the union of all clusters.
 		{"db.shop.svc.clusterset.local.", "A", "NOERROR\ndb.shop.svc.clusterset.local. A 10.1.0.11\ndb.shop.svc.clusterset.local. A 10.2.0.11\ndb.shop.svc.clusterset.local. A 10.2.0.12\n"},

@@ -86,7 +86,7 @@ func TestSnapshotOfImportsIsWritten(t *testing.T) {
 		p := w.runMore(t, "")
 		time.Sleep(11 * time.Second)
 		for range 2 { // the cluster's own and its imports
-			if feed := <-w.feeds; feed.State().Services == 4 {
+			if feed := <-w.feeds; feed.State().Services == len(services(t, exported)) {
 				feed.Update(services(t, "service shop/late ClusterIP\n\taddr 10.42.0.9\n"), nil)
 			}
 		}

@@ -43,7 +43,7 @@ func (b *builder) srv(owner string, keep portFilter) rrset {
 		if hasPort(ports[:i], p.Number) {
 			continue
 		}
-		if len(b.svc.Addrs) > 0 || len(b.names) == 0 {
+		if len(b.svc.Addrs) > 0 { // RFC 2782: a target has an address
 			s.answer = append(s.answer, b.srvRecord(owner, weight, p.Number, b.name))
 		}
 		for _, to := range b.names {
