@@ -2,6 +2,7 @@ package differential
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -15,6 +16,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1alpha1"
+	mcsclient "sigs.k8s.io/mcs-api/pkg/client/clientset/versioned/typed/apis/v1alpha1"
 
 	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 )
@@ -23,6 +26,7 @@ import (
 type cluster struct {
 	kubeconfig string
 	client     kubernetes.Interface
+	mcs        mcsclient.MulticlusterV1alpha1Interface
 
 	mu sync.Mutex // guards s while changes are written
 	s  *state
@@ -40,8 +44,12 @@ func newCluster(t *testing.T) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{kubeconfig: k.Kubeconfig(), client: client, s: newState()}
-	if err := c.read(t.Context()); err != nil {
+	imports, err := mcsclient.NewForConfig(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{kubeconfig: k.Kubeconfig(), client: client, mcs: imports, s: newState()}
+	if err := errors.Join(c.read(t.Context()), c.define(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -119,6 +127,8 @@ func (c *cluster) write(ctx context.Context, ch change) error {
 		ch.object, err = put(ctx, c.client.DiscoveryV1().EndpointSlices(o.Namespace), o, ch.gone)
 	case *corev1.Pod:
 		ch.object, err = c.pod(ctx, o, ch.gone)
+	case *mcs.ServiceImport:
+		ch.object, err = c.imported(ctx, o, ch.gone)
 	}
 	if err != nil {
 		return err
@@ -189,7 +199,13 @@ func (s *state) hold(o object, gone bool) {
 	case *corev1.Service:
 		note(s.services, k, o, gone)
 	case *discoveryv1.EndpointSlice:
-		note(s.slices, k, o, gone)
+		if o.Labels[mcs.LabelServiceName] != "" {
+			note(s.importSlices, k, o, gone)
+		} else {
+			note(s.slices, k, o, gone)
+		}
+	case *mcs.ServiceImport:
+		note(s.imports, k, o, gone)
 	case *corev1.Pod:
 		note(s.pods, k, o, gone)
 	}

@@ -21,7 +21,7 @@ type dispute struct {
 	s           *state // what of it the variant shows
 	stockSays   oracle
 	oursSays    oracle
-	unignored   oracle // the stock plugin of the variant defaults
+	unignored   oracle // the stock plugin where nothing is ignored
 }
 
 // oracle asks one side another question of the same variant and state.
@@ -56,6 +56,8 @@ func differences() []difference {
 			why: "An ExternalName is answered by its CNAME for every type"},
 		{name: "alias long", explains: (*dispute).longAlias,
 			why: "At most 11 aliases are followed, over all zones."},
+		{name: "below alias", explains: (*dispute).belowAlias,
+			why: "Nothing exists below an ExternalName"},
 		{name: "nameserver bound", explains: (*dispute).boundServer,
 			why: "The zone always has an NS record, with *bind* to an address, too"},
 		{name: "nameserver link-local", explains: (*dispute).linkLocal, shows: hasLinkLocal,
@@ -92,6 +94,20 @@ func differences() []difference {
 			why: "Ports of EndpointSlices without a number are no ports."},
 		{name: "endpoint with name", explains: (*dispute).namedEndpoint,
 			why: "EndpointSlices of the deprecated type FQDN are left out."},
+		{name: "imported version", explains: (*dispute).importedVersion,
+			why: "In multicluster zones `dns-version` is 1.0.0"},
+		{name: "imported pod", explains: (*dispute).importedPod,
+			why: "Names of pods do not exist there"},
+		{name: "imported endpoint", explains: (*dispute).importedEndpoint,
+			why: "neither do names of endpoints behind a ClusterSetIP"},
+		{name: "imported cluster", explains: (*dispute).importedCluster,
+			why: "The parent of endpoints' names, `CLUSTER.SERVICE...`, exists without records"},
+		{name: "imported nameserver", explains: (*dispute).importedServer, shows: hasAddr,
+			why: "its NS record is `ns.dns.ZONE`"},
+		{name: "imported of nobody", explains: (*dispute).importedOfNobody,
+			why: "An EndpointSlice of several clusters' that does not say which one it is of"},
+		{name: "imported without label", explains: (*dispute).importedUnlabelled,
+			why: "`labels` selects ServiceImports"},
 	}
 }
 
@@ -157,6 +173,14 @@ func (d *dispute) hasReverseBelow() bool {
 
 func (d *dispute) otherCase() bool {
 	return d.spelled && d.stockSays(d.name, d.typ).is(d.ours)
+}
+
+// belowAlias: to the stock plugin any port of any protocol is an alias, too.
+func (d *dispute) belowAlias() bool {
+	k, below := d.service()
+	svc := d.s.services[k]
+	return svc != nil && isAlias(svc) && len(below) == 2 && strings.Trim(below[0]+below[1], "_") == "" &&
+		(!d.denies(d.name, dns.TypeA) || !d.denies(d.name, dns.TypeCNAME)) && d.ours.is(d.denial())
 }
 
 // maxAliases is how many aliases are followed. The stock plugin begins to count

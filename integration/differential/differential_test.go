@@ -19,7 +19,7 @@ import (
 const (
 	perRound   = 2600 // answers
 	perCell    = 205  // answers at least of each shape and type
-	writes     = 24   // a round
+	writes     = 30   // a round
 	workers    = 4
 	maxFailing = 20 // differences that are shown before the test gives up
 )
@@ -154,11 +154,14 @@ func (r *run) settle(ctx context.Context, n int) error {
 // plan makes the next questions: each shape of each type in turn.
 func (r *run) plan(n int) []question {
 	var all []question
-	shapes, types := shapes(), types()
+	shapes, types, imports := shapes(), types(), r.c.s.imported()
 	for range n {
-		q := question{v: r.variant(), typ: types[r.asked%len(types)], rd: r.rng.IntN(2) == 0, cd: r.rng.IntN(8) == 0}
 		shape := shapes[r.asked/len(types)%len(shapes)]
+		q := question{v: r.variant(shape.family), typ: types[r.asked%len(types)], rd: r.rng.IntN(2) == 0, cd: r.rng.IntN(8) == 0}
 		names := namer{rng: r.rng, s: r.c.s, z: mainZone}
+		if shape.family == ofClusters {
+			names.s = imports
+		}
 		if i := r.rng.IntN(1 + len(q.v.more)); i > 0 {
 			names.z = q.v.more[i-1]
 		}
@@ -172,9 +175,12 @@ func (r *run) plan(n int) []question {
 	return all
 }
 
-func (r *run) variant() *variant {
+func (r *run) variant(of family) *variant {
 	n := r.rng.IntN(100)
 	for _, v := range variants() {
+		if v.family != of {
+			continue
+		}
 		if n -= v.share; n < 0 {
 			return v
 		}

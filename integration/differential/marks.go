@@ -24,7 +24,9 @@ func markers(n int, old *state) []change {
 	for _, ns := range markedSpaces() {
 		all = append(all,
 			change{object: alias(ns, "mark", fmt.Sprintf("m%d.example", n))},
-			change{object: slice(ns, "mark-ep-a", "mark-ep", []string{"http:80/TCP"}, at("10.245.0.1", fmt.Sprintf("host=m%d", n)))})
+			change{object: slice(ns, "mark-ep-a", "mark-ep", []string{"http:80/TCP"}, at("10.245.0.1", fmt.Sprintf("host=m%d", n)))},
+			change{object: imported(ns, "mark", []string{markedIP(n)}, "http:80/TCP")},
+			change{object: importSlice(ns, "mark-ep-c1", "mark-ep", "c1", []string{"http:80/TCP"}, at("10.1.0.1", fmt.Sprintf("host=m%d", n)))})
 	}
 	return append(all, change{object: pod("marks", "mark", markedIP(n))})
 }
@@ -35,7 +37,8 @@ func markedIP(n int) string { return fmt.Sprintf("10.246.%d.%d", n/250, n%250+1)
 func markedServices() []object {
 	var all []object
 	for _, ns := range markedSpaces() {
-		all = append(all, headless(ns, "mark-ep", "http:80/TCP"))
+		all = append(all, headless(ns, "mark-ep", "http:80/TCP"), imported(ns, "mark-ep", nil, "http:80/TCP"),
+			importSlice(ns, "mark-c1", "mark", "c1", []string{"http:80/TCP"}, at("10.1.0.2")))
 	}
 	return all
 }
@@ -58,5 +61,16 @@ func (v *variant) marked(n int, says oracle) bool {
 	if len(v.namespaces) == 0 && says(fmt.Sprintf("mark-%d.svc.%s", n, mainZone), dns.TypeA).rcode != dns.RcodeSuccess {
 		return false
 	}
+	if v.family == ofClusters && !isImportMarked(n, says) {
+		return false
+	}
 	return !v.verified || len(says(dashed(markedIP(n))+".marks.pod."+mainZone, dns.TypeA).answer) > 0
+}
+
+// isImportMarked is marked for what other clusters export.
+func isImportMarked(n int, says oracle) bool {
+	at := says("mark.marks.svc."+setZone, dns.TypeA).answer
+	return len(at) == 1 && strings.HasSuffix(at[0], " "+markedIP(n)) &&
+		len(says(fmt.Sprintf("m%d.c1.mark-ep.marks.svc.%s", n, setZone), dns.TypeA).answer) > 0 &&
+		says(fmt.Sprintf("mark-%d.svc.%s", n, setZone), dns.TypeA).rcode == dns.RcodeSuccess
 }

@@ -22,7 +22,7 @@ func mutate(rng *rand.Rand, s *state, n int) []change {
 	m := &maker{rng: rng, s: s, touched: map[string]bool{}}
 	ops := []func(){
 		m.service, m.service, m.service, m.relabel, m.slice, m.slice, m.slice, m.slice, m.flip, m.flip, m.flip,
-		m.pod, m.pod, m.space,
+		m.pod, m.pod, m.space, m.imported, m.imported, m.importSlice, m.importSlice, m.importSlice,
 	}
 	for range n {
 		ops[m.rng.IntN(len(ops))]()
@@ -279,6 +279,16 @@ func (m *maker) empty(ns string) {
 			m.change(o, true)
 		}
 	}
+	for k, o := range m.s.imports {
+		if k.namespace == ns {
+			m.change(o, true)
+		}
+	}
+	for k, o := range m.s.importSlices {
+		if k.namespace == ns {
+			m.change(o, true)
+		}
+	}
 }
 
 // isEmpty reports whether nothing is in a namespace: nobody else would delete
@@ -295,6 +305,16 @@ func (m *maker) isEmpty(ns string) bool {
 		}
 	}
 	for k := range m.s.pods {
+		if k.namespace == ns {
+			return false
+		}
+	}
+	for k := range m.s.imports {
+		if k.namespace == ns {
+			return false
+		}
+	}
+	for k := range m.s.importSlices {
 		if k.namespace == ns {
 			return false
 		}

@@ -71,9 +71,12 @@ func (d *dispute) reverseServer() bool {
 // hiddenServer: the service that would be named is not served, so the zone's
 // own name is, with the addresses of the host.
 func (d *dispute) hiddenServer() bool {
-	if !d.isNameserver() || !d.denies("kube-dns.kube-system.svc."+mainZone, dns.TypeA) {
-		return false
-	}
+	return d.isNameserver() && !d.isImported() && d.denies("kube-dns.kube-system.svc."+mainZone, dns.TypeA) && d.ownServer()
+}
+
+// ownServer reports whether ours is the zone's own name, with the addresses of
+// the host, and that of the stock plugin is a service's.
+func (d *dispute) ownServer() bool {
 	stock := d.nameserver()
 	told := strings.Contains(strings.Join(stock.answer, "\n"), "kube-dns.kube-system") || len(d.labels) > 0 && len(stock.answer) > 0
 	own := "ns.dns." + d.zone

@@ -13,86 +13,93 @@ import (
 
 // shape is one form that names have.
 type shape struct {
-	name string
-	make func(*namer) string
+	name   string
+	make   func(*namer) string
+	family family
 }
 
 // shapes are all of them. What a name needs is there in every state, since the
 // fixtures are.
 func shapes() []shape {
+	return slices.Concat(clusterShapes(), importShapes())
+}
+
+func clusterShapes() []shape {
 	return []shape{
-		{"zone", func(n *namer) string { return n.z }},
-		{"branch", func(n *namer) string { return n.in(n.pick("svc", "pod")) }},
-		{"dns", func(n *namer) string { return n.in("dns") }},
-		{"version", func(n *namer) string { return n.in("dns-version") }},
-		{"nameserver", func(n *namer) string { return n.in("ns.dns") }},
-		{"stray", func(n *namer) string {
+		{name: "zone", make: func(n *namer) string { return n.z }},
+		{name: "branch", make: func(n *namer) string { return n.in(n.pick("svc", "pod")) }},
+		{name: "dns", make: func(n *namer) string { return n.in("dns") }},
+		{name: "version", make: func(n *namer) string { return n.in("dns-version") }},
+		{name: "nameserver", make: func(n *namer) string { return n.in("ns.dns") }},
+		{name: "stray", make: func(n *namer) string {
 			return n.in(n.pick("x", "x.y", "kubernetes", "alpha", "web.alpha", "hostmaster", "x.dns"))
 		}},
-		{"namespace", func(n *namer) string { return n.in(n.space() + ".svc") }},
-		{"namespace absent", func(n *namer) string {
+		{name: "namespace", make: func(n *namer) string { return n.in(n.space() + ".svc") }},
+		{name: "namespace absent", make: func(n *namer) string {
 			return n.in(n.pick("none", nowhere, "delta", "epsilon", "x-y") + n.pick(".svc", ".pod"))
 		}},
-		{"namespace of pods", func(n *namer) string { return n.in(n.space() + ".pod") }},
-		{"virtual", func(n *namer) string { return n.svc(n.service(isVirtual)) }},
-		{"headless", func(n *namer) string { return n.svc(n.service(isHeadless)) }},
-		{"headless empty", func(n *namer) string { return n.svc(key{"alpha", n.pick("empty", "none", "r1", "r2")}) }},
-		{"big", func(n *namer) string { return n.svc(key{"alpha", "big"}) }},
-		{"long", (*namer).long},
-		{"alias", func(n *namer) string { return n.svc(n.service(isAlias)) }},
-		{"alias deep", func(n *namer) string {
+		{name: "namespace of pods", make: func(n *namer) string { return n.in(n.space() + ".pod") }},
+		{name: "virtual", make: func(n *namer) string { return n.svc(n.service(isVirtual)) }},
+		{name: "headless", make: func(n *namer) string { return n.svc(n.service(isHeadless)) }},
+		{name: "headless empty", make: func(n *namer) string { return n.svc(key{"alpha", n.pick("empty", "none", "r1", "r2")}) }},
+		{name: "big", make: func(n *namer) string { return n.svc(key{"alpha", "big"}) }},
+		{name: "long", make: (*namer).long},
+		{name: "alias", make: func(n *namer) string { return n.svc(n.service(isAlias)) }},
+		{name: "alias deep", make: func(n *namer) string {
 			if n.z != mainZone { // from there the stock plugin follows more
 				return n.svc(key{"alpha", "chain-2"})
 			}
 			return n.svc(key{"alpha", n.pick("chain-0", "chain-1", "chain-2", "chain-3", "chain-4", "chain-9", "loop-a", "self", "below")})
 		}},
-		{"below alias", func(n *namer) string { return n.pick("x.", "_http._tcp.", "one.", "_tcp.") + n.svc(n.service(isAlias)) }},
-		{"service absent", func(n *namer) string {
+		{name: "below alias", make: func(n *namer) string {
+			return n.pick("x.", "_http._tcp.", "_._.", "one.", "_tcp.") + n.svc(n.service(isAlias))
+		}},
+		{name: "service absent", make: func(n *namer) string {
 			return n.svc(key{n.space(), n.pick("missing", "r0", "r3", "r6", "gone", "web", "kube-dns")})
 		}},
-		{"port", func(n *namer) string { return n.port("_", "_") }},
-		{"port bare", func(n *namer) string { return n.port(n.pick("", "_"), n.pick("", "_")) }},
-		{"port wild", func(n *namer) string {
+		{name: "port", make: func(n *namer) string { return n.port("_", "_") }},
+		{name: "port bare", make: func(n *namer) string { return n.port(n.pick("", "_"), n.pick("", "_")) }},
+		{name: "port wild", make: func(n *namer) string {
 			return n.pick("_._tcp.", "_._udp.", "_http._.", "_._.", "_._x.") + n.svc(n.anyService())
 		}},
-		{"port absent", func(n *namer) string {
+		{name: "port absent", make: func(n *namer) string {
 			return n.pick("_x._tcp.", "_http._udp.", "_http._x.", "__http._tcp.", "x.y.") + n.svc(n.anyService())
 		}},
-		{"protocol", func(n *namer) string { return n.pick("_tcp.", "_udp.", "_sctp.", "tcp.", "_.") + n.svc(n.anyService()) }},
-		{"endpoint", func(n *namer) string { return n.endpoint(func(e endpoint) string { return e.host() }) }},
-		{"endpoint by address", func(n *namer) string { return n.endpoint(func(e endpoint) string { return dashed(e.Addresses[0]) }) }},
-		{"endpoint by pod", (*namer).byPod},
-		{"endpoint absent", func(n *namer) string {
+		{name: "protocol", make: func(n *namer) string { return n.pick("_tcp.", "_udp.", "_sctp.", "tcp.", "_.") + n.svc(n.anyService()) }},
+		{name: "endpoint", make: func(n *namer) string { return n.endpoint(func(e endpoint) string { return e.host() }) }},
+		{name: "endpoint by address", make: func(n *namer) string { return n.endpoint(func(e endpoint) string { return dashed(e.Addresses[0]) }) }},
+		{name: "endpoint by pod", make: (*namer).byPod},
+		{name: "endpoint absent", make: func(n *namer) string {
 			return n.pick("x.", "10-244-3-9.", "10-244-3-4.", "10-9-9-9.", "one.", "fd00--1.") + n.svc(n.anyService())
 		}},
-		{"zonal", func(n *namer) string {
+		{name: "zonal", make: func(n *namer) string {
 			return n.pick("eu-1a", "eu-1b", "eu.west", "none") + n.pick(".pin", ".prefer") + "._zone." + n.zonal()
 		}},
-		{"zonal parent", func(n *namer) string {
+		{name: "zonal parent", make: func(n *namer) string {
 			return n.pick("_zone.", "pin._zone.", "prefer._zone.", "x.other._zone.", "other._zone.") + n.zonal()
 		}},
-		{"escaped", func(n *namer) string {
+		{name: "escaped", make: func(n *namer) string {
 			return n.pick(`a\.b.`, `\000.`, `web\.alpha.svc.`, `one\.head.alpha.svc.`, `_http\._tcp.web.alpha.svc.`, `1-2-3-4\.alpha.pod.`, `*.alpha.svc.`, `\ .svc.`) + n.z
 		}},
-		{"too long", func(n *namer) string { return n.pick("x.y.z.", "_x._http._tcp.", "a.b.c.d.e.") + n.svc(n.anyService()) }},
-		{"search path", (*namer).search},
-		{"pod", func(n *namer) string {
+		{name: "too long", make: func(n *namer) string { return n.pick("x.y.z.", "_x._http._tcp.", "a.b.c.d.e.") + n.svc(n.anyService()) }},
+		{name: "search path", make: (*namer).search},
+		{name: "pod", make: func(n *namer) string {
 			return n.podName(n.pick("1-2-3-4", "10-244-16-3", "255-255-255-255", "fd00--1", "--1", "2001-db8--", "--ffff-a00-1"))
 		}},
-		{"pod known", (*namer).knownPod},
-		{"pod odd", func(n *namer) string {
+		{name: "pod known", make: (*namer).knownPod},
+		{name: "pod odd", make: func(n *namer) string {
 			return n.podName(n.pick("1-2-3", "1-2-3-256", "01-2-3-4", "1-2-3-4-5", "x", "1--2-3", "fd00-1", "g--1", "-", "1-2-3-x"))
 		}},
-		{"below pod", func(n *namer) string { return n.pick("x.", "_http._tcp.", "x.y.", "a.b.c.") + n.knownPod() }},
-		{"reverse service", func(n *namer) string { return n.reverse(n.serviceAddr()) }},
-		{"reverse endpoint", func(n *namer) string { return n.reverse(n.endpointAddr()) }},
-		{"reverse absent", func(n *namer) string {
+		{name: "below pod", make: func(n *namer) string { return n.pick("x.", "_http._tcp.", "x.y.", "a.b.c.") + n.knownPod() }},
+		{name: "reverse service", make: func(n *namer) string { return n.reverse(n.serviceAddr()) }},
+		{name: "reverse endpoint", make: func(n *namer) string { return n.reverse(n.endpointAddr()) }},
+		{name: "reverse absent", make: func(n *namer) string {
 			return n.reverse(n.pick("10.9.9.9", "10.96.200.1", "192.0.2.77", "fd00::9", "2001:db8::1", lonely(n.rng.IntN(16), n.rng.IntN(2) == 0)))
 		}},
-		{"reverse part", (*namer).part},
-		{"reverse zone", func(n *namer) string { return n.pick(zone4, zone6) }},
-		{"reverse odd", (*namer).oddReverse},
-		{"outside", func(n *namer) string {
+		{name: "reverse part", make: (*namer).part},
+		{name: "reverse zone", make: func(n *namer) string { return n.pick(zone4, zone6) }},
+		{name: "reverse odd", make: (*namer).oddReverse},
+		{name: "outside", make: func(n *namer) string {
 			return n.pick("host.example.", "big.example.", "nx.example.", "example.", "local.", ".")
 		}},
 	}

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1alpha1"
 )
 
 // key names an object.
@@ -24,6 +25,9 @@ type state struct {
 	services   map[key]*corev1.Service
 	slices     map[key]*discoveryv1.EndpointSlice
 	pods       map[key]*corev1.Pod
+
+	imports      map[key]*mcs.ServiceImport
+	importSlices map[key]*discoveryv1.EndpointSlice // of what other clusters export
 }
 
 func newState() *state {
@@ -32,6 +36,9 @@ func newState() *state {
 		services:   map[key]*corev1.Service{},
 		slices:     map[key]*discoveryv1.EndpointSlice{},
 		pods:       map[key]*corev1.Pod{},
+
+		imports:      map[key]*mcs.ServiceImport{},
+		importSlices: map[key]*discoveryv1.EndpointSlice{},
 	}
 }
 
@@ -116,10 +123,11 @@ type endpoint struct {
 
 // host is the label of the endpoint's first address below its service.
 func (e endpoint) host() string {
+	host := dashed(e.Addresses[0])
 	if e.Hostname != nil {
-		return *e.Hostname
+		host = *e.Hostname
 	}
-	return dashed(e.Addresses[0])
+	return inCluster(host, e.slice)
 }
 
 // dashed spells an address as a label.

@@ -162,6 +162,10 @@ func TestExplain(t *testing.T) {
 			[]object{headless("alpha", "a"), slice("alpha", "a-1", "a", nil, at("10.244.1.1", "terminating"), at("10.244.1.2", "unready"))}},
 		{"a.alpha.svc", dns.TypeA, nxdomain, holds("a.alpha.svc.cluster.local. 30 in a 10.244.1.2"), nil, "",
 			[]object{headless("alpha", "a"), slice("alpha", "a-1", "a", nil, at("10.244.1.2", "unready"))}},
+		{"a.alpha.svc", dns.TypeA, holds("a.alpha.svc.cluster.local. 30 in a 10.244.1.1"), nxdomain, nil, "",
+			[]object{headless("alpha", "a"), slice("alpha", "a-1", "a", nil, at("10.244.1.1"))}},
+		{"_._.a.alpha.svc", dns.TypeA, holds("x"), nxdomain, map[string]answer{"_._.a.alpha.svc A": holds("x")}, "below alias", []object{alias("alpha", "a", "host.example")}},
+		{"_._.a.alpha.svc", dns.TypeA, holds("x"), nxdomain, map[string]answer{"_._.a.alpha.svc A": holds("x")}, "", []object{headless("alpha", "a")}},
 	} {
 		says := func(name string, typ uint16) answer {
 			if name == mainZone || name == zone4 {

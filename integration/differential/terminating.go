@@ -28,7 +28,7 @@ func (d *dispute) standIns(k key) []standIn {
 			for _, addr := range e.Addresses {
 				id := fmt.Sprint(addr, " ", endpoint{slice, &e}.host(), " ", portsText(slice.Ports))
 				if c := e.Conditions; !seen[id] && c.Terminating != nil && *c.Terminating && *c.Serving {
-					in := standIn{addr: addr, host: d.v.hostOf(&e, addr), ports: slice.Ports}
+					in := standIn{addr: addr, host: inCluster(d.v.hostOf(&e, addr), slice), ports: slice.Ports}
 					if e.Zone != nil {
 						in.zone = strings.ToLower(*e.Zone)
 					}
@@ -83,6 +83,12 @@ func (d *dispute) isEndpoint(all []standIn, below []string) bool {
 	return len(below) == 1 && slices.ContainsFunc(all, func(in standIn) bool { return in.host == below[0] })
 }
 
+// namesEndpoint reports whether two labels below a service are an endpoint and
+// its cluster, and not a port.
+func (d *dispute) namesEndpoint(below []string) bool {
+	return d.isImported() && len(below) == 2 && !strings.HasPrefix(below[0], "_") && !strings.HasPrefix(below[1], "_")
+}
+
 // ignored: a service with a virtual address is not empty, and so is answered
 // as where nothing is ignored.
 func (d *dispute) ignored(below []string) bool {
@@ -110,6 +116,8 @@ func (d *dispute) keep(all []standIn, below []string) (kept []standIn, exists bo
 		return nil, n == 1 || below[0] == "pin" || below[0] == "prefer"
 	case zonal:
 		return inZone(all, strings.Join(below[:n-2], "."), below[n-2])
+	case n == 2 && d.namesEndpoint(below):
+		return d.atLabel(all, below[0]+"."+below[1])
 	case n == 1:
 		return d.atLabel(all, below[0])
 	case n == 2:
@@ -133,7 +141,7 @@ func inZone(all []standIn, zone, directive string) ([]standIn, bool) {
 func (d *dispute) atLabel(all []standIn, label string) (kept []standIn, exists bool) {
 	kept = slices.DeleteFunc(slices.Clone(all), func(in standIn) bool { return in.host != label })
 	exists = len(kept) > 0 || slices.ContainsFunc(all, func(in standIn) bool {
-		return len(portsAt(in, []string{"", label})) > 0 || isAnyOf(in, []string{"", label})
+		return d.isImported() && strings.HasSuffix(in.host, "."+label) || len(portsAt(in, []string{"", label})) > 0 || isAnyOf(in, []string{"", label})
 	})
 	return kept, exists
 }

@@ -1,6 +1,9 @@
 package differential
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // variant is one server block that both sides have.
 type variant struct {
@@ -20,12 +23,24 @@ type variant struct {
 	labels       bool     // only what has the label
 	spaceLabels  bool     // only what is in a namespace that has it
 	fallsThrough bool     // in every zone; reverse zones alone do in main
+
+	family family // of the shapes that are asked for
+	plain  string // variant whose answers are the same where nothing is ignored; "" for defaults
 }
+
+// family tells names of different schemas apart.
+type family int
+
+const (
+	ofCluster  family = iota
+	ofClusters        // multicluster zones
+)
 
 const (
 	mainZone   = "cluster.local."
 	secondZone = "example.net."
 	innerZone  = "inner.cluster.local."
+	setZone    = "clusterset.local." // the multicluster one
 	zone4      = "in-addr.arpa."
 	zone6      = "ip6.arpa."
 
@@ -36,7 +51,7 @@ const (
 )
 
 // variants are the Corefiles. The first is that of most clusters and gets most
-// questions.
+// questions. The shares of each family make a hundred.
 func variants() []*variant {
 	return []*variant{
 		{name: "main", share: 46, pods: true, options: []string{"pods insecure", "fallthrough in-addr.arpa ip6.arpa", "ttl 30"}},
@@ -49,7 +64,20 @@ func variants() []*variant {
 		{name: "labels", share: 6, labels: true, options: []string{"labels " + label + "=" + labelValue}},
 		{name: "namespace_labels", share: 6, spaceLabels: true, pods: true, options: []string{"namespace_labels " + spaceLabel, "pods insecure"}},
 		{name: "bound", share: 6, bind: "127.0.0.1", more: []string{secondZone, innerZone}, options: []string{"ttl 60"}},
+
+		{name: "multicluster", family: ofClusters, share: 60, more: []string{setZone}, pods: true, options: []string{"multicluster " + setZone, "pods insecure"}},
+		{name: "multicluster ignore", family: ofClusters, share: 20, more: []string{setZone}, ignoreEmpty: true, fallsThrough: true, podNames: true, plain: "multicluster",
+			options: []string{"multicluster " + setZone, "ignore empty_service", "endpoint_pod_names", "fallthrough"}},
+		{name: "multicluster labels", family: ofClusters, share: 20, more: []string{setZone}, labels: true, options: []string{"multicluster " + setZone, "labels " + label + "=" + labelValue}},
 	}
+}
+
+func variantNamed(name string) *variant {
+	all := variants()
+	if i := slices.IndexFunc(all, func(v *variant) bool { return v.name == name }); i >= 0 {
+		return all[i]
+	}
+	return all[1] // defaults
 }
 
 // zones are those that the variant serves.

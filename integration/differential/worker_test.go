@@ -138,11 +138,12 @@ func (w *worker) explain(d *dispute) error {
 }
 
 func (w *worker) dispute(q question, stock, ours answer) *dispute {
-	d := &dispute{v: q.v, name: strings.ToLower(q.name), typ: q.typ, stock: stock, ours: ours, s: w.memory.seen(w.s, q.v)}
+	d := &dispute{v: q.v, name: strings.ToLower(q.name), typ: q.typ, stock: stock, ours: ours}
 	d.zone, d.labels = q.v.split(d.name)
+	d.s = w.memory.seen(w.s, q.v, d.zone)
 	d.spelled = !strings.HasSuffix(q.name, d.zone)
 	d.stockSays = func(name string, typ uint16) answer { return w.remember(w.p.stock, q.v, name, typ) }
-	d.unignored = func(name string, typ uint16) answer { return w.remember(w.p.stock, variants()[1], name, typ) }
+	d.unignored = func(name string, typ uint16) answer { return w.remember(w.p.stock, variantNamed(q.v.plain), name, typ) }
 	d.oursSays = func(name string, typ uint16) answer { return w.remember(w.p.ours, q.v, name, typ) }
 	return d
 }
@@ -151,18 +152,24 @@ func (w *worker) dispute(q question, stock, ours answer) *dispute {
 type memory struct {
 	mu    sync.Mutex // guards what follows
 	said  map[string]answer
-	shows map[string]*state // by variant
+	shows map[string]*state // by variant and whether it is of several clusters
 }
 
 func newMemory() *memory { return &memory{said: map[string]answer{}, shows: map[string]*state{}} }
 
-func (m *memory) seen(s *state, v *variant) *state {
+// seen returns what a variant shows in a zone.
+func (m *memory) seen(s *state, v *variant, zone string) *state {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.shows[v.name] == nil {
-		m.shows[v.name] = s.seenBy(v)
+	id := v.name
+	if zone == setZone {
+		id += " " + zone
+		s = s.imported()
 	}
-	return m.shows[v.name]
+	if m.shows[id] == nil {
+		m.shows[id] = s.seenBy(v)
+	}
+	return m.shows[id]
 }
 
 func (w *worker) remember(s *side, v *variant, name string, typ uint16) answer {
