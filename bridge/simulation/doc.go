@@ -35,7 +35,8 @@
 //	R18  a registry that became what it was earlier, or another, costs no more than
 //	     R2 and R3 allow
 //
-// R10, R15 and R17 are about answers of DNS and about load, and are held elsewhere.
+// R10, R15 and R17 are about answers of DNS and about load, and are held elsewhere:
+// R10 by TestNotSynced of plugin/isthmus.
 // A bridge that is started anew knows nothing of what was deleted before: R3 counts
 // for each process by itself.
 //

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,9 +13,18 @@ import (
 var mutate = flag.Bool("mutate", false, "also hold that the schedules find each of a list of mistakes")
 
 // mutation is a mistake in the code: was becomes is in a function of a file, where
-// it stands once. It breaks an invariant, and the schedules must say so.
+// it stands once. It breaks an invariant, and the schedules must say so, or a test of
+// what it is made in where the invariant is none of the bridge's.
 type mutation struct {
 	breaks, file, was, is string
+}
+
+// suite is what must say so: a test program, and what it is called with.
+func (m mutation) suite() (folder string, args []string) {
+	if strings.HasPrefix(m.file, "plugin/") {
+		return path.Dir(m.file), []string{"-test.run=^TestNotSynced$"}
+	}
+	return "bridge/simulation", []string{"-schedules=2000"}
 }
 
 // mutations has at least one for each invariant that schedules check.
@@ -40,6 +50,7 @@ func mutations() []mutation {
 		{"R8: a loss is not told", "registry/supervise.go", "	s.feed.Connected(err)\n", ""},
 		{"R9: an older report overrides a newer one", "registry/memory/watch.go", "		if l.version < c.seen.version {\n			return l, errBehind\n		}\n", "		l.version = c.server.version\n"},
 		{"R9: who is elected writes by what it heard before", loop, "	l.heard = l.heard || s.State(l.rule.From).Connected\n", "	l.heard = true\n"},
+		{"R10: what may be in an origin that was not read does not exist", "plugin/isthmus/answer.go", "	if v.snap.Pending(ns) {", "	if v == nil {"},
 		{"R11: writes do not ask who leads", "registry/memory/write.go", "	case epoch == 0 || fence.epoch != epoch:", "	case epoch == 0 && fence.epoch >= 0:"},
 		{"R11: who is elected does not move the fence", "bridge/mirror/target.go", "t.lost = nil, true, false, nil", "t.lost = nil, false, false, nil"},
 		{"R13: nothing is compared", "registry/memory/watch.go", "time.NewTicker(compareIn)", "time.NewTicker(1000 * compareIn)"},
@@ -51,7 +62,7 @@ func mutations() []mutation {
 }
 
 // TestMutations holds that a mistake which breaks an invariant is found. All are
-// built into one program, and each is made in a run of its own.
+// built into one program for each suite, and each is made in a run of its own.
 func TestMutations(t *testing.T) {
 	if !*mutate {
 		return
@@ -60,16 +71,16 @@ func TestMutations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := mutations()
-	program := filepath.Join(t.TempDir(), "mutants.test")
-	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", program, "-overlay", overlay(t, top, all), "-ldflags=-s -w", "./bridge/simulation")
-	build.Dir = top
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build all mistakes: %v\n%s", err, out)
-	}
+	all, programs := mutations(), map[string]string{}
+	mistakes := overlay(t, top, all)
 	for n, m := range all {
+		folder, args := m.suite()
+		if programs[folder] == "" {
+			programs[folder] = buildMutants(t, top, mistakes, folder)
+		}
 		t.Run(m.breaks, func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), program, "-test.failfast", "-test.timeout=3m", "-schedules=2000")
+			cmd := exec.CommandContext(t.Context(), programs[folder], append(args, "-test.failfast", "-test.timeout=3m")...)
+			cmd.Dir = filepath.Join(top, folder)
 			cmd.Env = append(cmd.Environ(), mutant(n))
 			out, err := cmd.CombinedOutput()
 			name, _, _ := strings.Cut(m.breaks, ":")
@@ -83,6 +94,18 @@ func TestMutations(t *testing.T) {
 			}
 		})
 	}
+}
+
+// buildMutants builds the tests of a folder, with all mistakes in what they test.
+func buildMutants(t *testing.T, top, mistakes, folder string) (program string) {
+	t.Helper()
+	program = filepath.Join(t.TempDir(), "mutants.test")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", program, "-overlay", mistakes, "-ldflags=-s -w", "./"+folder)
+	build.Dir = top
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build all mistakes into %s: %v\n%s", folder, err, out)
+	}
+	return program
 }
 
 func first(out []byte) []byte { return out[:min(len(out), 600)] }
