@@ -122,7 +122,7 @@ func (c *cluster) write(ctx context.Context, ch change) error {
 	case *corev1.Namespace:
 		ch.object, err = c.space(ctx, o, ch.gone)
 	case *corev1.Service:
-		ch.object, err = put(ctx, c.client.CoreV1().Services(o.Namespace), o, ch.gone)
+		ch.object, err = c.service(ctx, o, ch.gone)
 	case *discoveryv1.EndpointSlice:
 		ch.object, err = put(ctx, c.client.DiscoveryV1().EndpointSlices(o.Namespace), o, ch.gone)
 	case *corev1.Pod:
@@ -176,6 +176,17 @@ func (c *cluster) space(ctx context.Context, o *corev1.Namespace, gone bool) (ob
 	going.Spec.Finalizers = nil
 	_, err = client.Finalize(ctx, going, metav1.UpdateOptions{})
 	return made, err
+}
+
+// service does the load balancer's part, too.
+func (c *cluster) service(ctx context.Context, o *corev1.Service, gone bool) (object, error) {
+	client, told := c.client.CoreV1().Services(o.Namespace), o.Status.LoadBalancer
+	made, err := put(ctx, client, o, gone)
+	if err != nil || gone || len(told.Ingress) == 0 {
+		return made, err
+	}
+	made.Status.LoadBalancer = told
+	return client.UpdateStatus(ctx, made, metav1.UpdateOptions{})
 }
 
 // pod does the kubelet's part, too.

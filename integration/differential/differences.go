@@ -108,6 +108,12 @@ func differences() []difference {
 			why: "An EndpointSlice of several clusters' that does not say which one it is of"},
 		{name: "imported without label", explains: (*dispute).importedUnlabelled,
 			why: "`labels` selects ServiceImports"},
+		{name: "outer label", explains: (*dispute).outerLabel,
+			why: "Labels in front of a service with external addresses (`x.SERVICE.NS.ZONE`) do not exist."},
+		{name: "outer of endpoints", explains: (*dispute).outerOfEndpoints,
+			why: "With `headless`, `SERVICE.NS.ZONE` exists without records"},
+		{name: "outer names", explains: (*dispute).outerNames,
+			why: "A CNAME record never stands beside others"},
 	}
 }
 
@@ -153,7 +159,7 @@ func (d *dispute) isBranch() bool {
 		service := strings.Join(l[len(l)-3:], ".") + "." + d.zone
 		svc := d.s.services[key{l[len(l)-2], l[len(l)-3]}]
 		return d.v.zonal && svc != nil && isHeadless(svc) && !d.denies(service, dns.TypeA)
-	case len(l) == 4 && l[3] == "svc":
+	case len(l) == 4 && l[3] == "svc", len(l) == 3 && d.zone == outerZone:
 		return !d.denies("_."+d.name, dns.TypeA)
 	}
 	return false

@@ -159,8 +159,11 @@ func (r *run) plan(n int) []question {
 		shape := shapes[r.asked/len(types)%len(shapes)]
 		q := question{v: r.variant(shape.family), typ: types[r.asked%len(types)], rd: r.rng.IntN(2) == 0, cd: r.rng.IntN(8) == 0}
 		names := namer{rng: r.rng, s: r.c.s, z: mainZone}
-		if shape.family == ofClusters {
+		switch shape.family {
+		case ofClusters:
 			names.s = imports
+		case ofOutside:
+			names.z = outerZone
 		}
 		if i := r.rng.IntN(1 + len(q.v.more)); i > 0 {
 			names.z = q.v.more[i-1]

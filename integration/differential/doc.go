@@ -3,7 +3,7 @@
 //
 // A real API server holds a world of Services, EndpointSlices, namespaces and
 // pods that changes from round to round. Two CoreDNS watch it, with Corefiles
-// that differ in one word. After each round of changes both are first brought
+// that differ in one word, and in *k8s_external* for the option external. After each round of changes both are first brought
 // to the same state: the last write of each kind is a marker, and both must
 // answer it. Then names of every shape are asked for every type, over UDP and
 // TCP, with and without EDNS, in any spelling.

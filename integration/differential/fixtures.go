@@ -29,6 +29,7 @@ func fixtures(local netip.Addr) []object {
 	all = append(all, fixedOdd()...)
 	all = append(all, servers(local)...)
 	all = append(all, fixedImports()...)
+	all = append(all, fixedOuter()...)
 	return append(all, pod("alpha", "fixed", "10.244.9.9", "fd00:10:244::9:9"), pod("gamma", "fixed", "10.244.9.8"))
 }
 

@@ -28,10 +28,18 @@ func markers(n int, old *state) []change {
 			change{object: imported(ns, "mark", []string{markedIP(n)}, "http:80/TCP")},
 			change{object: importSlice(ns, "mark-ep-c1", "mark-ep", "c1", []string{"http:80/TCP"}, at("10.1.0.1", fmt.Sprintf("host=m%d", n)))})
 	}
+	all = append(all, change{object: markedOuter(n)})
 	return append(all, change{object: pod("marks", "mark", markedIP(n))})
 }
 
 func markedIP(n int) string { return fmt.Sprintf("10.246.%d.%d", n/250, n%250+1) }
+
+// markedOuter is what external zones show of round n: marks are of one kind.
+func markedOuter(n int) object {
+	svc := headless("marks", "mark-outer", "http:80/TCP")
+	svc.Spec.ExternalIPs = []string{markedIP(n)}
+	return svc
+}
 
 // markedServices are what the markers of slices stand below.
 func markedServices() []object {
@@ -60,6 +68,12 @@ func (v *variant) marked(n int, says oracle) bool {
 	}
 	if len(v.namespaces) == 0 && says(fmt.Sprintf("mark-%d.svc.%s", n, mainZone), dns.TypeA).rcode != dns.RcodeSuccess {
 		return false
+	}
+	if v.family == ofOutside {
+		at := says("mark-outer.marks."+outerZone, dns.TypeA).answer
+		if len(at) != 1 || !strings.HasSuffix(at[0], " "+markedIP(n)) {
+			return false
+		}
 	}
 	if v.family == ofClusters && !isImportMarked(n, says) {
 		return false

@@ -75,6 +75,7 @@ func (m *maker) service() {
 			svc.Spec.ExternalName = m.target()
 		} else {
 			svc.Spec.Ports = servicePorts(m.ports())
+			svc.Spec.ExternalIPs = m.outerIPs()
 		}
 		m.change(svc, false)
 	}
@@ -96,9 +97,11 @@ func (m *maker) newService(k key) *corev1.Service {
 		svc.Spec.Type = corev1.ServiceTypeNodePort
 	case 1:
 		svc.Spec.Type = corev1.ServiceTypeLoadBalancer
-		svc.Spec.ExternalIPs = []string{"198.51.100.7"}
+		svc.Spec.ExternalIPs = m.outerIPs()
+		svc.Status.LoadBalancer.Ingress = m.ingress()
 	case 2:
 		svc.Spec.PublishNotReadyAddresses = true
+		svc.Spec.ExternalIPs = m.outerIPs()
 	}
 	if m.rng.IntN(4) == 0 {
 		delete(svc.Labels, label)

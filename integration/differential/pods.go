@@ -11,7 +11,7 @@ import (
 // podLabels returns the labels of a pod's name, and those in front of it.
 func (d *dispute) podLabels() (front []string, pod, space string) {
 	n := len(d.labels)
-	if n < 3 || d.labels[n-1] != "pod" || isReverseZone(d.zone) || d.isImported() {
+	if n < 3 || d.labels[n-1] != "pod" || isReverseZone(d.zone) || d.isImported() || d.isOuter() {
 		return nil, "", ""
 	}
 	return d.labels[:n-3], d.labels[n-3], d.labels[n-2]

@@ -11,6 +11,9 @@ import (
 // service returns the key of the service that the name is at or below.
 func (d *dispute) service() (k key, below []string) {
 	n := len(d.labels)
+	if d.zone == outerZone && n > 1 {
+		return key{d.labels[n-1], d.labels[n-2]}, d.labels[:n-2]
+	}
 	if n < 3 || d.labels[n-1] != "svc" || isReverseZone(d.zone) {
 		return key{}, nil
 	}

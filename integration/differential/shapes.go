@@ -21,7 +21,7 @@ type shape struct {
 // shapes are all of them. What a name needs is there in every state, since the
 // fixtures are.
 func shapes() []shape {
-	return slices.Concat(clusterShapes(), importShapes())
+	return slices.Concat(clusterShapes(), importShapes(), outerShapes())
 }
 
 func clusterShapes() []shape {
@@ -124,7 +124,12 @@ func (n *namer) pick(all ...string) string { return all[n.rng.IntN(len(all))] }
 
 func (n *namer) in(left string) string { return left + "." + n.z }
 
-func (n *namer) svc(k key) string { return n.in(k.name + "." + k.namespace + ".svc") }
+func (n *namer) svc(k key) string {
+	if n.z == outerZone {
+		return n.in(k.name + "." + k.namespace)
+	}
+	return n.in(k.name + "." + k.namespace + ".svc")
+}
 
 func (n *namer) space() string {
 	return n.pick("alpha", "alpha", "beta", "gamma", "delta", "kube-system", "default", longLabel("n"))

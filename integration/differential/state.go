@@ -148,7 +148,7 @@ func (s *state) addrs() []netip.Addr {
 		}
 	}
 	for _, svc := range s.services {
-		for _, ip := range svc.Spec.ClusterIPs {
+		for _, ip := range slices.Concat(svc.Spec.ClusterIPs, outerHosts(svc)) {
 			add(ip)
 		}
 	}

@@ -163,6 +163,9 @@ func isAnyOf(in standIn, below []string) bool {
 // records is what is answered with these endpoints.
 func (d *dispute) records(kept []standIn, k key, below []string) answer {
 	service := k.name + "." + k.namespace + ".svc." + d.zone
+	if d.zone == outerZone {
+		service = k.name + "." + k.namespace + "." + d.zone
+	}
 	want := answer{flags: d.nodata().flags}
 	for _, in := range kept {
 		switch {

@@ -25,6 +25,7 @@ type variant struct {
 	fallsThrough bool     // in every zone; reverse zones alone do in main
 
 	family family // of the shapes that are asked for
+	outer  string // lines of the block of external zones
 	plain  string // variant whose answers are the same where nothing is ignored; "" for defaults
 }
 
@@ -34,6 +35,7 @@ type family int
 const (
 	ofCluster  family = iota
 	ofClusters        // multicluster zones
+	ofOutside         // external zones
 )
 
 const (
@@ -41,6 +43,9 @@ const (
 	secondZone = "example.net."
 	innerZone  = "inner.cluster.local."
 	setZone    = "clusterset.local." // the multicluster one
+	outerZone  = "example.org."      // the external one, and those of its addresses
+	outerZone4 = "113.0.203.in-addr.arpa."
+	outerZone6 = "8.b.d.0.1.0.0.2.ip6.arpa."
 	zone4      = "in-addr.arpa."
 	zone6      = "ip6.arpa."
 
@@ -69,6 +74,9 @@ func variants() []*variant {
 		{name: "multicluster ignore", family: ofClusters, share: 20, more: []string{setZone}, ignoreEmpty: true, fallsThrough: true, podNames: true, plain: "multicluster",
 			options: []string{"multicluster " + setZone, "ignore empty_service", "endpoint_pod_names", "fallthrough"}},
 		{name: "multicluster labels", family: ofClusters, share: 20, more: []string{setZone}, labels: true, options: []string{"multicluster " + setZone, "labels " + label + "=" + labelValue}},
+
+		{name: "external", family: ofOutside, share: 50, pods: true, options: []string{"pods insecure"}},
+		{name: "external headless", family: ofOutside, share: 50, outer: "headless\nttl 20", options: []string{"ttl 20"}},
 	}
 }
 
@@ -85,6 +93,14 @@ func (v *variant) zones() []string {
 	return append([]string{mainZone, zone4, zone6}, v.more...)
 }
 
+// outerZones are those in which services are found from outside.
+func (v *variant) outerZones() []string {
+	if v.family != ofOutside {
+		return nil
+	}
+	return []string{outerZone, outerZone4, outerZone6}
+}
+
 // block writes the server block, with word for the plugin.
 func (v *variant) block(word, port, kubeconfig, upstream string) string {
 	var b strings.Builder
@@ -95,6 +111,12 @@ func (v *variant) block(word, port, kubeconfig, upstream string) string {
 	b.WriteString("    " + word + " " + strings.Join(v.zones(), " ") + " {\n")
 	for _, line := range append([]string{"kubeconfig " + kubeconfig}, v.options...) {
 		b.WriteString("        " + line + "\n")
+	}
+	switch outer := strings.Join(v.outerZones(), " ") + " {\n" + v.outer; {
+	case v.family == ofOutside && word == "kubernetes":
+		b.WriteString("    }\n    k8s_external " + outer + "\n")
+	case v.family == ofOutside:
+		b.WriteString("        external " + outer + "\n        }\n")
 	}
 	b.WriteString("    }\n    forward . " + upstream + "\n}\n")
 	return b.String()
@@ -112,7 +134,7 @@ func corefile(word string, ports []string, kubeconfig, upstream string) string {
 // split returns the zone that a name in lower case is in, and the labels left
 // of it; "" if it is in none.
 func (v *variant) split(name string) (zone string, labels []string) {
-	for _, z := range v.zones() {
+	for _, z := range append(v.zones(), v.outerZones()...) {
 		if name == z {
 			return z, nil
 		}
@@ -123,4 +145,6 @@ func (v *variant) split(name string) (zone string, labels []string) {
 	return zone, labels
 }
 
-func isReverseZone(z string) bool { return z == zone4 || z == zone6 }
+func isReverseZone(z string) bool {
+	return strings.HasSuffix("."+z, "."+zone4) || strings.HasSuffix("."+z, "."+zone6)
+}
