@@ -90,13 +90,15 @@ func TestLoopFencedLeader(t *testing.T) {
 func TestLoopUnheard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newStore(t, src, plain), newStore(t, dst, "")
-		p := startWith(t, func(*Loop) {
+		p := startWith(t, func(l *Loop) {
+			l.target.TakeOver(Term{Holds: func() bool { return true }, ShutOut: func() { t.Error("shut out") }})
 			a.Link().Cut()
 			pass(time.Second)
 		}, nil, []*Rule{rule()}, a, b)
 		defer p.stop()
 		pass(time.Minute)
 		wantText(t, b, "")
+		wantCount(t, "moved the fence all the same", b.claimed(), 1)
 		if st := p.loops[rule().String()].Status(); !strings.Contains(st.Blocked, "was not heard") {
 			t.Errorf("status: %+v", st)
 		}

@@ -49,6 +49,7 @@ type Loop struct {
 	memos    map[*Rule]*memo
 	base     *base     // nil: the next plan is made from the start
 	heard    bool      // the source was connected since Run began
+	unheard  bool      // that it was not is all that blocks the plan
 	planned  time.Time // when the last round ended
 	retries  retries
 	reached  time.Time // since when the target was there, or not
@@ -220,17 +221,29 @@ func (l *Loop) round(ctx context.Context, s *catalog.Snapshot, p *Plan) (again b
 	due = earliest(due, earliest(duePuts, dueDeletes))
 	l.age(p, now)
 	l.publish(p)
-	if p.Blocked != "" || len(puts)+len(deletes) == 0 && !l.target.taking() {
+	if l.idles(p, len(puts)+len(deletes)) {
 		return false, due
 	}
 	if at := l.claim(ctx, s, now); !at.IsZero() || l.err != nil {
 		l.publish(p)
 		return false, earliest(due, at)
 	}
+	if l.unheard {
+		return false, due
+	}
 	for _, o := range l.target.apply(ctx, puts, deletes, maxWrites) {
 		l.done(ctx, o)
 	}
 	return len(puts)+len(deletes) > 0, due
+}
+
+// idles reports whether neither anything of p is to be written nor the fence to be
+// moved, which does not wait until the source is heard.
+func (l *Loop) idles(p *Plan, ready int) bool {
+	if p.Blocked != "" && !l.unheard {
+		return true
+	}
+	return !l.target.taking() && (ready == 0 || l.unheard)
 }
 
 // step says what is to be written by s, by way of the last plan; nil if that
@@ -261,7 +274,7 @@ func (l *Loop) whole(s *catalog.Snapshot) *Plan {
 // began: another leader may have copied what came after it.
 func (l *Loop) blockUnheard(s *catalog.Snapshot, p *Plan) {
 	l.heard = l.heard || s.State(l.rule.From).Connected
-	if !l.heard && p.Blocked == "" {
+	if l.unheard = !l.heard && p.Blocked == ""; l.unheard {
 		p.Blocked = fmt.Sprintf("%s was not heard since this process leads", l.rule.From)
 	}
 }
