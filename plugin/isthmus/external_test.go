@@ -201,6 +201,8 @@ func TestExternalOptions(t *testing.T) {
 		}},
 		{"external example.org {\nfallthrough\n}", []ask_{
 			{"x.shop.example.org.", "*", next_},
+			{"hostmaster.dns.example.org.", "*", next_},
+			{"x.y.dns.example.org.", "*", next_},
 			{"shop.example.org.", "*", outerNone},
 			{"x.shop.svc.Z", "*", nxdomain},
 		}},
