@@ -13,8 +13,8 @@
 //	kills     the bridge is killed with -9 again and again, from its first write on;
 //	          then all its connections are slow
 //	leaders   its leader is paused past its lease
-//	servers   Consul and etcd are down, come back, and become what they were in an
-//	          older snapshot
+//	servers   Consul and etcd are down, come back, and are restored from an older
+//	          snapshot
 //	links     the token may no longer read services, while etcd is compacted behind a
 //	          watch that hears nothing; then connections are cut, stalled and robbed
 //	          of their answers

@@ -2,9 +2,11 @@ package faults
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -112,20 +114,36 @@ func leads(p *replica) error {
 
 // saved is what Consul and etcd held once.
 type saved struct {
-	consul bytes.Buffer
-	etcd   string // a folder
+	consul   bytes.Buffer
+	etcd     string // a file
+	revision int64  // etcd's
+}
+
+// save takes snapshots of Consul and etcd, as people do for a disaster.
+func (w *world) save(ctx context.Context) (*saved, error) {
+	s := &saved{etcd: filepath.Join(w.folder, "etcd.snapshot")}
+	if _, err := w.inConsul.ask(ctx, "GET", "/v1/snapshot", nil, &s.consul); err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, w.cluster.etcdctl, "snapshot", "save", s.etcd)
+	cmd.Env = append(os.Environ(), "ETCDCTL_ENDPOINTS="+w.etcd.Endpoint(), "ETCDCTL_USER=root:root")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("save etcd: %w: %s", err, out)
+	}
+	var err error
+	s.revision, err = w.inEtcd.revision(ctx)
+	return s, err
 }
 
 // down takes Consul and etcd down for a time, and saves what they hold before.
 func (w *world) down(t *testing.T) *saved {
-	ctx, s := t.Context(), &saved{etcd: filepath.Join(w.folder, "etcd")}
-	if _, err := w.inConsul.ask(ctx, "GET", "/v1/snapshot", nil, &s.consul); err != nil {
-		t.Fatal(err)
+	ctx := t.Context()
+	s, err := w.save(ctx)
+	if err == nil {
+		err = errors.Join(w.consul.Halt(), w.etcd.Halt())
 	}
-	for _, step := range []func() error{w.consul.Halt, w.etcd.Halt, func() error { return os.CopyFS(s.etcd, os.DirFS(w.etcd.Dir())) }} {
-		if err := step(); err != nil {
-			t.Fatal(err)
-		}
+	if err != nil {
+		t.Fatal(err)
 	}
 	pause(ctx, held)
 	if err := errors.Join(w.consul.Restart(ctx), w.etcd.Restart(ctx)); err != nil {
@@ -150,18 +168,9 @@ func (w *world) restore(t *testing.T, s *saved) {
 		_, err := w.inConsul.ask(ctx, "PUT", "/v1/snapshot", bytes.NewReader(s.consul.Bytes()), nil)
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
+	if err == nil {
+		err = w.watchOf("etcd").aside(ctx, func() error { return w.restoreEtcd(ctx, s) })
 	}
-	err = w.watchOf("etcd").aside(ctx, func() error {
-		if err := errors.Join(w.etcd.Halt(), os.RemoveAll(w.etcd.Dir()), os.CopyFS(w.etcd.Dir(), os.DirFS(s.etcd))); err != nil {
-			return err
-		}
-		if err := w.etcd.Restart(ctx); err != nil {
-			return err
-		}
-		return w.inEtcd.renew(w.etcd.Endpoint()) // a token of later is not one of now
-	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,6 +181,34 @@ func (w *world) restore(t *testing.T, s *saved) {
 	w.settle(t, "older snapshots", within)
 	pause(ctx, held)
 	w.settle(t, "a minute with older snapshots", within)
+}
+
+// restoreEtcd has etcdutl make a cluster of the snapshot, which goes on at the same
+// address from the revision of then, and knows the users of then.
+func (w *world) restoreEtcd(ctx context.Context, s *saved) error {
+	before, err := w.inEtcd.revision(ctx)
+	if err == nil {
+		err = w.etcd.Restore(ctx, s.etcd)
+	}
+	if err == nil {
+		err = w.inEtcd.renew(w.etcd.Endpoint()) // a token of later is not one of now
+	}
+	if err != nil {
+		return err
+	}
+	after, err := w.inEtcd.revision(ctx)
+	if err == nil && (after > s.revision || after >= before) {
+		err = fmt.Errorf("etcd at revision %d, after a snapshot of at most %d was restored at %d", after, s.revision, before)
+	}
+	if err != nil {
+		return err
+	}
+	w.report = append(w.report, fmt.Sprintf("etcd restored from a snapshot, from revision %d to %d", before, after))
+	access, err := w.inEtcd.client.AuthStatus(ctx)
+	if err == nil && !access.Enabled {
+		err = errors.New("the restored etcd lets everybody in")
+	}
+	return err
 }
 
 // report keeps how long it took to converge.

@@ -206,11 +206,17 @@ func (e *etcdTarget) held(ctx context.Context) (map[string][]string, error) {
 }
 
 func (e *etcdTarget) version(ctx context.Context) (string, error) {
+	revision, err := e.revision(ctx)
+	return fmt.Sprint(revision), err
+}
+
+// revision is of the whole etcd.
+func (e *etcdTarget) revision(ctx context.Context) (int64, error) {
 	answer, err := e.get(ctx, clientv3.WithCountOnly())
 	if err != nil {
-		return "", err
+		return 0, err
 	}
-	return fmt.Sprint(answer.Header.Revision), nil
+	return answer.Header.Revision, nil
 }
 
 // kubeTarget is a namespace of the cluster.
