@@ -20,7 +20,7 @@ import (
 type replica struct {
 	program, folder, log string
 	admin                string
-	wires                map[string]*wire        // by registry
+	wires                map[string]*wire        // by registry; "kubernetes" where leaders are elected
 	links                map[string]*proxy.Proxy // by registry, and "kubernetes"
 
 	cmd  *exec.Cmd     // of its last life
@@ -84,18 +84,12 @@ func (p *replica) alive() bool {
 	}
 }
 
-// writes counts those that it sent to Consul and etcd, and those that they took.
-func (p *replica) writes() (seen, taken int) {
-	for _, w := range p.wires {
-		s, t := w.count()
-		seen, taken = seen+s, taken+t
-	}
-	return seen, taken
-}
-
 // status is what of the bridge's own report is of use here.
 type status struct {
-	Lead  struct{ Leads bool }
+	Lead struct {
+		Leads        bool
+		Name, Leader string
+	}
 	Rules []struct {
 		Rule, Blocked, Budget string
 		Same, Pending         int

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
@@ -16,6 +17,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 
@@ -31,6 +33,7 @@ type cluster struct {
 	users   *users
 	program string
 	etcdctl string
+	over    *tls.Config // what a server in the API server's place has
 	logs    string
 	port    int // given last
 }
@@ -81,6 +84,14 @@ func newCluster(t *testing.T, seed uint64, worlds ...string) *cluster {
 	if c.api, err = kubernetes.NewForConfig(to); err != nil {
 		t.Fatal(err)
 	}
+	if c.over, err = rest.TLSConfigFor(&rest.Config{TLSClientConfig: to.TLSClientConfig}); err != nil {
+		t.Fatal(err)
+	}
+	cert, err := tls.LoadX509KeyPair(c.kube.ServerFiles())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.over.Certificates = []tls.Certificate{cert}
 	for _, ns := range []string{space, "isthmus"} {
 		if _, err := c.api.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}}, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)

@@ -12,7 +12,7 @@
 //
 //	kills     the bridge is killed with -9 again and again, from its first write on;
 //	          then all its connections are slow
-//	leaders   its leader is paused past its lease
+//	leaders   its leader is paused past its lease, with writes under way
 //	servers   Consul and etcd are down, come back, and are restored from an older
 //	          snapshot
 //	links     the token may no longer read services, while etcd is compacted behind a
@@ -36,6 +36,12 @@
 // that writes, and its answer was not handed to the bridge when that was dead. The
 // proxy lets nothing on in either direction from before the kill until after it.
 // Such a request then reaches the server too late, or never, as the seed says.
+//
+// A leader that is paused had writes on their way to Consul, etcd and Kubernetes, which
+// a proxy kept until another one had led and written. Those to Consul and etcd make
+// what nobody else ever heard of, since users took it away again while all was kept: were
+// it not for the fence, they would be taken. They must come, and not be taken. In the
+// cluster what they make must be gone again, and nothing else be changed by them.
 //
 // In the end every target must be, within ten seconds, what a plain reading of the
 // sources says; then no server may count a write for a minute, while the bridge

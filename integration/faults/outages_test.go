@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -41,75 +40,6 @@ func (w *world) behind(t *testing.T, target string) {
 	if err := w.equal(t.Context(), target); err == nil {
 		t.Errorf("%s/%s: nothing was left to do at the end of a fault", w.name, target)
 	}
-}
-
-// pauseLeader freezes the leader, lets another replica lead, and wakes it.
-func (w *world) pauseLeader(t *testing.T) {
-	ctx, first := t.Context(), w.bridge
-	second, err := w.newReplica(w.cluster.t)
-	if err == nil {
-		err = second.start()
-	}
-	if err == nil {
-		err = until(ctx, time.Minute, "a standby", func() error { _, err := second.status(); return err })
-	}
-	if err == nil {
-		err = first.signal(syscall.SIGSTOP)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	begin := time.Now()
-	if err := until(ctx, held, "the other one leads", func() error { return leads(second) }); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%s: the other one leads after %.1f s", w.name, time.Since(begin).Seconds())
-	w.bridge = second
-	pause(ctx, held-time.Since(begin))
-	begun, before := first.writes()
-	// What it heard of by then is for it to write, and nobody tells it who leads.
-	first.links["kubernetes"].Stall()
-	if err := first.signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
-	tries := func() error {
-		if seen, _ := first.writes(); seen == begun {
-			return errors.New("it tried no write")
-		}
-		return nil
-	}
-	if err := until(ctx, within, "the paused one wakes", tries); err != nil {
-		t.Log(err)
-	}
-	first.links["kubernetes"].Heal()
-	err = until(ctx, within, "the paused one stands by", func() error {
-		s, err := first.status()
-		if err == nil && s.Lead.Leads {
-			err = errors.New("it says that it leads")
-		}
-		return err
-	})
-	if err != nil {
-		t.Error(err)
-	}
-	w.settle(t, "a pause past the lease", within)
-	tried, late := first.writes()
-	tried, late = tried-begun, late-before
-	if late != 0 {
-		t.Errorf("%s: Consul and etcd took %d writes of a leader that had been paused past its lease", w.name, late)
-	}
-	w.report = append(w.report, fmt.Sprintf("waking, the paused leader tried %d writes, of which Consul and etcd took %d", tried, late))
-	if err := first.stop(); err != nil {
-		t.Error(err)
-	}
-}
-
-func leads(p *replica) error {
-	s, err := p.status()
-	if err == nil && !s.Lead.Leads {
-		err = errors.New("it stands by")
-	}
-	return err
 }
 
 // saved is what Consul and etcd held once.

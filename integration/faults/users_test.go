@@ -168,6 +168,31 @@ func (u *users) certainly(ctx context.Context, f func() func(context.Context) er
 	}
 }
 
+// come makes so many new Services, and returns their names.
+func (u *users) come(ctx context.Context, n int) ([]string, error) {
+	var all []string
+	for range n {
+		name, p := u.born()
+		all = append(all, name)
+		if err := u.certainly(ctx, func() func(context.Context) error {
+			return func(ctx context.Context) error { return u.create(ctx, name, p) }
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// leave takes these Services away.
+func (u *users) leave(ctx context.Context, all []string) error {
+	for _, name := range all {
+		if err := u.certainly(ctx, func() func(context.Context) error { return u.away(name) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (u *users) add() func(context.Context) error {
 	name, p := u.born()
 	return func(ctx context.Context) error { return u.create(ctx, name, p) }
@@ -186,10 +211,16 @@ func (u *users) move() func(context.Context) error {
 	}
 }
 
-// remove takes a Service away, its addresses with it.
 func (u *users) remove() func(context.Context) error {
 	u.mu.Lock()
 	name := u.one()
+	u.mu.Unlock()
+	return u.away(name)
+}
+
+// away takes a Service away, its addresses with it.
+func (u *users) away(name string) func(context.Context) error {
+	u.mu.Lock()
 	delete(u.live, name)
 	u.gone[name] = true
 	u.mu.Unlock()

@@ -3,7 +3,7 @@ package faults
 import (
 	"bytes"
 	"context"
-	"errors"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log"
@@ -13,20 +13,14 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/zap"
 	"google.golang.org/protobuf/proto"
-
-	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 )
 
-// wire stands before Consul or etcd and knows what it carries: HTTP/1.1 and gRPC.
-// It counts requests that write, and can keep them where they are.
+// wire stands before a server and knows what it carries: HTTP/1.1, gRPC, and what an
+// API server is asked. It counts requests that write, and can keep them where they are.
 type wire struct {
 	name string
 	addr string
@@ -37,15 +31,29 @@ type wire struct {
 	open   map[*write]bool
 	trap   int           // the wire freezes at so many writes from now; 0: never
 	sprung chan struct{} // closed then
-	seen   int           // writes
-	taken  int           // those that the server took
+	counts map[string]*tally
 }
 
-// write is a request that writes and is not answered yet.
-type write struct{ forwarded, caught bool }
+// tally counts writes of one kind.
+type tally struct{ tried, taken int }
 
-// newWire listens on a free port until ctx ends, and forwards to a URL.
-func newWire(name, to string) (*wire, func(), error) {
+// The kinds of writes: any by a transaction of Consul or etcd, an object that is made
+// in a cluster, and one that is changed or deleted there.
+const (
+	transaction = "transaction"
+	creation    = "creation"
+	alteration  = "alteration"
+)
+
+// write is a request that writes and is not answered yet.
+type write struct {
+	forwarded, caught bool
+	of                *tally // that counts it
+}
+
+// newWire listens on a free port and forwards to a URL until what it returns is
+// called. Before a server with TLS it speaks that, over what both sides have of it.
+func newWire(name, to string, over *tls.Config) (*wire, func(), error) {
 	u, err := url.Parse(to)
 	if err != nil {
 		return nil, nil, err
@@ -54,7 +62,7 @@ func newWire(name, to string) (*wire, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("before %s: %w", name, err)
 	}
-	w := &wire{name: name, addr: l.Addr().String(), open: map[*write]bool{}}
+	w := &wire{name: name, addr: l.Addr().String(), open: map[*write]bool{}, counts: map[string]*tally{}}
 	both, grpc := new(http.Protocols), new(http.Protocols)
 	both.SetHTTP1(true)
 	both.SetUnencryptedHTTP2(true)
@@ -62,6 +70,11 @@ func newWire(name, to string) (*wire, func(), error) {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
 	if name == "etcd" {
 		transport.Protocols = grpc
+	}
+	secure := u.Scheme == "https"
+	if secure {
+		both.SetHTTP2(true)
+		transport.Protocols, transport.TLSClientConfig = both, &tls.Config{RootCAs: over.RootCAs}
 	}
 	onward := &httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(u) },
@@ -71,9 +84,16 @@ func newWire(name, to string) (*wire, func(), error) {
 		ErrorLog:       log.New(io.Discard, "", 0),
 		ErrorHandler:   func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
-	s := &http.Server{Handler: w.handler(onward), Protocols: both, ErrorLog: onward.ErrorLog}
+	s := &http.Server{Handler: w.handler(onward), Protocols: both, ErrorLog: onward.ErrorLog, TLSConfig: over}
 	ended := make(chan struct{})
-	go func() { defer close(ended); _ = s.Serve(l) }()
+	go func() {
+		defer close(ended)
+		if secure {
+			_ = s.ServeTLS(l, "", "")
+		} else {
+			_ = s.Serve(l)
+		}
+	}()
 	return w, func() {
 		w.thaw(false)
 		_ = s.Close()
@@ -97,15 +117,25 @@ func trailing(r *http.Response) error {
 	return nil
 }
 
-// writes reports whether a request changes anything: Consul's by a transaction,
-// etcd's likewise.
-func writes(r *http.Request) bool {
-	return r.Method == http.MethodPut && strings.HasPrefix(r.URL.Path, "/v1/txn") || r.URL.Path == "/etcdserverpb.KV/Txn"
+// kind says how a request changes what the bridge mirrors: Consul's and etcd's by a
+// transaction, a cluster's by objects of the namespace that is mirrored to. It is
+// empty for what does not.
+func kind(r *http.Request) string {
+	switch path := r.URL.Path; {
+	case r.Method == http.MethodPut && strings.HasPrefix(path, "/v1/txn"), path == "/etcdserverpb.KV/Txn":
+		return transaction
+	case r.Method == http.MethodGet || !strings.Contains(path, "/namespaces/in-"):
+		return ""
+	case r.Method == http.MethodPost:
+		return creation
+	}
+	return alteration
 }
 
 func (w *wire) handler(onward http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if !writes(r) {
+		what := kind(r)
+		if what == "" {
 			onward.ServeHTTP(rw, r)
 			return
 		}
@@ -113,7 +143,7 @@ func (w *wire) handler(onward http.Handler) http.Handler {
 		if err != nil {
 			panic(http.ErrAbortHandler) // the writer is gone before it had said all
 		}
-		wr := w.enter()
+		wr := w.enter(what)
 		defer w.leave(wr)
 		if !w.mayForward(wr) {
 			panic(http.ErrAbortHandler)
@@ -125,14 +155,14 @@ func (w *wire) handler(onward http.Handler) http.Handler {
 		again.Body, again.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		a := &answer{ResponseWriter: rw, wire: w}
 		onward.ServeHTTP(a, again)
-		w.judge(a)
+		w.judge(wr, a)
 	})
 }
 
-// judge counts a write that the server took. Consul says so by the code of its
-// answer, etcd in its text, which a frame of five bytes precedes.
-func (w *wire) judge(a *answer) {
-	took := a.code == http.StatusOK
+// judge counts a write that the server took. Consul and an API server say so by the
+// code of their answer, etcd in its text, which a frame of five bytes precedes.
+func (w *wire) judge(wr *write, a *answer) {
+	took := a.code/100 == 2
 	if w.name == "etcd" {
 		var txn etcdserverpb.TxnResponse
 		took = a.text.Len() > 5 && proto.Unmarshal(a.text.Bytes()[5:], &txn) == nil && txn.Succeeded
@@ -140,15 +170,26 @@ func (w *wire) judge(a *answer) {
 	if took {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.taken++
+		wr.of.taken++
 	}
 }
 
-// count returns how many writes came, and how many the server took.
-func (w *wire) count() (seen, taken int) {
+// count returns how many writes of a kind came since hold, or ever, and how many of
+// these the server took.
+func (w *wire) count(kind string) tally {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.seen, w.taken
+	if t := w.counts[kind]; t != nil {
+		return *t
+	}
+	return tally{}
+}
+
+// unanswered is how many writes are under way.
+func (w *wire) unanswered() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.open)
 }
 
 // answer waits before the first of it is handed back, and keeps it.
@@ -176,12 +217,15 @@ func (a *answer) Write(b []byte) (int, error) {
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // enter notes a write, which may spring the trap.
-func (w *wire) enter() *write {
+func (w *wire) enter(kind string) *write {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	wr := &write{}
+	if w.counts[kind] == nil {
+		w.counts[kind] = &tally{}
+	}
+	wr := &write{of: w.counts[kind]}
 	w.open[wr] = true
-	w.seen++
+	wr.of.tried++
 	if w.trap > 0 {
 		if w.trap--; w.trap == 0 {
 			w.freezeLocked()
@@ -232,6 +276,14 @@ func (w *wire) freeze() {
 	w.freezeLocked()
 }
 
+// hold freezes the wire and counts from then on.
+func (w *wire) hold() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.freezeLocked()
+	w.counts = map[string]*tally{}
+}
+
 func (w *wire) freezeLocked() {
 	if w.frozen == nil {
 		w.frozen = make(chan struct{})
@@ -262,28 +314,5 @@ func (w *wire) thaw(late bool) {
 	if w.frozen != nil {
 		close(w.frozen)
 		w.frozen = nil
-	}
-}
-
-// TestWireHandsOnRefusals holds that a client hears through the wire what etcd says
-// to one that it does not know.
-func TestWireHandsOnRefusals(t *testing.T) {
-	w, stop, err := newWire("etcd", serverstest.Etcd(t).Endpoint())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(stop)
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{w.addr}, Logger: zap.NewNop()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = client.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if _, err := client.Authenticate(ctx, "nobody", "secret"); !errors.Is(err, rpctypes.ErrAuthNotEnabled) {
-		t.Errorf("Authenticate = %v, want %v", err, rpctypes.ErrAuthNotEnabled)
-	}
-	if _, err := client.Put(ctx, "/a", "b"); err != nil {
-		t.Error(err)
 	}
 }

@@ -106,8 +106,8 @@ func (w *world) newReplica(t *testing.T) (*replica, error) {
 	}
 	for name, url := range map[string]string{"consul": w.consul.URL(), "etcd": w.etcd.Endpoint(), "kubernetes": w.cluster.kube.URL()} {
 		before := strings.TrimPrefix(url, "https://")
-		if name != "kubernetes" {
-			wire, stop, err := newWire(name, url)
+		if name != "kubernetes" || w.elects {
+			wire, stop, err := newWire(name, url, w.cluster.over)
 			if err != nil {
 				return nil, err
 			}
