@@ -1,7 +1,9 @@
 package consul
 
 import (
+	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -44,6 +46,12 @@ func TestHostileAnswers(t *testing.T) {
 			endless(z)
 			_ = z.Close()
 		}, errTooLong.Error()},
+		{"empty objects", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `[{"Checks":[{}`+strings.Repeat(`,{}`, most/objectSize)+"]}]")
+		}, errTooLong.Error()},
+		{"empty values", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `[{"Service":{"Tags":[""`+strings.Repeat(`,""`, most/valueSize+1)+"]}}]")
+		}, errTooLong.Error()},
 		{"a page", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, "decode"},
 		{"cut off", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
@@ -72,6 +80,23 @@ func TestHostileAnswers(t *testing.T) {
 				t.Errorf("%d bytes of it were read", sent)
 			}
 		})
+	}
+}
+
+// TestInstancesFit holds that instances as Consul tells them take what they have, and
+// not what their objects and values are at least taken to have.
+func TestInstancesFit(t *testing.T) {
+	e, err := testLayout.encode(mirror("prod", "web", 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bounded{body: bytes.NewReader(text), most: int64(len(text))}
+	if _, err := io.ReadAll(b); err != nil {
+		t.Errorf("%d bytes with %d objects and %d values: %v", b.read, b.objects, b.values, err)
 	}
 }
 
