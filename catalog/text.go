@@ -107,7 +107,7 @@ func (b *textWriter) endpoint(e Endpoint) {
 
 func (b *textWriter) ports(depth int, all []Port) {
 	for _, p := range all {
-		b.line(depth, "port", quote(p.Name), string(p.Proto), strconv.Itoa(int(p.Number)), pair("app", p.App))
+		b.line(depth, "port", quote(p.Name), quote(string(p.Proto)), strconv.Itoa(int(p.Number)), pair("app", p.App))
 	}
 }
 
