@@ -84,7 +84,7 @@ func newWire(name, to string, over *tls.Config) (*wire, func(), error) {
 		ErrorLog:       log.New(io.Discard, "", 0),
 		ErrorHandler:   func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
-	s := &http.Server{Handler: w.handler(onward), Protocols: both, ErrorLog: onward.ErrorLog, TLSConfig: over}
+	s := &http.Server{Handler: w.handler(onward), Protocols: both, ErrorLog: onward.ErrorLog, TLSConfig: over.Clone()}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
