@@ -274,7 +274,9 @@ func (k *kubeTarget) version(ctx context.Context) (string, error) {
 	}
 	var all []string
 	for _, f := range fences.Items {
-		all = append(all, f.Name+"="+f.ResourceVersion)
+		if f.Name == "isthmus-fence-"+strings.TrimPrefix(k.namespace, "in-") { // not another world's
+			all = append(all, f.Name+"="+f.ResourceVersion)
+		}
 	}
 	for _, s := range services.Items {
 		all = append(all, s.Name+"="+s.ResourceVersion)
