@@ -93,55 +93,67 @@ func TestAccess(t *testing.T) {
 // restored from a backup. A token names the count of all requests when it was
 // given, and the server keeps waiting who comes with one from after its own.
 func TestRestoredAccess(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
+	w, restore := restorable(t)
+	claimed(t, w)
+	restore()
+	var err error
+	again := []*catalog.Service{mirror("prod", "w1", 1)}
+	for range 3 {
+		if r := w.Put(t.Context(), again); r[0].Err == nil {
+			return
+		}
+		if err = w.Claim(t.Context(), registry.Fence{Owner: "prod", Sources: []catalog.Identity{"x:1"}}, false); err == nil {
+			return
+		}
+	}
+	t.Errorf("after three tries: %v", err)
+}
+
+// TestRestoredWhileWatching holds that what a watch finds restored is written to without
+// the token from before, which the server would keep waiting.
+func TestRestoredWhileWatching(t *testing.T) {
+	w, restore := restorable(t)
+	seen := watch(t, w)
+	seen.synced(t)
+	claimed(t, w)
+	age := w.table.age()
+	restore()
+	seen.until(t, "restored", func(s *catalog.Snapshot) bool { return w.table.age() > age && s.State(seen.origin).Connected })
+	if err := w.Claim(t.Context(), registry.Fence{Owner: "prod", Sources: []catalog.Identity{"x:1"}}, true); err != nil {
+		t.Errorf("the first request: %v", err)
+	}
+}
+
+// restorable returns a writer for an etcd with users, and what makes that what it was
+// before a hundred requests.
+func restorable(t *testing.T) (w *etcd, restore func()) {
+	ctx := t.Context()
 	own := serverstest.Etcd(t)
 	z := newZoneOn(t, own.Endpoint())
 	grant(t, z, map[string]clientv3.PermissionType{"/": clientv3.PermissionType(clientv3.PermReadWrite)})
 	backup := filepath.Join(t.TempDir(), "backup")
-	for _, step := range []func() error{
-		own.Halt,
-		func() error { return os.CopyFS(backup, os.DirFS(own.Dir())) },
-		func() error { return own.Restart(ctx) },
-	} {
-		if err := step(); err != nil {
-			t.Fatal(err)
+	do := func(steps ...func() error) {
+		for _, step := range steps {
+			if err := step(); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
+	start := func() error { return own.Restart(ctx) }
+	do(own.Halt, func() error { return os.CopyFS(backup, os.DirFS(own.Dir())) }, start)
 	root := z.rootOf(t, own.Endpoint())
 	for range 100 {
-		if _, err := root.Put(ctx, "/others", "count"); err != nil {
-			t.Fatal(err)
-		}
+		do(func() error { _, err := root.Put(ctx, "/others", "count"); return err })
 	}
 	c := parseConfig(t, "etcd x "+own.Endpoint()+" {\nzone "+z.name+"\n}", map[string]string{"ETCDCTL_USER": "bridge:hunter2"})
 	opened, err := c.Writer("prod", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer opened.Close()
-	w := opened.(*etcd)
-	claimed(t, w)
-	for _, step := range []func() error{
-		own.Halt,
-		func() error { return os.RemoveAll(own.Dir()) },
-		func() error { return os.CopyFS(own.Dir(), os.DirFS(backup)) },
-		func() error { return own.Restart(ctx) },
-	} {
-		if err := step(); err != nil {
-			t.Fatal(err)
-		}
+	t.Cleanup(func() { _ = opened.Close() })
+	return opened.(*etcd), func() {
+		do(own.Halt, func() error { return os.RemoveAll(own.Dir()) }, func() error { return os.CopyFS(own.Dir(), os.DirFS(backup)) }, start)
 	}
-	again := []*catalog.Service{mirror("prod", "w1", 1)}
-	for range 3 {
-		if r := w.Put(ctx, again); r[0].Err == nil {
-			return
-		}
-		if err = w.Claim(ctx, registry.Fence{Owner: "prod", Sources: []catalog.Identity{"x:1"}}, false); err == nil {
-			return
-		}
-	}
-	t.Errorf("after three tries: %v", err)
 }
 
 // rootOf returns a client who may do everything.

@@ -137,6 +137,17 @@ func (e *etcd) dropClient(client *clientv3.Client) {
 	}
 }
 
+// forgetClient gives up the client for writes, whatever is under way by it: the server
+// is of another history than the one that gave it its token, and may keep it waiting.
+func (e *etcd) forgetClient() {
+	e.writes.mu.Lock()
+	client := e.writes.client
+	e.writes.mu.Unlock()
+	if client != nil {
+		e.dropClient(client)
+	}
+}
+
 // Close gives up the connection.
 func (e *etcd) Close() error {
 	e.writes.mu.Lock()

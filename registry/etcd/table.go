@@ -97,15 +97,17 @@ func (t *table) check(since int64, p probed) error {
 	return nil
 }
 
-// begin forgets all that was known if it was of another history.
-func (t *table) begin(since int64, p probed) {
-	other := t.check(since, p) != nil
+// begin forgets all that was known if it was of another history, and reports whether
+// it was.
+func (t *table) begin(since int64, p probed) (other bool) {
+	other = t.check(since, p) != nil
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if other {
 		t.resetLocked()
 	}
 	t.self = p.self
+	return other
 }
 
 // replace takes over the list of all keys at one revision and reports it.

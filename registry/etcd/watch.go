@@ -48,7 +48,9 @@ func (e *etcd) watch(ctx context.Context, client *clientv3.Client, feed *catalog
 	if p.id == "" && e.owner != "" {
 		e.doubtful.Do(e.warnIdentity)
 	}
-	e.table.begin(since, p)
+	if e.table.begin(since, p) {
+		e.forgetClient()
+	}
 	feed.Identify(p.identity(e.layout))
 	items, revision, err := e.list(ctx, client)
 	if err != nil {
