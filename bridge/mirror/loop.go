@@ -357,8 +357,8 @@ func (l *Loop) claim(ctx context.Context, s *catalog.Snapshot, now time.Time) ti
 
 // done takes note of one outcome.
 func (l *Loop) done(ctx context.Context, o outcome) {
-	if ctx.Err() != nil && o.Err != nil {
-		return
+	if ctx.Err() != nil && o.Err != nil && !errors.Is(o.Err, registry.ErrFenced) {
+		return // why the term ends is told
 	}
 	l.retries.note(o, time.Now())
 	unsure := errors.Is(o.Err, registry.ErrUnknownOutcome)

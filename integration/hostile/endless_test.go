@@ -149,6 +149,9 @@ func (k *endlessKV) Range(ctx context.Context, r *etcdserverpb.RangeRequest) (*e
 	if k.endless.stage.Load() == mute {
 		return nil, status.Error(codes.Unavailable, "not yet")
 	}
+	if k.endless.stage.Load() == through && strings.HasPrefix(string(r.Key), zone+"n0") { // what began without end is no list of what is there
+		return nil, status.Error(codes.Unavailable, "no more of it")
+	}
 	resp, err := k.to.Range(ctx, r)
 	if err != nil || k.endless.stage.Load() == through || len(r.RangeEnd) == 0 || !strings.HasPrefix(string(r.Key), zone) {
 		return resp, err
