@@ -43,7 +43,7 @@ func (d *datagrams) send(framed []byte) error {
 }
 
 func (d *datagrams) receive() ([]byte, error) {
-	n, err := d.Read(d.buf)
+	n, err := readAwake(d.Conn, d.buf)
 	return d.buf[:n], err
 }
 
