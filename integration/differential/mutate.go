@@ -267,27 +267,16 @@ func (m *maker) space() {
 // empty deletes all that is in a namespace.
 func (m *maker) empty(ns string) {
 	m.touched["space "+ns] = true
-	for k, o := range m.s.services {
-		if k.namespace == ns {
-			m.change(o, true)
-		}
-	}
-	for k, o := range m.s.slices {
-		if k.namespace == ns {
-			m.change(o, true)
-		}
-	}
-	for k, o := range m.s.pods {
-		if k.namespace == ns {
-			m.change(o, true)
-		}
-	}
-	for k, o := range m.s.imports {
-		if k.namespace == ns {
-			m.change(o, true)
-		}
-	}
-	for k, o := range m.s.importSlices {
+	deleteIn(m, ns, m.s.services)
+	deleteIn(m, ns, m.s.slices)
+	deleteIn(m, ns, m.s.pods)
+	deleteIn(m, ns, m.s.imports)
+	deleteIn(m, ns, m.s.importSlices)
+}
+
+// deleteIn deletes those of all that are in a namespace.
+func deleteIn[O object](m *maker, ns string, all map[key]O) {
+	for k, o := range all {
 		if k.namespace == ns {
 			m.change(o, true)
 		}
