@@ -14,10 +14,11 @@ import (
 type answer struct {
 	rcode int
 	rrset
-	zone    int    // whose SOA record tells of absence
-	ordered bool   // the order of the answer section means something
-	chased  bool   // the answer is that of an alias's target
-	outside string // an alias's target outside of our zones, which is not looked up yet
+	packed  *packedA // the answer section; nil: it is not packed yet
+	zone    int      // whose SOA record tells of absence
+	ordered bool     // the order of the answer section means something
+	chased  bool     // the answer is that of an alias's target
+	outside string   // an alias's target outside of our zones, which is not looked up yet
 }
 
 // maxChain is how many aliases are followed: as many as *kubernetes* does.
@@ -145,10 +146,9 @@ func (v *view) service(q *query, name string, typ uint16) (a answer) {
 	switch {
 	case q.kind != kindService || typ == dns.TypeSRV || r.cname != nil || v.conf.preferZone:
 		a = v.held(e, q, name, typ)
-	case typ == dns.TypeA:
-		a.answer = r.a
-	case typ == dns.TypeAAAA:
-		a.answer = r.aaaa
+	case typ == dns.TypeA || typ == dns.TypeAAAA:
+		r.addresses(&a, typ)
+		v.byName.put(r)
 	}
 	return a
 }
@@ -251,7 +251,7 @@ func (v *view) follow(r *records, near string, typ uint16) answer {
 		next := v.aliasAt(&q)
 		if next == nil {
 			a := v.answer(&q, target, typ)
-			a.answer, a.chased = slices.Concat(chain, a.answer), true
+			a.answer, a.packed, a.chased = slices.Concat(chain, a.answer), nil, true
 			return a
 		}
 		if len(chain) == maxChain || slices.Contains(chain, next) {

@@ -25,8 +25,10 @@ import (
 type entry struct {
 	key   *catalog.Key // one piece of memory from the service's first entry on
 	outer bool         // it is a front: the service as external zones show it
-	made  atomic.Pointer[records]
-	whole atomic.Pointer[content]
+
+	retired atomic.Bool // there is, or will be, a view that has another or none
+	made    atomic.Pointer[records]
+	whole   atomic.Pointer[content]
 }
 
 // content is what a service's answers are made of.
@@ -111,7 +113,9 @@ func (v *view) recordsOf(e *entry, z int) *records {
 			return r
 		}
 	}
-	return e.keep(v.build(v.read(e), z))
+	r := v.build(v.read(e), z)
+	r.of = e
+	return e.keep(r)
 }
 
 // keep returns the records of e in the zone of r: r, unless there are some.

@@ -84,6 +84,7 @@ func (v *view) putFront(k catalog.Key, svc *catalog.Service, before *view) {
 	var e *entry
 	var was *content
 	if old, known := v.fronts.Get(k); known {
+		v.byName.retire(old)
 		e, was = old.next(), before.read(old)
 	} else {
 		e = &entry{key: &k, outer: true}

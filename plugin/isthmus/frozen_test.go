@@ -37,9 +37,12 @@ func (w *walker) say(path, format string, args ...any) {
 	w.lines = append(w.lines, path+" "+fmt.Sprintf(format, args...))
 }
 
-// passedOver reports whether a type holds no records: what synchronises, and
-// the tables of time zones.
+// passedOver reports whether a type holds no records of its own: what
+// synchronises, the tables of time zones, and what finds records by name.
 func passedOver(t reflect.Type) bool {
+	if t == reflect.TypeFor[byName]() {
+		return true
+	}
 	switch t.PkgPath() {
 	case "sync", "sync/atomic", "internal/sync", "unique":
 		return true

@@ -49,17 +49,21 @@ func (p *Isthmus) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	asked := r.Question[0]
 	lower := strings.ToLower(asked.Name)
 	var q query
+	v := p.views.newest.Load()
+	a, found := v.byName.find(lower, asked.Qtype)
 	switch {
+	case found:
 	case !p.conf.zones.read(lower, &q):
 		return plugin.NextOrFailure(name, p.Next, ctx, w, r)
 	case asked.Qtype == dns.TypeAXFR || asked.Qtype == dns.TypeIXFR:
 		return dns.RcodeRefused, nil
+	default:
+		v = p.view(q.zone)
+		if p.conf.preferZone {
+			q.near = p.near(w, r)
+		}
+		a = v.answer(&q, lower, asked.Qtype)
 	}
-	v := p.view(q.zone)
-	if p.conf.preferZone {
-		q.near = p.near(w, r)
-	}
-	a := v.answer(&q, lower, asked.Qtype)
 	switch {
 	case a.rcode == dns.RcodeNameError && !a.chased && p.conf.passesOn(&p.conf.zones[q.zone], lower):
 		return plugin.NextOrFailure(name, p.Next, ctx, w, r)

@@ -97,6 +97,11 @@ func (p *packet) begin(q dns.Question, size int) bool {
 
 // answer adds the answer section: records of the name that was asked for.
 func (p *packet) answer(a *answer, lower string, id int) bool {
+	if start := len(p.buf); a.packed != nil {
+		p.buf = append(p.buf, a.packed[:]...)
+		p.keep(start, 0)
+		return true
+	}
 	n, at := len(a.answer), a.first(id)
 	p.targets = slices.Grow(p.targets[:0], n)[:n]
 	for range n {

@@ -16,14 +16,47 @@ import (
 // records are the answers of one service in one zone. Everybody who asks gets
 // the same records: they are never modified.
 type records struct {
-	name    string // owner of a, aaaa, cname and srv; lower case
-	a, aaaa []dns.RR
-	cname   []dns.RR // an alias answers nothing else
-	srv     memo
-	ports   []portRecords
+	zone  int
+	of    *entry
+	next  *records // of the same entry in another zone
+	alone packedA
+	a     []dns.RR
+	cname []dns.RR // an alias answers nothing else
+	aaaa  []dns.RR
+	name  string // owner of a, aaaa, cname and srv; lower case
+	srv   memo
+	ports []portRecords
+}
 
-	zone int
-	next *records // of the same service in another zone
+// packedA is an A record as it goes over the wire right after the question that
+// it answers. That of a service that has no other stands in its records, so that
+// what is asked for most is answered without a look at the record, its address
+// and its owner's name, which are elsewhere in the memory.
+type packedA [16]byte
+
+// packed returns the only A record; nil if there is another number of them.
+func (r *records) packed() *packedA {
+	if len(r.a) != 1 {
+		return nil
+	}
+	return &r.alone
+}
+
+// addresses makes a the answer to a question for addresses.
+func (r *records) addresses(a *answer, typ uint16) {
+	if typ == dns.TypeA {
+		a.answer, a.packed = r.a, r.packed()
+	} else {
+		a.answer = r.aaaa
+	}
+}
+
+// pack packs the only A record.
+func (r *records) pack() {
+	if only := r.packed(); only != nil {
+		p := packet{buf: only[:0]}
+		p.record(headerLen, r.a[0])
+	}
 }
 
 // rrset is an answer and what stands beside it in the additional section.
@@ -67,6 +100,7 @@ func (n naming) build(x *content, z zone) *records {
 		}
 	} else {
 		r.a, r.aaaa = b.addrs(r.name, addrsOf(svc, ready, anyPort))
+		r.pack()
 	}
 	ports := slices.DeleteFunc(slices.Clone(portsOf(svc, ready)), func(p catalog.Port) bool { return p.Name == "" })
 	r.ports = make([]portRecords, len(ports))

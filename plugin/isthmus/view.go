@@ -29,11 +29,15 @@ type view struct {
 	soa       [][]dns.RR // by zone
 	newer     chan struct{}
 	recent    *recent // of this view and all that stem from it
+	byName    *byName // likewise; nil for the views of multicluster zones
 }
 
 // newView returns the first view, of snap.
 func newView(conf *config, snap *catalog.Snapshot, now time.Time) *view {
 	v := &view{conf: conf, snap: snap, newer: make(chan struct{}), recent: new(recent)}
+	if !conf.imported {
+		v.byName = newByName()
+	}
 	v.setSerial(v.serial.step(now))
 	v.fill()
 	v.putOwn(v.conf.directories(snap), nil)
@@ -47,6 +51,7 @@ func (v *view) next(snap *catalog.Snapshot, now time.Time) *view {
 	n.snap, n.newer = snap, make(chan struct{})
 	changed := snap.Since(v.snap)
 	if len(changed) > max(fewChanges, v.entries.Len()/2) {
+		v.retire()
 		n.fill()
 	} else {
 		n.put(changed, v)
@@ -103,6 +108,15 @@ func (v *view) fill() {
 	v.move(sites)
 }
 
+// retire retires all entries: they are made anew.
+func (v *view) retire() {
+	for _, of := range []pmap.Map[catalog.Key, *entry]{v.entries, v.fronts} {
+		for _, e := range of.All() {
+			v.byName.retire(e)
+		}
+	}
+}
+
 // put makes the entries of these keys what the snapshot says, which were what
 // the view before says.
 func (v *view) put(keys []catalog.Key, before *view) {
@@ -115,6 +129,7 @@ func (v *view) put(keys []catalog.Key, before *view) {
 		var e *entry
 		var was *content
 		if old, known := v.entries.Get(k); known {
+			v.byName.retire(old)
 			e, was = old.next(), before.read(old)
 		} else {
 			e = &entry{key: &k}
