@@ -35,15 +35,15 @@ servers:
 browser:
 	$(GO) run ./integration/servers/cmd/servers browser
 
-# Nothing is taken from the test cache, which does not see the programs that tests build and run. What is compared with the
-# stock plugin runs in other processes: the race detector would only slow the asking, as it would most schedules of the bridge's
-# simulation. That takes what processors the real faults leave idle, which are mostly waited for. Pictures of Consul's pages and what
-# the faults did are kept in bin/artifacts.
+# Nothing is taken from the test cache, which does not see the programs that tests build and run. What asks or feeds programs that run
+# in other processes has no race detector, which would only slow that, as it would most schedules of the bridge's simulation. All of it
+# takes what processors the real faults leave idle, which are mostly waited for. Pictures of Consul's pages and what the faults did are
+# kept in bin/artifacts.
 test: servers browser
 	@rm -rf bin/artifacts && mkdir -p bin/artifacts
-	$(GO) test -race -count=1 -timeout 40m -artifacts -outputdir $(CURDIR)/bin/artifacts $$($(GO) list ./... | grep -v "/integration/differential$$\|/integration/faults$$")
-	$(GO) test -count=1 ./integration/differential
+	$(GO) test -race -count=1 -timeout 40m -artifacts -outputdir $(CURDIR)/bin/artifacts $$($(GO) list ./... | grep -v "/integration/differential$$\|/integration/faults$$\|/integration/hostile$$")
 	$(GO) test -count=1 -timeout 20m -v -artifacts -outputdir $(CURDIR)/bin/artifacts ./integration/faults & faults=$$!; \
+	nice $(GO) test -p 1 -count=1 -timeout 20m ./integration/hostile ./integration/differential && \
 	nice $(GO) test -count=1 -timeout 40m ./bridge/simulation -schedules $(SCHEDULES) -mutate; ended=$$?; wait $$faults && exit $$ended
 
 # ARGS="-quick" for a first look, ARGS="-only clusterip/bare" for one row; ARGS=-h tells the others.
