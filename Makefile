@@ -3,7 +3,7 @@
 # make build  bin/coredns and bin/isthmus
 # make bench  our CoreDNS against the stock one: CPU, memory, freshness
 # make fuzz   a million answers compared with the stock plugin, then every fuzz target for FUZZTIME (1m), one after the other
-# make servers  builds the real servers that tests and demo use
+# make servers  builds the real servers that tests and demo use, or fetches Debian's
 # make clean  removes the programs; make distclean the built servers, too
 
 GO ?= go

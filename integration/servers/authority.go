@@ -59,3 +59,17 @@ func (a *Authority) Issue(name string) (cert, key []byte, err error) {
 func encode(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
+
+// pkcs8 returns a private key of this package's in the form that Java reads.
+func pkcs8(key []byte) ([]byte, error) {
+	block, _ := pem.Decode(key)
+	private, err := x509.ParseECPrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("read key: %w", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return nil, fmt.Errorf("encode key: %w", err)
+	}
+	return encode("PRIVATE KEY", der), nil
+}

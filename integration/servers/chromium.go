@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"syscall"
 	"time"
 )
 
@@ -30,7 +29,7 @@ func chromium(ctx context.Context, root bool, progress func(string)) (string, er
 	}
 	start := time.Now()
 	progress("installing Debian's package chromium, about 1 min, once")
-	if err := installChromium(ctx, progress); err != nil {
+	if err := install(ctx, "chromium", progress); err != nil {
 		return "", fmt.Errorf("servers: install the package chromium: %w", err)
 	}
 	progress(fmt.Sprintf("installed chromium in %d s", int(time.Since(start).Seconds())))
@@ -45,34 +44,3 @@ func findChromium() (path string, err error) {
 	}
 	return "", fmt.Errorf("servers: find a browser: %w", err)
 }
-
-// installChromium asks for the newest list of packages first, without which a new machine knows none. That one of several
-// sources has none today only matters if the installation fails, too.
-func installChromium(ctx context.Context, progress func(string)) error {
-	stop := report(progress, func(seconds int) string { return fmt.Sprintf("installing chromium: %d s", seconds) })
-	defer stop()
-	listed := apt(ctx, "update")
-	if err := apt(ctx, "install", "-y", "--no-install-recommends", "chromium"); err != nil {
-		return errors.Join(err, listed)
-	}
-	return nil
-}
-
-// apt runs apt-get, which waits for its turn where another one runs. One that is interrupted ends at once, but leaves no
-// package half unpacked.
-func apt(ctx context.Context, args ...string) error {
-	cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-q", "-o", "DPkg::Lock::Timeout=300"}, args...)...)
-	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
-	cmd.WaitDelay = grace
-	out, err := cmd.CombinedOutput()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if err != nil {
-		return fmt.Errorf("apt-get %s: %w\n%s", args[0], err, lastOf(out, 2000))
-	}
-	return nil
-}
-
-func lastOf(text []byte, most int) []byte { return text[max(0, len(text)-most):] }

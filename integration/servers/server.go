@@ -148,7 +148,7 @@ func (s *Server) tryProbe(ctx context.Context) error {
 func (s *Server) endedEarly(life *process) error {
 	log := s.LogTail()
 	err := fmt.Errorf("servers: %s ended before it was ready: %w\n%s", s.name, errOf(life), log)
-	if strings.Contains(log, "address already in use") {
+	if strings.Contains(strings.ToLower(log), "address already in use") {
 		return errors.Join(errPortTaken, err)
 	}
 	return err

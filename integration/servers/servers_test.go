@@ -82,6 +82,12 @@ func keepers() map[string]func(testing.TB, servers.Options) keeper {
 				send(tb, "PUT", c.URL()+"/v1/kv/key", "kept")
 			}, func(tb testing.TB) string { return send(tb, "GET", c.URL()+"/v1/kv/key?raw&consistent", "") }}
 		},
+		"zookeeper": func(tb testing.TB, o servers.Options) keeper {
+			z := serverstest.ZooKeeper(tb, servers.ZooKeeperOptions{Options: o})
+			return keeper{z, z.Server, func(tb testing.TB) {
+				typed(tb, z.Address(), "create /key kept")
+			}, func(tb testing.TB) string { return typed(tb, z.Address(), "get /key") }}
+		},
 	}
 }
 

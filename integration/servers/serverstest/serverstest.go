@@ -73,11 +73,18 @@ func progress(tb testing.TB) func(string) {
 // stopAtEnd stops what was started, and shows the end of its log if the test failed.
 func stopAtEnd(tb testing.TB, what interface{ Stop() error }, s *servers.Server) {
 	tb.Cleanup(func() {
-		if tb.Failed() {
-			tb.Logf("end of %s:\n%s", s.LogFile(), s.LogTail())
-		}
 		if err := what.Stop(); err != nil {
 			tb.Error(err)
+		}
+	})
+	showAtEnd(tb, s)
+}
+
+// showAtEnd shows the end of a server's log if the test failed. It comes before what was started is stopped.
+func showAtEnd(tb testing.TB, s *servers.Server) {
+	tb.Cleanup(func() {
+		if tb.Failed() {
+			tb.Logf("end of %s:\n%s", s.LogFile(), s.LogTail())
 		}
 	})
 }

@@ -1,8 +1,9 @@
 // Command servers builds the servers that tests and demo use, and runs one for people to try things on.
 //
-//	servers build [PROGRAM...]                 build those named, or all: etcd etcdctl coredns consul kube-apiserver kube-controller-manager
+//	servers build [PROGRAM...]                 build those named, or all: etcd etcdctl coredns consul kube-apiserver kube-controller-manager;
+//	                                           and zookeeper, which is fetched with Curator, Java being installed as root
 //	servers browser                            find Chromium, or install Debian's as root
-//	servers start etcd|consul|kubernetes       run one until interrupted, and say how to reach it
+//	servers start etcd|consul|zookeeper|kubernetes   run one until interrupted, and say how to reach it
 //	servers clean                              remove what was built
 //
 // It must run inside the source tree. Built programs are kept in the user's cache folder.
@@ -22,7 +23,7 @@ import (
 
 const usage = `usage: servers build [PROGRAM...]
        servers browser
-       servers start [-dir DIR] [-port PORT] etcd|consul|kubernetes
+       servers start [-dir DIR] [-port PORT] etcd|consul|zookeeper|kubernetes
        servers clean`
 
 func main() {
@@ -51,21 +52,35 @@ func run(ctx context.Context, args []string) error {
 func progress(line string) { fmt.Fprintln(os.Stderr, line) }
 
 func build(ctx context.Context, names []string) error {
-	programs := servers.Programs()
-	if len(names) > 0 {
-		programs = nil
+	if len(names) == 0 {
+		for _, p := range servers.Programs() {
+			names = append(names, string(p))
+		}
+		names = append(names, zookeeper)
 	}
 	for _, name := range names {
-		programs = append(programs, servers.Program(name))
-	}
-	for _, p := range programs {
-		path, err := servers.Build(ctx, p, progress)
+		path, err := prepare(ctx, name)
 		if err != nil {
 			return err
 		}
 		fmt.Println(path)
 	}
 	return nil
+}
+
+// zookeeper is not built: it is Debian's.
+const zookeeper = "zookeeper"
+
+// prepare makes what is called name ready to start, and returns where it is.
+func prepare(ctx context.Context, name string) (path string, err error) {
+	if name != zookeeper {
+		return servers.Build(ctx, servers.Program(name), progress)
+	}
+	java, err := servers.FindJava(ctx, progress)
+	if err != nil {
+		return "", err
+	}
+	return java.Folder(), nil
 }
 
 func browser(ctx context.Context) error {
@@ -130,6 +145,12 @@ func begin(ctx context.Context, name string, o servers.Options) (s server, reach
 			return nil, "", err
 		}
 		return c, fmt.Sprintf("export CONSUL_HTTP_ADDR=%s\n# web: %[1]s/ui/\n# log: %s\n", c.URL(), c.LogFile()), nil
+	case zookeeper:
+		z, err := servers.StartZooKeeper(ctx, servers.ZooKeeperOptions{Options: o})
+		if err != nil {
+			return nil, "", err
+		}
+		return z, fmt.Sprintf("export ZOOKEEPER=%s\n# log: %s\n", z.Address(), z.LogFile()), nil
 	case "kubernetes":
 		k, err := servers.StartKubernetes(ctx, servers.KubernetesOptions{Options: o, ControllerManager: true})
 		if err != nil {
