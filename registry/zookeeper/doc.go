@@ -1,0 +1,73 @@
+// Package zookeeper is the registry ZooKeeper: services as Apache Curator's service
+// discovery registers them, the layout of Spring Cloud and of Dubbo 3.
+//
+// An instance of the service NAME stands at
+//
+//	<path>/<name>/<id>
+//
+// as Curator's JSON, with a payload of whatever class, or with `format serverset` or
+// `format nerve` in theirs. What is an instance is told by the data alone: whatever
+// holds none may be the parent of others, so a name may be of several elements, and a
+// path that has instances itself is the service called as its last element. The
+// service "a/b" has the key "a-b"; of several that have one key the first in order of
+// their names is taken and the others are refused. A node that cannot be read, or
+// holds what is neither an instance's data nor above others, is refused by its path
+// and the others go on.
+//
+// All services are headless, in the namespace of the stanza. Of Curator's JSON port
+// is the port without a name and sslPort the port "https", both on TCP. An instance
+// with `enabled` false, and one whose payload has the metadata "instance_status" with
+// another value than "UP", is not ready. Other metadata of the payload are the
+// endpoint's; "zone" is its zone, too, and "weight" its weight. A server set's
+// serviceEndpoint is the port without a name, its additionalEndpoints the ports of
+// their names, and members that are not ALIVE are not ready.
+//
+// What a bridge wrote is told by the name of its instances, which begin with
+// "isthmus-" and the owner, and by a side node for each mirror outside of the path,
+//
+//	/isthmus/<path, "/" as "%2F">/<owner>/mirrors/<name>
+//
+// which holds the mark and all that Curator's JSON has no word for. An instance of
+// such a name is never taken for a native one. Mirrors are read, and not written yet.
+//
+// # Watching
+//
+// Watches of ZooKeeper tell that something changed, once, and not what. So each that
+// fires has the node read and watched again, and a list of children is compared with
+// what was known. Lists of a parent with thousands of children are spaced by as long
+// as they take. A service is reported once nothing of it is being read any more.
+//
+// A session lasts as long as its connection. Who loses it, by whatever fault, gets
+// another from any server of the ensemble, has that one catch up with the ensemble,
+// and reads everything again; what was known stands meanwhile, and the report after
+// that says what differs. Of what did not change nothing is decoded again.
+//
+// A node that the user may not read is refused. What was known of it stands, and
+// while there is one, the origin is reported to be known in part only: a bridge then
+// deletes nothing because of it. That one may be read again no watch tells; comparing
+// finds it.
+//
+// A watch is a hint: about every five minutes the versions of all nodes are asked for
+// and compared with those that are known. What differs, and is not told of within
+// seconds, is read again, and the log says how many nodes were missed.
+//
+// # Identity
+//
+// The identity is zookeeper:<path>:<id>. ZooKeeper has no id of its own, so the id is
+// a random word at /isthmus/id, created by the first Watch that may write there and
+// never changed by one. It comes before that Watch's first report, and so before any
+// mark that names it; a restart finds it and writes nothing. Only a Watch whose stanza
+// says who may change what is written, by auth_file or `acl world`, creates it: a DNS
+// server that was given nothing but an address writes nothing.
+//
+// While there is no id, or for a user who may not read it, the identity is the part
+// before it. Every Watch asks for the id again and again, and returns when it is
+// another one, so that the next reports the new identity. An administrator may write
+// the id before the first bridge reads:
+//
+//	create /isthmus
+//	create /isthmus/id d2f1c0a8
+//
+// To change or delete the id by hand makes another registry of it: mirrors under the
+// old identity are orphans then.
+package zookeeper

@@ -1,0 +1,42 @@
+package zookeeper
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
+)
+
+// TestEnsemble holds that who reads an ensemble goes on at another server when its own
+// is gone, be it the leader, and that nothing vanishes meanwhile.
+func TestEnsemble(t *testing.T) {
+	e := serverstest.ZooKeeperEnsemble(t)
+	r := &tree{path: "/services", raw: rawSession(t, strings.Join(e.Addresses(), " "))}
+	r.put(t, "stays/a "+at("10.0.0.1")+"\nold/a "+at("10.0.0.2"))
+	z, err := parseConfig(t, "zookeeper x "+strings.Join(e.Addresses(), " "), nil).(*config).open("", discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := watch(t, z)
+	w.synced(t)
+	w.stays(t, "stays")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	leader, err := e.Leader(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leader.Kill()
+	if _, err := e.Leader(ctx); err != nil {
+		t.Fatal(err)
+	}
+	r.raw = rawSession(t, strings.Join(e.Addresses(), " "))
+	r.remove(t, "old")
+	r.put(t, "new/a "+at("10.0.0.3"))
+	w.has(t, "new", "10.0.0.3")
+	w.has(t, "old", "none")
+	w.until(t, "be connected", func(s *catalog.Snapshot) bool { return s.State(w.origin).Connected })
+}

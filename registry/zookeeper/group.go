@@ -1,0 +1,203 @@
+package zookeeper
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// group is all of one service key: what stands at one name, or at several that read
+// as the same, as "a/b" and "a-b" do.
+type group struct {
+	key     catalog.Key
+	names   []string // those at which anything stands, in order
+	told    []told   // what the feed was told
+	refused map[string]bool
+}
+
+// told is one service of a group as the feed was told: version and drift.
+type told struct{ owner, as string }
+
+// keyOf is the key of the group of a name. One that is no key's has a group, too,
+// in no namespace, for what is refused of it.
+func (t *table) keyOf(name string) catalog.Key {
+	k, err := t.layout.key(name)
+	if err != nil {
+		return catalog.Key{Name: name}
+	}
+	return k
+}
+
+// touchNodeLocked has what a node is part of looked at.
+func (t *table) touchNodeLocked(n *node) {
+	switch {
+	case n.side != nil:
+		t.touchLocked(n.of)
+	case n.record != nil, n.err != nil && n.up.up != nil:
+		t.touchLocked(t.layout.name(n.up.path))
+	}
+}
+
+func (t *table) touchLocked(name string) {
+	k := t.keyOf(name)
+	g := t.groups[k]
+	if g == nil {
+		g = &group{key: k}
+		t.groups[k] = g
+	}
+	if i, there := slices.BinarySearch(g.names, name); !there {
+		g.names = slices.Insert(g.names, i, name)
+	}
+	if _, is := t.dirty[k]; !is {
+		t.dirty[k] = time.Now()
+	}
+}
+
+// stale reports whether there is something to tell.
+func (t *table) stale() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.dirty)+len(t.untold) > 0
+}
+
+// replace reports everything, once all of it was read. What no list showed is gone.
+func (t *table) replace(feed *catalog.Feed) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, n := range t.nodes {
+		if n.up != nil && n.confirmed < t.round {
+			t.dropLocked(n)
+		}
+	}
+	t.feed = feed
+	for path := range t.denied {
+		t.untold[path] = true
+	}
+	t.deniedLocked()
+	clear(t.dirty)
+	var all []*catalog.Service
+	for k, g := range t.groups {
+		g.told = nil
+		set, _ := t.decodeLocked(k)
+		all = append(all, set...)
+	}
+	t.sweepLocked()
+	feed.Replace(all)
+}
+
+// flush reports what changed of services of which nothing is asked any more, and of
+// those that changed long ago. It returns whether any is left.
+func (t *table) flush(now time.Time, busy func(name string) bool) (left bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.untold) > 0 {
+		t.deniedLocked()
+	}
+	var set []*catalog.Service
+	var gone []catalog.Ref
+	for k, since := range t.dirty {
+		age := now.Sub(since)
+		if age < settle || age < longSettle && t.groups[k] != nil && slices.ContainsFunc(t.groups[k].names, busy) {
+			continue
+		}
+		delete(t.dirty, k)
+		s, g := t.decodeLocked(k)
+		set, gone = append(set, s...), append(gone, g...)
+	}
+	if len(set)+len(gone) > 0 {
+		t.feed.Update(set, gone)
+	}
+	return len(t.dirty) > 0
+}
+
+// decodeLocked returns what changed of one group since the feed was told.
+func (t *table) decodeLocked(k catalog.Key) (set []*catalog.Service, gone []catalog.Ref) {
+	g := t.groups[k]
+	if g == nil {
+		return nil, nil
+	}
+	services, refused := t.servicesLocked(g)
+	now := make([]told, 0, len(services))
+	for _, s := range services {
+		s.Key = g.key
+		is := told{s.Ref().Owner, s.Version + " " + s.Meta[metaDrift]}
+		if now = append(now, is); !slices.Contains(g.told, is) {
+			set = append(set, s)
+		}
+	}
+	for _, was := range g.told {
+		if !slices.ContainsFunc(now, func(is told) bool { return is.owner == was.owner }) {
+			gone = append(gone, catalog.Ref{Key: g.key, Owner: was.owner})
+		}
+	}
+	g.told = now
+	t.refuseLocked(g, refused)
+	if len(g.names) == 0 {
+		delete(t.groups, k)
+	}
+	return set, gone
+}
+
+// servicesLocked decodes all names of a group. Of several with natives the first one
+// has the key; the others are refused.
+func (t *table) servicesLocked(g *group) (all []*catalog.Service, refused map[string]error) {
+	refused = map[string]error{}
+	first, used := "", g.names[:0]
+	for _, name := range g.names {
+		services, errs := t.standsLocked(name)
+		if len(services)+len(errs) > 0 {
+			used = append(used, name)
+		}
+		maps.Copy(refused, errs)
+		for _, s := range services {
+			switch {
+			case s.Mark == nil && first != "":
+				refused[t.layout.folder(name)] = fmt.Errorf("service %q is what %q reads as, too", g.key, first)
+				continue
+			case s.Mark == nil:
+				first = t.layout.folder(name)
+			}
+			all = append(all, s)
+		}
+	}
+	g.names = used
+	return all, refused
+}
+
+// standsLocked decodes what stands at a name.
+func (t *table) standsLocked(name string) (all []*catalog.Service, refused map[string]error) {
+	var records []*record
+	foreign := map[string]error{}
+	if n := t.nodes[t.layout.folder(name)]; n != nil {
+		for _, child := range n.below {
+			switch {
+			case child.record != nil:
+				records = append(records, child.record)
+			case child.err != nil && child.lonely():
+				foreign[child.path] = child.err
+			}
+		}
+	}
+	sides := slices.SortedFunc(maps.Values(t.sides[name]), func(a, b *side) int { return cmp.Compare(a.path, b.path) })
+	for _, s := range sides {
+		if s.owner == "" {
+			foreign[s.path] = s.err
+		}
+	}
+	if len(records)+len(sides) > 0 {
+		slices.SortFunc(records, func(a, b *record) int { return cmp.Compare(a.path, b.path) })
+		all, refused = t.layout.decode(name, records, sides)
+		maps.Copy(foreign, refused)
+	}
+	return all, foreign
+}
+
+// lonely reports whether a node with foreign data stands where an instance should: at
+// a service, and with nothing below.
+func (n *node) lonely() bool {
+	return n.up.up != nil && len(n.below) == 0 && (n.listed || n.session != 0)
+}

@@ -1,0 +1,84 @@
+package zookeeper
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/go-zookeeper/zk"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// idPath is where the id stands by which one ensemble is told from every other.
+const idPath = stateRoot + "/id"
+
+// identityOf is that of the path in the ensemble of an id, "" where none can be read.
+// An id that somebody wrote by hand may be of any form, what is made of it is not.
+func identityOf(path, id string) catalog.Identity {
+	text := "zookeeper:" + (&url.URL{Path: path}).EscapedPath()
+	switch {
+	case id == "":
+		return catalog.Identity(text)
+	case !plainLabel(id):
+		sum := sha256.Sum256([]byte(id))
+		id = "x" + hex.EncodeToString(sum[:8])
+	}
+	return catalog.Identity(text + ":" + id)
+}
+
+// probe asks the least question: for the id. It is "" while nobody wrote one, and
+// for a user who may not read it, from whom it is hidden.
+func probe(ctx context.Context, s *session) (id string, hidden bool, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, probeTime, errSlow)
+	defer cancel()
+	data, _, err := s.get(ctx, idPath, false)
+	switch {
+	case errors.Is(err, zk.ErrNoNode):
+		return "", false, nil
+	case errors.Is(err, zk.ErrNoAuth):
+		return "", true, nil
+	case err != nil:
+		return "", false, fmt.Errorf("reach server: %w", err)
+	}
+	return strings.TrimSpace(string(data)), false, nil
+}
+
+// identify returns the id, which it makes if there is none and it may.
+func (z *zookeeper) identify(ctx context.Context, s *session) (string, error) {
+	id, hidden, err := probe(ctx, s)
+	if err != nil || id != "" || hidden {
+		return id, err
+	}
+	acl := z.config.acl()
+	if acl == nil {
+		return "", nil
+	}
+	if err := createID(ctx, s, acl); err != nil {
+		return "", err
+	}
+	id, _, err = probe(ctx, s)
+	return id, err
+}
+
+// createID writes an id unless another was quicker. A server that does not let us is
+// no error, since reading never waits for an id.
+func createID(ctx context.Context, s *session, acl []zk.ACL) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, writeTime, errSlow)
+	defer cancel()
+	for _, n := range []struct{ path, data string }{{stateRoot, ""}, {idPath, strings.ToLower(rand.Text())}} {
+		err := s.create(ctx, n.path, []byte(n.data), acl)
+		if s.over.Err() != nil {
+			return fmt.Errorf("write %q: %w", n.path, err)
+		}
+		if err != nil && !errors.Is(err, zk.ErrNodeExists) {
+			return nil
+		}
+	}
+	return nil
+}

@@ -1,0 +1,291 @@
+package zookeeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/integration/servers"
+	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/registrytest/proxy"
+	"github.com/isthmus-dns/isthmus/registry/stanza"
+)
+
+var (
+	server *servers.ZooKeeper // shared; each test has a path of its own
+	paths  atomic.Int64
+)
+
+func TestMain(m *testing.M) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	var err error
+	server, err = servers.StartZooKeeper(ctx, servers.ZooKeeperOptions{Options: servers.Options{Log: func(line string) { fmt.Fprintln(os.Stderr, line) }}})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "start zookeeper:", err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if err := server.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "stop zookeeper:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// tester is what the helpers need of a test; registrytest.T is one, too.
+type tester interface {
+	Helper()
+	Fatalf(format string, args ...any)
+	Cleanup(func())
+	Context() context.Context
+}
+
+// tree is a path of its own on a server, reached through a link.
+type tree struct {
+	path  string
+	words string   // of the stanza's block
+	raw   *session // past the link
+	link  *proxy.Proxy
+}
+
+func newTree(t testing.TB) *tree { return newTreeOn(t, server.Address()) }
+
+func newTreeOn(t testing.TB, address string) *tree {
+	t.Helper()
+	link, err := proxy.New(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = link.Close() })
+	path := fmt.Sprintf("/p%d", paths.Add(1))
+	return &tree{path: path, words: "path " + path, raw: rawSession(t, address), link: link}
+}
+
+// rawSession is one that lasts until the end of the test.
+func rawSession(t testing.TB, address string) *session {
+	t.Helper()
+	c := parseConfig(t, "zookeeper raw "+address, nil).(*config)
+	s, err := c.dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.close)
+	return s
+}
+
+func (r *tree) config(t tester) registry.Config {
+	t.Helper()
+	return parseConfig(t, "zookeeper x "+r.link.Addr()+" {\n"+r.words+"\n}", nil)
+}
+
+func parseConfig(t tester, text string, env map[string]string) registry.Config {
+	t.Helper()
+	c, err := tryConfig(text, env)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return c
+}
+
+func tryConfig(text string, env map[string]string) (registry.Config, error) {
+	all, err := stanza.Parse("conf", []byte(text))
+	if err != nil {
+		return nil, err
+	}
+	return Type().Parse(all[0], func(name string) string { return env[name] })
+}
+
+func (r *tree) reader(t tester) *zookeeper {
+	t.Helper()
+	z, err := r.config(t).Reader(discard())
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return z.(*zookeeper)
+}
+
+func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// put writes lines of "path data" below the tree's path, with all nodes above.
+func (r *tree) put(t tester, lines string) {
+	t.Helper()
+	for line := range strings.Lines(lines) {
+		path, data, _ := strings.Cut(strings.TrimSpace(line), " ")
+		r.write(t, strings.TrimSuffix(r.path+"/"+path, "/"), data)
+	}
+}
+
+// write puts one node, with all nodes above.
+func (r *tree) write(t tester, path, data string) {
+	t.Helper()
+	r.parents(t, parent(path))
+	_, err := r.raw.conn.Create(path, []byte(data), zk.FlagPersistent, zk.WorldACL(zk.PermAll))
+	if errors.Is(err, zk.ErrNodeExists) {
+		_, err = r.raw.conn.Set(path, []byte(data), -1)
+	}
+	if err != nil {
+		t.Fatalf("write %q: %v", path, err)
+	}
+}
+
+// parents makes a node and all above, containers as Curator's are.
+func (r *tree) parents(t tester, path string) {
+	t.Helper()
+	if path == "" {
+		return
+	}
+	r.parents(t, parent(path))
+	_, err := r.raw.conn.CreateContainer(path, nil, zk.FlagContainer, zk.WorldACL(zk.PermAll))
+	if err != nil && !errors.Is(err, zk.ErrNodeExists) {
+		t.Fatalf("create %q: %v", path, err)
+	}
+}
+
+// remove deletes nodes below the tree's path, and all below them.
+func (r *tree) remove(t tester, paths ...string) {
+	t.Helper()
+	for _, path := range paths {
+		r.removeAll(t, strings.TrimSuffix(r.path+"/"+path, "/"))
+	}
+}
+
+func (r *tree) removeAll(t tester, path string) {
+	t.Helper()
+	names, _, err := r.raw.conn.Children(path)
+	if err != nil {
+		t.Fatalf("list %q: %v", path, err)
+	}
+	var ops []any
+	for _, name := range names {
+		ops = append(ops, &zk.DeleteRequest{Path: path + "/" + name, Version: -1})
+	}
+	if !r.many(ops) {
+		for _, name := range names {
+			r.removeAll(t, path+"/"+name)
+		}
+	}
+	if err := r.raw.conn.Delete(path, -1); err != nil {
+		t.Fatalf("delete %q: %v", path, err)
+	}
+}
+
+// many does operations of which none depends on another, and reports whether all
+// were done. What a server does at once is either done or not.
+func (r *tree) many(ops []any) bool {
+	for len(ops) > 0 {
+		n := min(len(ops), 1000)
+		if _, err := r.raw.conn.Multi(ops[:n]...); err != nil {
+			return false
+		}
+		ops = ops[n:]
+	}
+	return true
+}
+
+// watched is a registry with a Watch that is called again whenever it returns.
+type watched struct {
+	*zookeeper
+	catalog *catalog.Catalog
+	origin  catalog.Origin
+	errs    chan error // of each Watch that returned, as far as there is room
+}
+
+func watch(t testing.TB, z *zookeeper) *watched {
+	w := &watched{zookeeper: z, catalog: catalog.New(catalog.Policy{}), origin: z.config.Origin(), errs: make(chan error, 100)}
+	feed := w.catalog.Feed(w.origin)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		for ctx.Err() == nil {
+			err := z.Watch(ctx, feed)
+			feed.Connected(err)
+			select {
+			case w.errs <- err:
+			default:
+			}
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+		if err := z.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return w
+}
+
+// until waits until ok holds of a snapshot.
+func (w *watched) until(t testing.TB, what string, ok func(*catalog.Snapshot) bool) *catalog.Snapshot {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	for {
+		s := w.catalog.Snapshot()
+		if ok(s) {
+			return s
+		}
+		select {
+		case <-s.Changed():
+		case <-deadline:
+			t.Fatalf("%s: not within 20 s; state %+v\n%s", what, s.State(w.origin), w.text(s))
+		}
+	}
+}
+
+func (w *watched) synced(t testing.TB) *catalog.Snapshot {
+	t.Helper()
+	return w.until(t, "first report", func(s *catalog.Snapshot) bool { return s.Synced(w.origin) })
+}
+
+// has waits until a service in the stanza's namespace has these hosts, or "none".
+func (w *watched) has(t testing.TB, name, hosts string) *catalog.Snapshot {
+	t.Helper()
+	return w.until(t, name+" has "+hosts, func(s *catalog.Snapshot) bool { return w.hosts(s, name) == hosts })
+}
+
+func (w *watched) text(s *catalog.Snapshot) string {
+	var b strings.Builder
+	var all []*catalog.Service
+	for svc := range s.From(w.origin) {
+		c := *svc
+		c.Version = ""
+		all = append(all, &c)
+	}
+	_ = catalog.WriteText(&b, all)
+	text := b.String()
+	return text[:min(len(text), 5000)]
+}
+
+func (w *watched) hosts(s *catalog.Snapshot, name string) string {
+	svc := s.Get(w.origin, catalog.Ref{Key: catalog.Key{Namespace: "zookeeper", Name: name}})
+	if svc == nil {
+		return "none"
+	}
+	var all []string
+	for _, e := range svc.Endpoints {
+		all = append(all, e.Host.String())
+	}
+	return strings.Join(all, " ")
+}
+
+// refusal returns why a node below the tree's path is refused.
+func (w *watched) refusal(s *catalog.Snapshot, path string) error {
+	for record, err := range s.Refused(w.origin) {
+		if record == w.layout.path+"/"+path {
+			return err
+		}
+	}
+	return nil
+}

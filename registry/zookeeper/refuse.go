@@ -1,0 +1,72 @@
+package zookeeper
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// refuseLocked reports which records of a group are refused now.
+func (t *table) refuseLocked(g *group, refused map[string]error) {
+	for path := range g.refused {
+		if refused[path] == nil {
+			delete(g.refused, path)
+			t.acceptLocked(path)
+		}
+	}
+	if g.refused == nil && len(refused) > 0 {
+		g.refused = map[string]bool{}
+	}
+	for path, err := range refused {
+		g.refused[path] = true
+		t.rejectLocked(path, err)
+	}
+}
+
+// deniedLocked reports which nodes may not be read. What else there is may be of use,
+// but nobody knows what they hold.
+func (t *table) deniedLocked() {
+	for path := range t.untold {
+		if t.denied[path] == nil {
+			t.acceptLocked(path)
+		} else {
+			t.rejectLocked(path, t.denied[path])
+		}
+	}
+	clear(t.untold)
+	if len(t.denied) == 0 {
+		t.feed.Partial(nil)
+		return
+	}
+	first := slices.Min(slices.Collect(maps.Keys(t.denied)))
+	t.feed.Partial(fmt.Errorf("nodes cannot be read, %d of them, such as %q: %w", len(t.denied), first, t.denied[first]))
+}
+
+func (t *table) rejectLocked(path string, err error) {
+	t.refused[path] = true
+	if t.feed.Refuse(path, err) {
+		t.log.Warn("record left out", "record", catalog.Brief(path), "error", catalog.Brief(err.Error()))
+	}
+}
+
+func (t *table) acceptLocked(path string) {
+	delete(t.refused, path)
+	t.feed.Refuse(path, nil)
+}
+
+// sweepLocked takes back refusals of records that are gone or well.
+func (t *table) sweepLocked() {
+	held := map[string]bool{}
+	for _, g := range t.groups {
+		for path := range g.refused {
+			held[path] = true
+		}
+	}
+	for path := range t.refused {
+		if !held[path] && t.denied[path] == nil {
+			t.acceptLocked(path)
+		}
+	}
+}

@@ -1,0 +1,312 @@
+package zookeeper
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// znode is one node as it was read.
+type znode struct {
+	path         string
+	data         []byte
+	czxid, mzxid int64 // the transactions that made it and that wrote it last
+	version      int32 // of the data
+	session      int64 // that it goes with; 0: it stays
+}
+
+// reading is what a node was read as. All of it is nil of one that is empty.
+type reading struct {
+	stamp
+	record *record
+	side   *side
+	of     string // the service that side is of
+	err    error  // foreign data
+}
+
+// node is one node of the tree.
+type node struct {
+	reading
+	up        *node // nil of a root
+	below     map[string]*node
+	pzxid     int64 // of the last list of what is below
+	confirmed int   // the Watch in which it was last found
+	expired   bool  // it was gone; what is found there now is another
+	listed    bool  // what is below is known, and watched
+}
+
+// table is what is known of each node, and the way from there to the feed. Between
+// two Watches it stays as it was, so that nothing is taken away which is only not
+// read again yet.
+type table struct {
+	layout layout
+	log    *slog.Logger
+
+	mu      sync.Mutex // guards what follows
+	nodes   map[string]*node
+	sides   map[string]map[string]*side // by service and path
+	groups  map[catalog.Key]*group
+	dirty   map[catalog.Key]time.Time // since when
+	denied  map[string]error          // nodes that may not be read
+	untold  map[string]bool           // of denied, what changed since the feed was told
+	refused map[string]bool           // records of which the feed was told that they are refused
+	id      string                    // of the ensemble that all this is of
+	round   int                       // the number of Watches that began
+	feed    *catalog.Feed             // nil while no Watch reports
+}
+
+func newTable(l layout, log *slog.Logger) *table {
+	t := &table{layout: l, log: log, refused: map[string]bool{}}
+	t.resetLocked()
+	return t
+}
+
+func (t *table) resetLocked() {
+	t.nodes, t.sides, t.groups = map[string]*node{}, map[string]map[string]*side{}, map[catalog.Key]*group{}
+	t.dirty, t.denied, t.untold = map[catalog.Key]time.Time{}, map[string]error{}, map[string]bool{}
+	for _, path := range t.layout.roots() {
+		t.nodes[path] = &node{reading: reading{stamp: stamp{path: path}}}
+	}
+}
+
+// begin is called when a Watch begins to read. What is known of another ensemble is
+// forgotten.
+func (t *table) begin(id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.id != "" && id != t.id {
+		t.resetLocked()
+	}
+	t.id = id
+	t.round++
+	for _, n := range t.nodes {
+		n.listed = false
+	}
+}
+
+// detach ends the reports of a Watch.
+func (t *table) detach() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.feed = nil
+}
+
+// read makes a reading of a node, of its data only if that is new.
+func (t *table) read(path string, data []byte, stat *zk.Stat) reading {
+	n := znode{path, data, stat.Czxid, stat.Mzxid, stat.Version, stat.EphemeralOwner}
+	if old, known := t.known(path); known && old.stamp == stampOf(n) {
+		return old
+	}
+	r := reading{stamp: stampOf(n)}
+	if t.layout.role(path) == sidecar {
+		r.of, r.side = t.layout.parseSide(n)
+		return r
+	}
+	r.record, r.err = t.layout.parse(n)
+	return r
+}
+
+func (t *table) known(path string) (reading, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.nodes[path]
+	if n == nil {
+		return reading{}, false
+	}
+	return n.reading, true
+}
+
+// knows reports whether a node is part of what is read.
+func (t *table) knows(path string) bool {
+	_, known := t.known(path)
+	return known
+}
+
+// expire takes note that a node is gone. If another is there by the time that those
+// above list it, that is read.
+func (t *table) expire(path string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := t.nodes[path]; n != nil {
+		n.expired, n.listed = true, false
+	}
+}
+
+// set takes over what was read of a node, and reports whether what is below it has to
+// be listed.
+func (t *table) set(r reading) (list bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.nodes[r.path]
+	if n == nil {
+		return false
+	}
+	if n.confirmed = t.round; n.czxid != r.czxid {
+		n.listed = false
+	}
+	t.allowLocked(r.path)
+	if n.stamp != r.stamp {
+		r.path = n.path // one text for both
+		t.touchNodeLocked(n)
+		t.sideLocked(n, nil)
+		n.reading = r
+		t.sideLocked(n, r.side)
+		t.touchNodeLocked(n)
+	}
+	if r.record != nil || r.side != nil || r.session != 0 {
+		t.clearLocked(n)
+		return false
+	}
+	return !n.listed
+}
+
+// sideLocked has the side node of a node known, or no more.
+func (t *table) sideLocked(n *node, s *side) {
+	if s == nil {
+		delete(t.sides[n.of], n.path)
+		if len(t.sides[n.of]) == 0 {
+			delete(t.sides, n.of)
+		}
+		return
+	}
+	if t.sides[n.of] == nil {
+		t.sides[n.of] = map[string]*side{}
+	}
+	t.sides[n.of][n.path] = s
+}
+
+const (
+	maxNodes = 1_000_000 // some times what 100,000 instances need
+	maxPath  = 1024      // bytes of a node's path; what is below cannot be a service's
+)
+
+var errTooMany = fmt.Errorf("more than %d nodes", maxNodes)
+
+// setList takes over the list of a node's children, and returns what has to be asked
+// because of it.
+func (t *table) setList(path string, names []string, stat *zk.Stat) (all []question, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.nodes[path]
+	if n == nil {
+		return nil, nil
+	}
+	n.listed, n.pzxid, n.confirmed = true, stat.Pzxid, t.round
+	t.allowLocked(path)
+	listed := make(map[string]bool, len(names))
+	for _, name := range names {
+		listed[name] = true
+		if q, ask := t.foundLocked(n, name); ask {
+			all = append(all, q)
+		}
+	}
+	for name, child := range n.below {
+		if !listed[name] {
+			t.dropLocked(child)
+		}
+	}
+	if len(t.nodes) > maxNodes {
+		return nil, fmt.Errorf("list %q: %w", path, errTooMany)
+	}
+	t.touchNodeLocked(n) // foreign data is refused where nothing is below
+	return all, nil
+}
+
+// foundLocked takes note of a child that was listed, and returns what is to be asked
+// of it if that is not known.
+func (t *table) foundLocked(up *node, name string) (q question, ask bool) {
+	child := up.below[name]
+	path := up.path + "/" + name
+	role := t.layout.role(path)
+	if role == nothing {
+		return q, false
+	}
+	if child == nil {
+		child = &node{reading: reading{stamp: stamp{path: path}}, up: up}
+		if up.below == nil {
+			up.below = map[string]*node{}
+		}
+		up.below[name], t.nodes[path] = child, child
+	} else if !child.expired && child.confirmed == t.round {
+		return q, false
+	}
+	child.expired, child.confirmed = false, t.round
+	if len(path) > maxPath {
+		child.err, child.listed = errLong, true
+		t.touchNodeLocked(child)
+		return q, false
+	}
+	return question{path, role == folder}, true
+}
+
+var errLong = errors.New("its path is too long for a service")
+
+// deny takes note that a node cannot be read. What was known of it stands, and what
+// is below: that it may not be read any more does not mean that it is gone.
+func (t *table) deny(path string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := t.nodes[path]; n != nil {
+		t.denied[path], t.untold[path] = err, true
+		t.confirmLocked(n)
+	}
+}
+
+// allowLocked takes note that a node can be read, or is gone.
+func (t *table) allowLocked(path string) {
+	if t.denied[path] != nil {
+		delete(t.denied, path)
+		t.untold[path] = true
+	}
+}
+
+func (t *table) confirmLocked(n *node) {
+	n.confirmed = t.round
+	for _, child := range n.below {
+		t.confirmLocked(child)
+	}
+}
+
+// drop takes away a node that is gone, or of a root what was below it. It returns the
+// node above, whose list said that it was there; "" if it was dropped before.
+func (t *table) drop(path string) (up string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.nodes[path]
+	switch {
+	case n == nil:
+		return ""
+	case n.up == nil:
+		n.confirmed = t.round
+		n.listed = false
+		t.clearLocked(n)
+		return ""
+	}
+	t.dropLocked(n)
+	return n.up.path
+}
+
+// clearLocked drops all below a node.
+func (t *table) clearLocked(n *node) {
+	for _, child := range n.below {
+		t.dropLocked(child)
+	}
+	n.below = nil
+}
+
+func (t *table) dropLocked(n *node) {
+	t.clearLocked(n)
+	t.touchNodeLocked(n)
+	t.sideLocked(n, nil)
+	delete(n.up.below, n.name())
+	delete(t.nodes, n.path)
+	t.allowLocked(n.path)
+}
+
+func (n *node) name() string { return n.path[len(n.up.path)+1:] }

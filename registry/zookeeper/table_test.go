@@ -1,0 +1,206 @@
+package zookeeper
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+// known is a table of its own with the feed that it reports to.
+type known struct {
+	*table
+	catalog *catalog.Catalog
+	feed    *catalog.Feed
+	zxid    int64
+}
+
+func newKnown() *known {
+	c := catalog.New(catalog.Policy{})
+	return &known{table: newTable(newLayout("/services", curator, "zookeeper"), discard()), catalog: c, feed: c.Feed("zookeeper/x")}
+}
+
+// list has a node's children be names now, and returns what has to be asked then.
+func (k *known) list(path string, names ...string) []question {
+	k.zxid++
+	all, err := k.setList(path, names, &zk.Stat{Pzxid: k.zxid})
+	if err != nil {
+		panic(err)
+	}
+	slices.SortFunc(all, func(a, b question) int { return len(a.path) - len(b.path) })
+	return all
+}
+
+// hold has a node hold data that was written now, and reports whether it is to be listed.
+func (k *known) hold(path, data string) bool {
+	k.zxid++
+	return k.set(k.read(path, []byte(data), &zk.Stat{Czxid: k.zxid, Mzxid: k.zxid}))
+}
+
+func (k *known) hosts(name string) string {
+	w := watched{catalog: k.catalog, origin: "zookeeper/x"}
+	return w.hosts(k.catalog.Snapshot(), name)
+}
+
+// tell reports all that is due when nothing but busy is being asked.
+func (k *known) tell(busy ...string) {
+	k.flush(time.Now().Add(settle), func(name string) bool { return slices.Contains(busy, name) })
+}
+
+// TestFlush holds that a service is not reported while something of it is being asked,
+// but for one of which that is so for long.
+func TestFlush(t *testing.T) {
+	k := newKnown()
+	k.begin("")
+	k.list("/services", "web", "db")
+	k.replace(k.feed)
+	k.list("/services/web", "a", "b")
+	k.list("/services/db", "a")
+	k.hold("/services/web/a", at("10.0.0.1"))
+	k.hold("/services/db/a", at("10.0.0.2"))
+	k.tell("web")
+	if got := k.hosts("web") + ", " + k.hosts("db"); got != "none, 10.0.0.2" {
+		t.Errorf("while web is read: %s", got)
+	}
+	k.hold("/services/web/b", at("10.0.0.3"))
+	k.tell()
+	if got := k.hosts("web"); got != "10.0.0.1 10.0.0.3" {
+		t.Errorf("once it is read: %s", got)
+	}
+	k.hold("/services/web/b", at("10.0.0.4"))
+	k.flush(time.Now().Add(longSettle), func(string) bool { return true })
+	if got := k.hosts("web"); got != "10.0.0.1 10.0.0.4" {
+		t.Errorf("while it is read all the time: %s", got)
+	}
+}
+
+// TestSecondRound holds that a Watch after another takes nothing away before it has
+// read everything, asks for all of it, and then takes away what it did not find.
+func TestSecondRound(t *testing.T) {
+	k := newKnown()
+	k.begin("abc")
+	k.list("/services", "web", "old")
+	k.list("/services/web", "a")
+	k.list("/services/old", "a")
+	k.hold("/services/web/a", at("10.0.0.1"))
+	k.hold("/services/old/a", at("10.0.0.2"))
+	k.replace(k.feed)
+	k.detach()
+	k.begin("abc")
+	if n := len(k.list("/services", "web")); n != 1 {
+		t.Errorf("%d questions follow from the first list, want 1", n)
+	}
+	if !k.hold("/services/web", "") {
+		t.Error("what is below web is not listed again")
+	}
+	if n := len(k.list("/services/web", "a")); n != 1 {
+		t.Errorf("%d questions follow from the second list, want 1", n)
+	}
+	if got := k.hosts("old"); got != "10.0.0.2" {
+		t.Errorf("before all is read: old has %s", got)
+	}
+	k.hold("/services/web/a", at("10.0.0.3"))
+	k.replace(k.feed)
+	if got := k.hosts("web") + ", " + k.hosts("old"); got != "10.0.0.3, none" {
+		t.Errorf("once all is read: %s", got)
+	}
+}
+
+// TestOtherEnsemble holds that nothing of one ensemble is left when another is read.
+func TestOtherEnsemble(t *testing.T) {
+	k := newKnown()
+	k.begin("abc")
+	k.list("/services", "web")
+	k.deny("/services/web", zk.ErrNoAuth)
+	k.replace(k.feed)
+	if k.catalog.Snapshot().State("zookeeper/x").Partial == nil {
+		t.Error("a node may not be read, and the origin is not known in part")
+	}
+	k.begin("def")
+	k.list("/services")
+	k.replace(k.feed)
+	if st := k.catalog.Snapshot().State("zookeeper/x"); st.Partial != nil || st.Refused != 0 {
+		t.Errorf("of another ensemble: %d refused, partial %v", st.Refused, st.Partial)
+	}
+}
+
+// TestDeny holds that what was known of a node that may not be read any more stands,
+// and what is below it, over the next Watch, too.
+func TestDeny(t *testing.T) {
+	k := newKnown()
+	for range 2 {
+		k.begin("")
+		k.list("/services", "web")
+		if k.hosts("web") == "none" {
+			k.list("/services/web", "a")
+			k.hold("/services/web/a", at("10.0.0.1"))
+		}
+		k.deny("/services/web", zk.ErrNoAuth)
+		k.replace(k.feed)
+		if got := k.hosts("web"); got != "10.0.0.1" {
+			t.Errorf("web has %s, want what was known", got)
+		}
+	}
+	w := watched{zookeeper: &zookeeper{layout: k.layout}, catalog: k.catalog, origin: "zookeeper/x"}
+	if err := w.refusal(k.catalog.Snapshot(), "web"); !errors.Is(err, zk.ErrNoAuth) {
+		t.Errorf("web is refused with %v", err)
+	}
+	k.drop("/services/web")
+	k.tell()
+	if st := k.catalog.Snapshot().State("zookeeper/x"); st.Partial != nil || st.Refused != 0 || st.Services != 0 {
+		t.Errorf("once it is gone: %+v", st)
+	}
+}
+
+// TestExpired holds that a node that was gone is asked for again if it is listed, and
+// what is below another in its place is listed again.
+func TestExpired(t *testing.T) {
+	k := newKnown()
+	k.begin("")
+	k.list("/services", "web")
+	k.hold("/services/web", "")
+	k.list("/services/web", "a")
+	k.hold("/services/web/a", at("10.0.0.1"))
+	if n := len(k.list("/services", "web")); n != 0 {
+		t.Errorf("%d questions about what is known", n)
+	}
+	k.expire("/services/web")
+	if n := len(k.list("/services", "web")); n != 1 {
+		t.Errorf("%d questions about what was gone, want 1", n)
+	}
+	if !k.hold("/services/web", "") {
+		t.Error("what is below another node is taken to be known")
+	}
+}
+
+// TestMirrors holds that side nodes are found at the service that they are of, and
+// that a bad one is refused.
+func TestMirrors(t *testing.T) {
+	k := newKnown()
+	k.begin("")
+	sides := k.layout.sides()
+	if all := k.list(sides, "prod"); len(all) != 1 || all[0] != (question{sides + "/prod", true}) {
+		t.Errorf("asked because of an owner: %v", all)
+	}
+	if all := k.list(sides+"/prod", "fence", "mirrors"); len(all) != 1 || all[0] != (question{sides + "/prod/mirrors", true}) {
+		t.Errorf("asked because of what an owner has: %v", all)
+	}
+	if all := k.list(sides+"/prod/mirrors", "web"); len(all) != 1 || all[0] != (question{sides + "/prod/mirrors/web", false}) {
+		t.Errorf("asked because of a mirror: %v", all)
+	}
+	if k.hold(sides+"/prod/mirrors/web", "oops") {
+		t.Error("what is below a side node is to be listed")
+	}
+	k.replace(k.feed)
+	snap := k.catalog.Snapshot()
+	if snap.Get("zookeeper/x", catalog.Ref{Key: catalog.Key{Namespace: "zookeeper", Name: "web"}, Owner: "prod"}) == nil {
+		t.Error("a mirror whose side node is bad is not told, and would never be put right")
+	}
+	if n := snap.State("zookeeper/x").Refused; n != 1 {
+		t.Errorf("%d refused, want 1", n)
+	}
+}

@@ -1,0 +1,290 @@
+package zookeeper
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/isthmus-dns/isthmus/catalog"
+)
+
+const (
+	maxAsked = 64 // questions that are not answered yet
+
+	settle     = 3 * time.Millisecond   // for what was written at once to be told
+	longSettle = 500 * time.Millisecond // at most, where more is told all the time
+
+	manyChildren = 1000                  // from which on lists of them are spaced
+	childTime    = 10 * time.Microsecond // between two such lists, for each child
+)
+
+// question is what is asked of one node: what it holds, or what is below it.
+type question struct {
+	path string
+	list bool
+}
+
+// asking is how far a question is.
+type asking struct {
+	asked bool // else it waits
+	again bool // something changed since it was asked
+	first bool // it is part of reading everything
+}
+
+// walk keeps a table equal to what a server holds: it reads everything, and again
+// what a watch tells. For each node there is one question of a kind at a time.
+type walk struct {
+	session *session
+	table   *table
+	feed    *catalog.Feed
+
+	answers  chan answer     // has room for all that are asked
+	suspects chan []question // what a comparison found to differ
+	reported atomic.Bool     // everything was read
+
+	open    map[question]asking
+	waiting []question
+	asked   int
+	first   int                    // open questions that are part of reading everything
+	busy    map[string]int         // open questions by the service that they are about
+	spaced  map[question]time.Time // not to be asked again before
+	later   []question             // those of spaced that are open
+	due     time.Time              // when to report; zero: nothing is to be
+}
+
+// answer is what became of a question.
+type answer struct {
+	question
+	node  reading
+	names []string
+	stat  *zk.Stat
+	err   error
+}
+
+func newWalk(s *session, t *table, feed *catalog.Feed) *walk {
+	return &walk{
+		session: s, table: t, feed: feed,
+		answers: make(chan answer, maxAsked), suspects: make(chan []question),
+		open: map[question]asking{}, busy: map[string]int{}, spaced: map[question]time.Time{},
+	}
+}
+
+// alive tells the feed that the server is there, once everything was read.
+func (w *walk) alive() {
+	if w.reported.Load() {
+		w.feed.Connected(nil)
+	}
+}
+
+// run walks until ctx ends or the session is lost.
+func (w *walk) run(ctx context.Context) error {
+	for _, root := range w.table.layout.roots() {
+		w.add(question{root, true}, true)
+	}
+	asking, ctx := errgroup.WithContext(ctx)
+	asking.Go(func() error { return w.loop(ctx, asking) })
+	return asking.Wait()
+}
+
+func (w *walk) loop(ctx context.Context, asking *errgroup.Group) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		now := time.Now()
+		w.wait(now)
+		for w.asked < maxAsked && len(w.waiting) > 0 {
+			q := w.next()
+			asking.Go(func() error { w.answers <- w.ask(ctx, q); return nil })
+		}
+		timer.Reset(w.report(now))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-w.session.over.Done():
+			return context.Cause(w.session.over)
+		case <-timer.C:
+		case <-w.session.wake:
+			w.heard(w.session.told())
+		case all := <-w.suspects:
+			for _, q := range all {
+				w.add(q, false)
+			}
+		case a := <-w.answers:
+			if err := w.take(a); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// add has a question asked, once more if it is being asked already.
+func (w *walk) add(q question, first bool) {
+	st, known := w.open[q]
+	if first && !st.first {
+		st.first = true
+		w.first++
+	}
+	st.again = st.again || st.asked && !first
+	w.open[q] = st
+	if known {
+		return
+	}
+	w.busy[w.table.layout.about(q)]++
+	if w.spaced[q].After(time.Now()) {
+		w.later = append(w.later, q)
+		return
+	}
+	w.waiting = append(w.waiting, q)
+}
+
+// next takes the question that waits longest.
+func (w *walk) next() question {
+	q := w.waiting[0]
+	if w.waiting = w.waiting[1:]; len(w.waiting) == 0 {
+		w.waiting = nil
+	}
+	st := w.open[q]
+	st.asked = true
+	w.open[q] = st
+	w.asked++
+	return q
+}
+
+// done closes a question that was answered, or has it asked once more.
+func (w *walk) done(q question) {
+	st := w.open[q]
+	delete(w.open, q)
+	w.asked--
+	if st.first {
+		w.first--
+	}
+	about := w.table.layout.about(q)
+	if w.busy[about]--; w.busy[about] == 0 {
+		delete(w.busy, about)
+	}
+	if st.again {
+		w.add(q, false)
+	}
+}
+
+// ask asks, and sets the watch that tells when the answer is no longer right.
+func (w *walk) ask(ctx context.Context, q question) (a answer) {
+	a.question = q
+	if !q.list {
+		var data []byte
+		if data, a.stat, a.err = w.session.get(ctx, q.path, true); a.err == nil {
+			a.node = w.table.read(q.path, data, a.stat)
+		}
+		return a
+	}
+	for {
+		a.names, a.stat, a.err = w.session.children(ctx, q.path)
+		if !errors.Is(a.err, zk.ErrNoNode) || !w.table.layout.isRoot(q.path) {
+			return a
+		}
+		if stat, err := w.session.exists(ctx, q.path, true); err != nil || stat == nil {
+			a.err = cmp.Or(err, a.err)
+			return a
+		}
+	}
+}
+
+// take takes over an answer, and asks what follows from it. An error is one that
+// leaves nothing to read.
+func (w *walk) take(a answer) error {
+	first := w.open[a.question].first
+	switch {
+	case errors.Is(a.err, zk.ErrNoNode):
+		if up := w.table.drop(a.path); up != "" {
+			w.add(question{up, true}, false) // it may be back, and was listed before this was heard
+		}
+	case refusing(a.err) && a.path == w.table.layout.path:
+		return fmt.Errorf("list %q: %w", a.path, a.err)
+	case refusing(a.err):
+		w.table.deny(a.path, a.err)
+	case a.err != nil:
+		return a.err
+	case a.list:
+		found, err := w.table.setList(a.path, a.names, a.stat)
+		if err != nil {
+			return err
+		}
+		for _, q := range found {
+			w.add(q, first)
+		}
+		if n := len(a.names); n >= manyChildren {
+			w.spaced[a.question] = time.Now().Add(time.Duration(n) * childTime)
+		}
+	case w.table.set(a.node):
+		w.add(question{a.path, true}, first)
+	}
+	w.done(a.question)
+	return nil
+}
+
+// refusing reports whether a server does not tell of one node what it does of others.
+func refusing(err error) bool {
+	return errors.Is(err, zk.ErrNoAuth) || errors.Is(err, zk.ErrInvalidPath)
+}
+
+// heard asks anew what watches told to have changed. Of what is gone those above are
+// told, too.
+func (w *walk) heard(all []change) {
+	for _, c := range all {
+		root := w.table.layout.isRoot(c.path)
+		switch {
+		case c.kind == zk.EventNodeDeleted && !root:
+			w.table.expire(c.path)
+		case !w.table.knows(c.path):
+		case c.kind != zk.EventNodeDataChanged:
+			w.add(question{c.path, true}, false)
+		case w.table.layout.role(c.path) != folder:
+			w.add(question{c.path, false}, false)
+		}
+	}
+}
+
+// report tells the feed what is due, and returns how long nothing will be.
+func (w *walk) report(now time.Time) time.Duration {
+	switch {
+	case !w.reported.Load() && w.first == 0:
+		w.table.replace(w.feed)
+		w.reported.Store(true)
+	case w.reported.Load() && w.due.IsZero() && w.table.stale():
+		w.due = now.Add(settle)
+	case !w.due.IsZero() && !now.Before(w.due):
+		left := w.table.flush(now, func(name string) bool { return w.busy[name] > 0 })
+		w.due = time.Time{}
+		if left {
+			w.due = time.Now().Add(max(settle, 2*time.Since(now)))
+		}
+	}
+	next := w.due
+	for _, q := range w.later {
+		if at := w.spaced[q]; next.IsZero() || at.Before(next) {
+			next = at
+		}
+	}
+	if next.IsZero() {
+		return time.Hour
+	}
+	return max(0, next.Sub(now))
+}
+
+// wait has those questions wait whose time has come.
+func (w *walk) wait(now time.Time) {
+	w.later = slices.DeleteFunc(w.later, func(q question) bool {
+		come := !w.spaced[q].After(now)
+		if come {
+			w.waiting = append(w.waiting, q)
+		}
+		return come
+	})
+}
