@@ -112,14 +112,6 @@ func options() map[string]option {
 	}
 }
 
-// notYet are words that are known and refused: a server that ignored them
-// would answer what nobody asked for.
-func notYet() []string {
-	return []string{
-		"zookeeper",
-	}
-}
-
 func setTTL(c *config, s stanza.Stanza) (err error) {
 	c.ttl, err = readTTL(s)
 	return err
@@ -217,9 +209,6 @@ func (p *parser) line(s stanza.Stanza) error {
 		return p.external(s)
 	case "domain":
 		return p.domain(s)
-	}
-	if slices.Contains(notYet(), word) {
-		return s.Errorf("%q is not supported by this version", word)
 	}
 	o, known := options()[word]
 	if !known {

@@ -217,8 +217,8 @@ func TestReadme(t *testing.T) {
 		server, _ := serve(t, corefile)
 		stopServer(t, server)
 	}
-	if n != 7 {
-		t.Errorf("the manual has %d Corefiles, want 7", n)
+	if n != 8 {
+		t.Errorf("the manual has %d Corefiles, want 8", n)
 	}
 }
 

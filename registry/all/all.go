@@ -7,6 +7,7 @@ import (
 	"github.com/isthmus-dns/isthmus/registry/etcd"
 	"github.com/isthmus-dns/isthmus/registry/kubernetes"
 	"github.com/isthmus-dns/isthmus/registry/manifests"
+	"github.com/isthmus-dns/isthmus/registry/zookeeper"
 )
 
 // Types returns every kind of registry, each in a new list that the caller owns.
@@ -15,6 +16,7 @@ func Types() []registry.Type {
 		kubernetes.Type(),
 		consul.Type(),
 		etcd.Type(),
+		zookeeper.Type(),
 		manifests.Type(),
 	}
 }

@@ -13,6 +13,7 @@ func TestTypes(t *testing.T) {
 		"kubernetes": {"kubernetes"},
 		"consul":     {"consul", "x"},
 		"etcd":       {"etcd", "x", "http://127.0.0.1:2379"},
+		"zookeeper":  {"zookeeper", "x"},
 		"manifests":  {"manifests", t.TempDir()},
 	}
 	seen := map[string]bool{}

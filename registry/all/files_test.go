@@ -45,6 +45,7 @@ var tlsStanzas = []struct {
 	{"kubernetes k {\nendpoint https://127.0.0.1:1\ntls CERT KEY CA\n}", [3]string{"tls CACERT", "tls CERT", "tls KEY"}},
 	{"consul c https://127.0.0.1:1 {\nca_file CA\ncert_file CERT\nkey_file KEY\n}", [3]string{"ca_file", "cert_file", "key_file"}},
 	{"etcd e https://127.0.0.1:1 {\nca_file CA\ncert_file CERT\nkey_file KEY\n}", [3]string{"ca_file", "cert_file", "key_file"}},
+	{"zookeeper z 127.0.0.1:1 {\nca_file CA\ncert_file CERT\nkey_file KEY\n}", [3]string{"ca_file", "cert_file", "key_file"}},
 }
 
 // TestBrokenFiles holds that a registry with a file of certificates or of a key that
