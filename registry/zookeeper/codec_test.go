@@ -16,21 +16,21 @@ import (
 var services = newLayout("/services", curator, "zookeeper")
 
 const (
-	spring = `{"name":"web","id":"a","address":"10.0.0.1","port":8080,"sslPort":null,"payload":{"@class":"org.springframework.cloud.zookeeper.discovery.ZookeeperInstance","id":"application-1","name":"web","metadata":{"instance_status":"UP"}},"registrationTimeUTC":1605873188009,"serviceType":"DYNAMIC","uriSpec":{"parts":[{"value":"scheme","variable":true},{"value":"://","variable":false},{"value":"address","variable":true},{"value":":","variable":false},{"value":"port","variable":true}]}}`
-	dubbo  = `{"name":"orders","id":"10.0.0.7:20880","address":"10.0.0.7","port":20880,"sslPort":null,"payload":{"@class":"org.apache.dubbo.registry.zookeeper.ZookeeperInstance","id":"10.0.0.7:20880","name":"orders","metadata":{"dubbo.endpoints":"[{\"port\":20880,\"protocol\":\"dubbo\"}]","dubbo.metadata.storage-type":"local"}},"registrationTimeUTC":1605873188009,"serviceType":"DYNAMIC","uriSpec":null}`
+	springData = `{"name":"web","id":"a","address":"10.0.0.1","port":8080,"sslPort":null,"payload":{"@class":"org.springframework.cloud.zookeeper.discovery.ZookeeperInstance","id":"application-1","name":"web","metadata":{"instance_status":"UP"}},"registrationTimeUTC":1605873188009,"serviceType":"DYNAMIC","uriSpec":{"parts":[{"value":"scheme","variable":true},{"value":"://","variable":false},{"value":"address","variable":true},{"value":":","variable":false},{"value":"port","variable":true}]}}`
+	dubboData  = `{"name":"orders","id":"10.0.0.7:20880","address":"10.0.0.7","port":20880,"sslPort":null,"payload":{"@class":"org.apache.dubbo.registry.zookeeper.ZookeeperInstance","id":"10.0.0.7:20880","name":"orders","metadata":{"dubbo.endpoints":"[{\"port\":20880,\"protocol\":\"dubbo\"}]","dubbo.metadata.storage-type":"local"}},"registrationTimeUTC":1605873188009,"serviceType":"DYNAMIC","uriSpec":null}`
 )
 
 // TestDecode has one story a row: lines of "path data" below the path, or of
 // "@owner/name data" for a side node, and what they make.
 func TestDecode(t *testing.T) {
 	for _, tt := range []struct{ name, in, want string }{
-		{"as Spring writes it", "web/a " + spring, `
+		{"as Spring writes it", "web/a " + springData, `
 service zookeeper/web Headless
 	port "" TCP 8080
 	endpoint 10.0.0.1 id=a ready serving
 		port "" TCP 8080
 `},
-		{"as Dubbo writes it", "orders/10.0.0.7:20880 " + dubbo, `
+		{"as Dubbo writes it", "orders/10.0.0.7:20880 " + dubboData, `
 service zookeeper/orders Headless
 	port "" TCP 20880
 	endpoint 10.0.0.7 id=10.0.0.7:20880 ready serving
@@ -295,8 +295,8 @@ service zookeeper/web Headless
 // by its own path, or is rightly none; a bad one takes no good one with it; and what
 // comes out is bounded by what went in.
 func FuzzDecode(f *testing.F) {
-	f.Add("web/a", spring, "prod", `{"format":1,"owner":"prod","key":"shop/web","name":"web","endpoints":[{"id":"a","host":"10.0.0.1"}]}`)
-	f.Add("web/isthmus-prod-0123456789ab", dubbo, "prod", `{"format":9,"owner":"prod","name":"web","endpoints":7}`)
+	f.Add("web/a", springData, "prod", `{"format":1,"owner":"prod","key":"shop/web","name":"web","endpoints":[{"id":"a","host":"10.0.0.1"}]}`)
+	f.Add("web/isthmus-prod-0123456789ab", dubboData, "prod", `{"format":9,"owner":"prod","name":"web","endpoints":7}`)
 	f.Add("a/b/member_1", `{"serviceEndpoint":{"host":"10.0.0.1","port":1},"additionalEndpoints":{"x":{}},"status":"ALIVE"}`, "?", "{}")
 	for _, name := range hostile.Names() {
 		f.Add(name+"/a", `{"address":"10.0.0.1"}`, name, `{"format":1,"owner":"`+name+`","key":"a/b","name":"web"}`)

@@ -2,7 +2,6 @@ package zookeeper
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"regexp"
@@ -29,6 +28,8 @@ import (
 //	    allow_names DOMAIN...    # below which names in place of addresses may be; any
 //	    auth_file FILE           # user:password
 //	    acl RIGHTS               # of others on what is written: world_read, private or world; world_read
+//	    payload PAYLOAD          # of what is written: none or spring; none
+//	    dynamic                  # what is written goes with the bridge's session
 //	    session_timeout DURATION # 10s
 //	    compare DURATION         # between comparisons; about 5m
 //	    tls                      # also without any of the following
@@ -61,6 +62,8 @@ type config struct {
 	hosts      registry.Hosts
 	authFile   string
 	rights     string        // of others: "", worldRead, private or world
+	payload    string        // of instances that are written: noPayload or spring
+	dynamic    bool          // they go with a session
 	timeout    time.Duration // of sessions
 	compare    time.Duration // 0: compareEvery
 	tls        bool
@@ -74,7 +77,7 @@ func parse(s stanza.Stanza, _ func(string) string) (registry.Config, error) {
 	if err := s.WantArgs(1, -1, usage); err != nil {
 		return nil, err
 	}
-	c := &config{name: s.Args()[0], path: "/services", format: curator, namespace: "zookeeper", timeout: sessionTimeout}
+	c := &config{name: s.Args()[0], path: "/services", format: curator, namespace: "zookeeper", payload: noPayload, timeout: sessionTimeout}
 	if strings.Contains(c.name, "/") {
 		return nil, s.Errorf("name %q holds a %q", c.name, "/")
 	}
@@ -96,7 +99,7 @@ func (c *config) option(o stanza.Stanza) error {
 		return err
 	}
 	one := map[string]*string{
-		"path": &c.path, "format": &c.format, "namespace": &c.namespace, "auth_file": &c.authFile, "acl": &c.rights,
+		"path": &c.path, "format": &c.format, "namespace": &c.namespace, "auth_file": &c.authFile, "acl": &c.rights, "payload": &c.payload,
 		"server_name": &c.serverName, "ca_file": &c.caFile, "cert_file": &c.certFile, "key_file": &c.keyFile,
 	}
 	many := map[string]*[]string{"allow": &c.allow, "trust": &c.trust}
@@ -130,6 +133,9 @@ func (c *config) another(o stanza.Stanza) (err error) {
 	case "tls":
 		c.tls = true
 		err = o.WantArgs(0, 0, "tls")
+	case "dynamic":
+		c.dynamic = true
+		err = o.WantArgs(0, 0, "dynamic")
 	default:
 		err = o.Errorf("unknown word %q in %q", o.Name(), "zookeeper")
 	}
@@ -144,6 +150,8 @@ func (c *config) checkOption(o stanza.Stanza) error {
 		return choice(o, curator, serverset, nerve)
 	case "acl":
 		return choice(o, worldRead, private, world)
+	case "payload":
+		return choice(o, noPayload, spring)
 	case "namespace", "allow":
 		for _, ns := range o.Args() {
 			if !namespaces.MatchString(ns) {
@@ -250,17 +258,15 @@ func (c *config) Naming() registry.Naming {
 // Reader opens the registry for reading.
 func (c *config) Reader(log *slog.Logger) (registry.Registry, error) { return c.open("", log) }
 
-// Writer returns an error: mirrors in ZooKeeper can be read, and not be written yet.
-func (c *config) Writer(string, *slog.Logger) (registry.Writer, error) {
-	return nil, fmt.Errorf("write to %s: %w", c.Origin(), errors.ErrUnsupported)
-}
-
 func (c *config) open(owner string, log *slog.Logger) (*zookeeper, error) {
 	if _, err := c.dialing(); err != nil {
 		return nil, err
 	}
 	l := newLayout(c.path, c.format, c.namespace)
-	l.owner, l.hosts = owner, &c.hosts
+	l.hosts = &c.hosts
+	if owner != "" {
+		l = c.writes(l, owner)
+	}
 	return &zookeeper{config: c, layout: l, table: newTable(l, log)}, nil
 }
 
@@ -275,6 +281,12 @@ func (c *config) String() string {
 		if o.value != "" {
 			words = append(words, o.name, o.value)
 		}
+	}
+	if c.payload != noPayload {
+		words = append(words, "payload", c.payload)
+	}
+	if c.dynamic {
+		words = append(words, "dynamic")
 	}
 	if c.tls {
 		words = append(words, "tls")

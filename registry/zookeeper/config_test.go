@@ -1,7 +1,6 @@
 package zookeeper
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,9 +72,6 @@ func TestPolicy(t *testing.T) {
 	}
 	if diff := cmp.Diff(registry.Naming{Namespace: "zookeeper", Name: "{service}-{namespace}"}, c.Naming()); diff != "" {
 		t.Errorf("Naming (-want +got):\n%s", diff)
-	}
-	if w, err := c.Writer("prod", nil); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("Writer = %v, %v, want that it is not supported", w, err)
 	}
 }
 

@@ -28,7 +28,47 @@
 //	/isthmus/<path, "/" as "%2F">/<owner>/mirrors/<name>
 //
 // which holds the mark and all that Curator's JSON has no word for. An instance of
-// such a name is never taken for a native one. Mirrors are read, and not written yet.
+// such a name is never taken for a native one.
+//
+// # Writing
+//
+// A mirror's instances stand beside those of others, at
+//
+//	<path>/<name>/isthmus-<owner>-<12 digits>
+//
+// one of each ready endpoint, with the fields of Curator's JSON and no other, since its
+// readers refuse all of a service for one that they do not know. port is the first
+// port, or the one that the service names, and sslPort as well where that is for https;
+// the payload is null, or Spring's class where the stanza says `payload spring`. The
+// nodes stay, and are PERMANENT for Curator, until a bridge removes them. Where the
+// stanza says `dynamic` they are ephemeral and DYNAMIC: they go with the session of the
+// bridge that writes, and while it has another one their mirrors read as differing, so
+// that they are put again. The nodes above them are containers.
+//
+// All of a mirror is what its side node says: of its endpoints those count whose
+// instances are there with the same address and port. A mirror of ours of which any
+// node is not just as we write it reads back with the meta entry "isthmus.dev/drift",
+// which no Canon has; so the next plan repairs it. Instances without a side node that
+// can be read are a mirror of their owner of which nobody knows what it is a copy of.
+//
+// The fence is the node /isthmus/<path>/<owner>/fence with one node below it, of its
+// holder, whose name nobody drew before and nobody draws again. Who takes over makes
+// another and removes that one. Every write is one transaction, of at most 1000
+// operations and half a MiB, that writes to the holder's node first, and compares the
+// version of the side node and of each node that it touches. That a node is as it was
+// read is compared by its version alone: one that was removed and made anew in between,
+// and has the same version, is taken for the same. A service of more than one
+// transaction adds first and removes last; stopped in between, it reads as differing.
+// Several transactions of one Put or Delete are under way at a time, once the first was
+// answered; of as many the outcome may be unknown when the connection is lost. Nothing
+// is assumed of those: what the next Watch reads is what stands, and whatever of them
+// comes later is no more at the versions that the next plan compares.
+//
+// What is written can be changed by the user of the stanza alone, and read by all, or
+// by nobody else with `acl private`; that goes for the nodes above instances, too, and
+// for the path, if they were not there. So nobody else can add instances there: an
+// administrator who wants that makes them beforehand. Without a user, only `acl world`
+// lets anything be written.
 //
 // # Watching
 //

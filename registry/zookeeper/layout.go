@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
 
@@ -26,6 +27,10 @@ type layout struct {
 	namespace string
 	owner     string          // who reads: "" for a reader
 	hosts     *registry.Hosts // that others' nodes may name; nil: any
+
+	payload string        // of instances that are written: "" or spring
+	dynamic bool          // they go with the session that writes them
+	live    *atomic.Int64 // that session; nil or 0: none
 }
 
 func newLayout(path, format, namespace string) layout {

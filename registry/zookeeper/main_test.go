@@ -60,7 +60,16 @@ type tree struct {
 	link  *proxy.Proxy
 }
 
-func newTree(t testing.TB) *tree { return newTreeOn(t, server.Address()) }
+// newTree returns a tree on the shared server, where everybody may keep state.
+func newTree(t testing.TB) *tree {
+	t.Helper()
+	r := newTreeOn(t, server.Address())
+	_, err := r.raw.conn.Create(stateRoot, nil, zk.FlagPersistent, zk.WorldACL(zk.PermAll))
+	if err != nil && !errors.Is(err, zk.ErrNodeExists) {
+		t.Fatal(err)
+	}
+	return r
+}
 
 func newTreeOn(t testing.TB, address string) *tree {
 	t.Helper()
@@ -69,9 +78,12 @@ func newTreeOn(t testing.TB, address string) *tree {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = link.Close() })
-	path := fmt.Sprintf("/p%d", paths.Add(1))
+	path := newPath()
 	return &tree{path: path, words: "path " + path, raw: rawSession(t, address), link: link}
 }
+
+// newPath returns a path that no other test has.
+func newPath() string { return fmt.Sprintf("/p%d", paths.Add(1)) }
 
 // rawSession is one that lasts until the end of the test.
 func rawSession(t testing.TB, address string) *session {

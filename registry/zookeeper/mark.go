@@ -107,6 +107,9 @@ func (l layout) mirror(key catalog.Key, m *mirror) *catalog.Service {
 	}
 	s.Key, s.Version = key, versionOf(m.stamps())
 	odd := m.keep(s)
+	if odd == 0 && m.owner == l.owner && s.Mark.Format <= catalog.MarkFormat {
+		odd = l.drifted(m)
+	}
 	if odd > 0 && m.owner == l.owner && s.Mark.Format <= catalog.MarkFormat {
 		s.Meta = map[string]string{metaDrift: strconv.Itoa(odd)}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -35,10 +36,11 @@ type node struct {
 	reading
 	up        *node // nil of a root
 	below     map[string]*node
-	pzxid     int64 // of the last list of what is below
-	confirmed int   // the Watch in which it was last found
-	expired   bool  // it was gone; what is found there now is another
-	listed    bool  // what is below is known, and watched
+	pzxid     int64            // of the last list of what is below
+	gone      map[string]int64 // what we removed below, and when, until a list is newer
+	confirmed int              // the Watch in which it was last found
+	expired   bool             // it was gone; what is found there now is another
+	listed    bool             // what is below is known, and watched
 }
 
 // table is what is known of each node, and the way from there to the feed. Between
@@ -151,19 +153,28 @@ func (t *table) set(r reading) (list bool) {
 		n.listed = false
 	}
 	t.allowLocked(r.path)
-	if n.stamp != r.stamp {
-		r.path = n.path // one text for both
-		t.touchNodeLocked(n)
-		t.sideLocked(n, nil)
-		n.reading = r
-		t.sideLocked(n, r.side)
-		t.touchNodeLocked(n)
+	if r.mzxid < n.mzxid {
+		return false // we wrote it since; the watch tells of that
 	}
+	t.takeLocked(n, r)
 	if r.record != nil || r.side != nil || r.session != 0 {
 		t.clearLocked(n)
 		return false
 	}
 	return !n.listed
+}
+
+// takeLocked takes over what a node holds.
+func (t *table) takeLocked(n *node, r reading) {
+	if n.stamp == r.stamp {
+		return
+	}
+	r.path = n.path // one text for both
+	t.touchNodeLocked(n)
+	t.sideLocked(n, nil)
+	n.reading = r
+	t.sideLocked(n, r.side)
+	t.touchNodeLocked(n)
 }
 
 // sideLocked has the side node of a node known, or no more.
@@ -207,10 +218,11 @@ func (t *table) setList(path string, names []string, stat *zk.Stat) (all []quest
 		}
 	}
 	for name, child := range n.below {
-		if !listed[name] {
+		if !listed[name] && child.czxid <= stat.Pzxid {
 			t.dropLocked(child)
 		}
 	}
+	maps.DeleteFunc(n.gone, func(_ string, zxid int64) bool { return zxid <= stat.Pzxid })
 	if len(t.nodes) > maxNodes {
 		return nil, fmt.Errorf("list %q: %w", path, errTooMany)
 	}
@@ -228,6 +240,9 @@ func (t *table) foundLocked(up *node, name string) (q question, ask bool) {
 		return q, false
 	}
 	if child == nil {
+		if up.gone[name] > up.pzxid {
+			return q, false
+		}
 		child = &node{reading: reading{stamp: stamp{path: path}}, up: up}
 		if up.below == nil {
 			up.below = map[string]*node{}
@@ -287,6 +302,8 @@ func (t *table) drop(path string) (up string) {
 		n.listed = false
 		t.clearLocked(n)
 		return ""
+	case n.czxid > n.up.pzxid && n.expired:
+		return n.up.path // we wrote it, after what the server knew
 	}
 	t.dropLocked(n)
 	return n.up.path

@@ -3,6 +3,7 @@ package zookeeper
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -12,16 +13,17 @@ import (
 
 const beatEvery = time.Second // how often a watch asks whether the server is there
 
-// zookeeper is one opened registry; it implements registry.Registry. A Watch has a
+// zookeeper is one opened registry; it implements registry.Writer. A Watch has a
 // session of its own, so that nothing of it is left when it returns.
 type zookeeper struct {
 	config *config
 	layout layout
 	table  *table
-}
 
-// Close has nothing to give up.
-func (z *zookeeper) Close() error { return nil }
+	claiming sync.Mutex // held while a Claim is under way
+	drawn    string     // the holder that the last one tried to become
+	writes   writeState
+}
 
 // Watch reads everything, reports it, and reports what changes from there on. It
 // returns when the session is lost, since then nobody knows what was missed, or when
@@ -52,6 +54,7 @@ func (z *zookeeper) watch(ctx context.Context, feed *catalog.Feed) error {
 	g.Go(func() error { return w.run(ctx) })
 	g.Go(func() error { return z.beat(ctx, s, w, id) })
 	g.Go(func() error { return z.compare(ctx, w) })
+	g.Go(func() error { return z.keep(ctx) })
 	return g.Wait()
 }
 
