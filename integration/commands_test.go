@@ -37,6 +37,8 @@ func commands() map[string]command {
 		"keepsecrets": keepsecrets,
 		"tried":       tried,
 		"besides":     besides,
+		"zkcli":       zkcli,
+		"curator":     curator,
 	}
 }
 

@@ -16,13 +16,13 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// serversCommand: servers stop|start consul|etcd|kubernetes. Data and ports
-// stay; the API server is shut off from this story alone, which reaches it by
-// the kubeconfig $GATED. servers stall|heal kubernetes keeps waiting what goes there,
+// serversCommand: servers stop|start consul|etcd|zookeeper|kubernetes. Data and
+// ports stay; a ZooKeeper is there from its first start, and the API server is
+// shut off from this story alone, which reaches it by the kubeconfig $GATED. servers stall|heal kubernetes keeps waiting what goes there,
 // and lets it go.
 func serversCommand(ts *testscript.TestScript, args []string) ([]byte, error) {
 	if len(args) != 2 {
-		ts.Fatalf("usage: servers stop|start consul|etcd|kubernetes")
+		ts.Fatalf("usage: servers stop|start consul|etcd|zookeeper|kubernetes")
 	}
 	s := ts.Value(storyKey{}).(*story)
 	switch strings.Join(args, " ") {
@@ -33,15 +33,18 @@ func serversCommand(ts *testscript.TestScript, args []string) ([]byte, error) {
 		s.gate.Heal()
 		return nil, nil
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if args[1] == "zookeeper" && s.zookeeper == nil {
+		return nil, s.startZooKeeper(ctx, ts)
+	}
 	server := map[string]interface {
 		Halt() error
 		Restart(context.Context) error
-	}{"consul": s.consul, "etcd": s.etcd, "kubernetes": s.gate}[args[1]]
+	}{"consul": s.consul, "etcd": s.etcd, "zookeeper": s.zookeeper, "kubernetes": s.gate}[args[1]]
 	if args[0] == "stop" {
 		return nil, server.Halt()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
 	return nil, server.Restart(ctx)
 }
 

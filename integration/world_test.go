@@ -81,6 +81,9 @@ type story struct {
 	etcd   *servers.Etcd
 	kube   *servers.Kubernetes // everybody's
 	gate   *gate               // before it
+
+	zookeeper    *servers.ZooKeeper          // nil until it is started
+	applications map[string]*servers.Curator // that run, by name
 }
 
 type storyKey struct{}
@@ -89,7 +92,7 @@ type storyKey struct{}
 func (w *world) setup(env *testscript.Env) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	s := &story{kube: w.kube}
+	s := &story{kube: w.kube, applications: map[string]*servers.Curator{}}
 	var err error
 	if s.consul, err = servers.StartConsul(ctx, servers.Options{Log: progress}); err != nil {
 		return err
