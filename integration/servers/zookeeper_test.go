@@ -188,3 +188,15 @@ func leader(t *testing.T, e *servers.ZooKeeperEnsemble) *servers.ZooKeeper {
 	}
 	return z
 }
+
+func TestEnsembleUsesItsDirAgain(t *testing.T) {
+	o := servers.ZooKeeperOptions{Options: servers.Options{Dir: t.TempDir()}}
+	first := serverstest.ZooKeeperEnsemble(t, o)
+	typed(t, first.Addresses()[0], "create /key kept")
+	if err := first.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if got := typed(t, serverstest.ZooKeeperEnsemble(t, o).Addresses()[2], "sync /", "get /key"); !strings.Contains(got, "kept") {
+		t.Errorf("a second ensemble in the same folder says %q, want what the first was given", got)
+	}
+}
