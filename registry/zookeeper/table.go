@@ -39,6 +39,7 @@ type node struct {
 	pzxid     int64            // of the last list of what is below
 	gone      map[string]int64 // what we removed below, and when, until a list is newer
 	confirmed int              // the Watch in which it was last found
+	taken     int              // the Watch in which it was last read or written
 	expired   bool             // it was gone; what is found there now is another
 	listed    bool             // what is below is known, and watched
 }
@@ -77,8 +78,20 @@ func (t *table) resetLocked() {
 	}
 }
 
-// begin is called when a Watch begins to read. What is known of another ensemble is
-// forgotten.
+// turn is called when a Watch begins, before it looks at the server. What is read from
+// then on counts, be it older than what is known: the server may have been restored
+// from a backup.
+func (t *table) turn() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.round++
+	for _, n := range t.nodes {
+		n.listed, n.gone = false, nil
+	}
+}
+
+// begin is called with the id of the ensemble that a Watch reads. What is known of
+// another is forgotten.
 func (t *table) begin(id string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -86,10 +99,6 @@ func (t *table) begin(id string) {
 		t.resetLocked()
 	}
 	t.id = id
-	t.round++
-	for _, n := range t.nodes {
-		n.listed = false
-	}
 }
 
 // detach ends the reports of a Watch.
@@ -153,19 +162,20 @@ func (t *table) set(r reading) (list bool) {
 		n.listed = false
 	}
 	t.allowLocked(r.path)
-	if r.mzxid < n.mzxid {
+	if r.mzxid < n.mzxid && n.taken == t.round {
 		return false // we wrote it since; the watch tells of that
 	}
 	t.takeLocked(n, r)
-	if r.record != nil || r.side != nil || r.session != 0 {
+	if n.leaf() {
+		n.listed = false
 		t.clearLocked(n)
-		return false
 	}
-	return !n.listed
+	return !n.listed && !n.leaf()
 }
 
 // takeLocked takes over what a node holds.
 func (t *table) takeLocked(n *node, r reading) {
+	n.taken = t.round
 	if n.stamp == r.stamp {
 		return
 	}
@@ -176,6 +186,10 @@ func (t *table) takeLocked(n *node, r reading) {
 	t.sideLocked(n, r.side)
 	t.touchNodeLocked(n)
 }
+
+// leaf reports whether a node is one below which nothing counts: it was an instance's
+// or a side node when it was last read, or goes with a session.
+func (n *node) leaf() bool { return n.record != nil || n.side != nil || n.session != 0 }
 
 // sideLocked has the side node of a node known, or no more.
 func (t *table) sideLocked(n *node, s *side) {
@@ -205,7 +219,7 @@ func (t *table) setList(path string, names []string, stat *zk.Stat) (all []quest
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := t.nodes[path]
-	if n == nil {
+	if n == nil || n.leaf() {
 		return nil, nil
 	}
 	n.listed, n.pzxid, n.confirmed = true, stat.Pzxid, t.round
@@ -218,7 +232,7 @@ func (t *table) setList(path string, names []string, stat *zk.Stat) (all []quest
 		}
 	}
 	for name, child := range n.below {
-		if !listed[name] && child.czxid <= stat.Pzxid {
+		if !listed[name] && (child.czxid <= stat.Pzxid || child.taken < t.round) {
 			t.dropLocked(child)
 		}
 	}

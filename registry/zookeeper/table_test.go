@@ -24,6 +24,11 @@ func newKnown() *known {
 	return &known{table: newTable(newLayout("/services", curator, "zookeeper"), discard()), catalog: c, feed: c.Feed("zookeeper/x")}
 }
 
+func (k *known) begin(id string) {
+	k.turn()
+	k.table.begin(id)
+}
+
 // list has a node's children be names now, and returns what has to be asked then.
 func (k *known) list(path string, names ...string) []question {
 	k.zxid++
@@ -202,5 +207,34 @@ func TestMirrors(t *testing.T) {
 	}
 	if n := snap.State("zookeeper/x").Refused; n != 1 {
 		t.Errorf("%d refused, want 1", n)
+	}
+}
+
+// TestRestored holds that a Watch takes over what it reads, though what was known is
+// newer, as of a server that was restored from a backup.
+func TestRestored(t *testing.T) {
+	k := newKnown()
+	k.zxid = 100
+	k.begin("abc")
+	k.list("/services", "web")
+	k.hold("/services/web", "")
+	k.list("/services/web", "a", "b", "c")
+	for _, id := range []string{"a", "b", "c"} {
+		k.hold("/services/web/"+id, at("10.0.0.1"))
+	}
+	k.replace(k.feed)
+	k.wrote([]op{{do: remove, path: "/services/web/c"}}, nil, k.zxid+1, 0)
+	k.zxid = 10
+	k.begin("abc")
+	k.list("/services", "web")
+	k.hold("/services/web", "")
+	if n := len(k.list("/services/web", "a", "c")); n != 2 {
+		t.Errorf("%d questions follow from the list, want 2", n)
+	}
+	k.hold("/services/web/a", at("10.0.0.2"))
+	k.hold("/services/web/c", at("10.0.0.3"))
+	k.replace(k.feed)
+	if got := k.hosts("web"); got != "10.0.0.2 10.0.0.3" {
+		t.Errorf("web has %s, want what the backup had", got)
 	}
 }

@@ -61,6 +61,7 @@ func (z *zookeeper) watch(ctx context.Context, feed *catalog.Feed) error {
 // begin makes the table ready for a session, and returns the id of the ensemble. The
 // server may have been behind the others that were asked before.
 func (z *zookeeper) begin(ctx context.Context, s *session) (id string, err error) {
+	z.table.turn()
 	syncing, cancel := context.WithTimeoutCause(ctx, dialTime, errSlow)
 	defer cancel()
 	if err := s.sync(syncing); err != nil {

@@ -56,7 +56,7 @@ func (t *table) wrote(ops []op, names []string, zxid, session int64) (versions [
 
 func (t *table) wroteLocked(o op, zxid, session int64) {
 	n := t.ensureLocked(o.path, zxid)
-	if n.mzxid > zxid {
+	if n.mzxid > zxid && n.taken == t.round {
 		return // the watch told of what came after
 	}
 	is := znode{path: n.path, data: o.data, czxid: n.czxid, mzxid: zxid, version: o.version + 1, session: n.session}
@@ -82,7 +82,7 @@ func (t *table) ensureLocked(path string, zxid int64) *node {
 		return n
 	}
 	up := t.ensureLocked(parent(path), zxid)
-	n := &node{reading: reading{stamp: stamp{path: path, czxid: zxid}}, up: up, confirmed: t.round, expired: true}
+	n := &node{reading: reading{stamp: stamp{path: path, czxid: zxid}}, up: up, confirmed: t.round, taken: t.round, expired: true}
 	if up.below == nil {
 		up.below = map[string]*node{}
 	}
