@@ -72,7 +72,7 @@ func program(name string) command {
 		path := ts.Getenv("BIN") + "/" + name
 		cmd := exec.CommandContext(ctx, path, args...)
 		cmd.Dir = ts.Getenv("WORK")
-		for _, v := range []string{"PATH", "HOME", "WORK", "KUBECONFIG", "ETCD", "CONSUL", "DNS", "STOCK", "ADMIN", "DEBUG", "READY", "GATED"} {
+		for _, v := range []string{"PATH", "HOME", "WORK", "KUBECONFIG", "ETCD", "CONSUL", "ZOOKEEPER", "DNS", "STOCK", "ADMIN", "DEBUG", "READY", "GATED"} {
 			cmd.Env = append(cmd.Env, v+"="+ts.Getenv(v))
 		}
 		cmd.Env = append(cmd.Env, "ETCDCTL_ENDPOINTS="+ts.Getenv("ETCD"))
