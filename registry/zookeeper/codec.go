@@ -151,11 +151,26 @@ func (l layout) decode(name string, records []*record, sides []*side) (all []*ca
 	}
 	if !nested {
 		for _, m := range mirrorsOf(records, sides) {
-			all = append(all, l.mirror(key, m))
+			if m.told() {
+				all = append(all, l.mirror(key, m))
+				continue
+			}
+			l.refuseStrays(m, refused)
 		}
 	}
 	slices.SortFunc(all, func(a, b *catalog.Service) int { return cmp.Compare(a.Ref().Owner, b.Ref().Owner) })
 	return all, refused
+}
+
+// refuseStrays refuses the instances of a mirror of ours that is not told. Of others'
+// nobody here may be allowed to read the side nodes.
+func (l layout) refuseStrays(m *mirror, refused map[string]error) {
+	if m.owner != l.owner {
+		return
+	}
+	for _, r := range m.instances {
+		refused[r.path] = errStray
+	}
 }
 
 // metaPath is the meta entry of a native service that stands elsewhere than at the name

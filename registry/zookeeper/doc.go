@@ -48,8 +48,9 @@
 // All of a mirror is what its side node says: of its endpoints those count whose
 // instances are there with the same address and port. A mirror of ours of which any
 // node is not just as we write it reads back with the meta entry "isthmus.dev/drift",
-// which no Canon has; so the next plan repairs it. Instances without a side node that
-// can be read are a mirror of their owner of which nobody knows what it is a copy of.
+// which no Canon has; so the next plan repairs it. Instances whose side node is gone or
+// cannot be read are no service, since nobody knows what they are copies of: their own
+// bridge refuses them by their paths, and what it puts at their name takes them over.
 //
 // The fence is the node /isthmus/<path>/<owner>/fence with one node below it, of its
 // holder, whose name nobody drew before and nobody draws again. Who takes over makes

@@ -93,25 +93,40 @@ func mirrorsOf(records []*record, sides []*side) map[string]*mirror {
 	return all
 }
 
-var errNoMirror = errors.New("an instance of a mirror, where none can be")
+var (
+	errNoMirror = errors.New("an instance of a mirror, where none can be")
+	errStray    = errors.New("an instance of a mirror of ours, whose side node is gone or cannot be read")
+)
 
-// mirror makes the service of an owner's mirror. What has no side node that can be
-// read has no endpoints: nobody knows what it is a copy of, but it is the owner's to
-// put right.
+// told reports whether the mirror is told: nobody knows what it is of without a side
+// node that can be read, unless that is one of a newer format.
+func (m *mirror) told() bool {
+	return m.side != nil && (m.side.service != nil || m.side.format > catalog.MarkFormat)
+}
+
+// version is that of the mirror's service; "" if it is not told.
+func (m *mirror) version() string {
+	if !m.told() {
+		return ""
+	}
+	return versionOf(m.stamps())
+}
+
+// mirror makes the service of an owner's mirror that is told.
 func (l layout) mirror(key catalog.Key, m *mirror) *catalog.Service {
-	s := &catalog.Service{Type: catalog.Headless, Mark: &catalog.Mark{Owner: m.owner, Format: catalog.MarkFormat}}
-	if m.side != nil && m.side.service != nil {
+	s := &catalog.Service{Type: catalog.Headless, Mark: &catalog.Mark{Owner: m.owner, Format: m.side.format}}
+	if m.side.service != nil {
 		*s = *m.side.service
-	} else if m.side != nil {
-		s.Mark.Format = max(s.Mark.Format, m.side.format)
 	}
-	s.Key, s.Version = key, versionOf(m.stamps())
+	s.Key, s.Version = key, m.version()
 	odd := m.keep(s)
-	if odd == 0 && m.owner == l.owner && s.Mark.Format <= catalog.MarkFormat {
-		odd = l.drifted(m)
-	}
-	if odd > 0 && m.owner == l.owner && s.Mark.Format <= catalog.MarkFormat {
-		s.Meta = map[string]string{metaDrift: strconv.Itoa(odd)}
+	if m.owner == l.owner && s.Mark.Format <= catalog.MarkFormat {
+		if odd == 0 {
+			odd = l.drifted(m)
+		}
+		if odd > 0 {
+			s.Meta = map[string]string{metaDrift: strconv.Itoa(odd)}
+		}
 	}
 	s.Ports = portsOf(s.Endpoints)
 	return s
@@ -119,10 +134,7 @@ func (l layout) mirror(key catalog.Key, m *mirror) *catalog.Service {
 
 // stamps are those of all nodes of the mirror.
 func (m *mirror) stamps() []stamp {
-	all := make([]stamp, 0, len(m.instances)+1)
-	if m.side != nil {
-		all = append(all, m.side.stamp)
-	}
+	all := append(make([]stamp, 0, len(m.instances)+1), m.side.stamp)
 	for _, r := range m.instances {
 		all = append(all, r.stamp)
 	}
@@ -140,9 +152,6 @@ func (m *mirror) keep(s *catalog.Service) (odd int) {
 		}
 	}
 	odd = len(wanted) - len(kept) + len(m.instances) - len(kept)
-	if m.side == nil || m.side.service == nil {
-		odd++
-	}
 	switch {
 	case len(kept) == len(wanted):
 	case s.Type == catalog.ExternalName:

@@ -96,7 +96,7 @@ func (t *table) standing(s *catalog.Service) (*mirror, error) {
 	if m.side != nil && m.side.format > catalog.MarkFormat {
 		return nil, fmt.Errorf("node %q has a mark of format %d: %w", m.side.path, m.side.format, registry.ErrNotOwned)
 	}
-	if versionOf(m.stamps()) != s.Version {
+	if m.version() != s.Version {
 		return nil, fmt.Errorf("service %q: %w", s.Key, registry.ErrConflict)
 	}
 	return m, nil

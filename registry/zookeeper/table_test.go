@@ -202,8 +202,8 @@ func TestMirrors(t *testing.T) {
 	}
 	k.replace(k.feed)
 	snap := k.catalog.Snapshot()
-	if snap.Get("zookeeper/x", catalog.Ref{Key: catalog.Key{Namespace: "zookeeper", Name: "web"}, Owner: "prod"}) == nil {
-		t.Error("a mirror whose side node is bad is not told, and would never be put right")
+	if snap.Get("zookeeper/x", catalog.Ref{Key: catalog.Key{Namespace: "zookeeper", Name: "web"}, Owner: "prod"}) != nil {
+		t.Error("a mirror whose side node is bad is told, and nobody knows what it is of")
 	}
 	if n := snap.State("zookeeper/x").Refused; n != 1 {
 		t.Errorf("%d refused, want 1", n)

@@ -181,6 +181,31 @@ func TestFolderGone(t *testing.T) {
 	w.put(t, mirrorOf("prod", "web", 3))
 }
 
+// TestSideGone holds that instances whose side node was lost are no service, that they
+// are refused, and that what is put at their name takes them over.
+func TestSideGone(t *testing.T) {
+	for _, change := range []func(*tree, string) error{
+		func(r *tree, path string) error { return r.raw.conn.Delete(path, -1) },
+		func(r *tree, path string) error { _, err := r.raw.conn.Set(path, []byte("oops"), -1); return err },
+	} {
+		r := newTree(t)
+		r.words += "\nacl world"
+		w := claimed(t, r, "prod")
+		s := w.put(t, mirrorOf("prod", "web", 3))
+		if err := change(r, w.layout.sidePath("prod", "web")); err != nil {
+			t.Fatal(err)
+		}
+		w.until(t, "lose the mirror", func(snap *catalog.Snapshot) bool {
+			return snap.Get(w.origin, s.Ref()) == nil && snap.State(w.origin).Refused >= 3
+		})
+		w.put(t, mirrorOf("prod", "web", 2))
+		w.until(t, "refuse none", func(snap *catalog.Snapshot) bool { return snap.State(w.origin).Refused == 0 })
+		if got := r.nodes(t, r.path+"/web"); len(got) != 2 {
+			t.Errorf("there are %q, want two", got)
+		}
+	}
+}
+
 // TestOthersUntouched holds that what others have at the name of a mirror, or above it,
 // stays as it is.
 func TestOthersUntouched(t *testing.T) {

@@ -48,7 +48,7 @@ func (t *table) wrote(ops []op, names []string, zxid, session int64) (versions [
 	keys := make([]catalog.Key, len(names))
 	for i, name := range names {
 		keys[i] = t.keyOf(name)
-		versions = append(versions, versionOf(t.oursLocked(name).stamps()))
+		versions = append(versions, t.oursLocked(name).version())
 	}
 	t.tellLocked(keys)
 	return versions
