@@ -74,6 +74,7 @@ func stories() []story {
 		{[]string{"propagation"}, propagation},
 		{[]string{rowFirst, rowMemory, rowConsul, rowEtcd, rowRestart, rowQuiet}, outward},
 		{[]string{rowInward, rowHealth}, inward},
+		{[]string{rowZooKeeper}, intoZooKeeper},
 		{[]string{"consul"}, consulMirrors},
 	}
 }

@@ -23,7 +23,9 @@ type mirroring struct {
 	kubeconfig string
 	consul     string // URL; empty: none
 	etcd       string // URL; empty: none
-	inward     bool   // from Consul to Kubernetes, and not outward
+	zookeeper  string // HOST:PORT; empty: none
+	auth       string // file with a user of ZooKeeper; empty: nobody
+	inward     bool   // from Consul or ZooKeeper to Kubernetes, and not outward
 	compare    time.Duration
 	metrics    string
 }
@@ -44,21 +46,34 @@ func (m mirroring) file() string {
 	if m.etcd != "" {
 		line("etcd edge %s {\n        %s\n    }", m.etcd, compare)
 	}
-	switch {
-	case m.inward:
-		line("mirror consul/dc1 kubernetes/prod {\n        names app-*\n        namespace %s\n        create_namespace\n    }", inwardNamespace)
-	default:
-		if m.consul != "" {
-			line("mirror kubernetes/prod consul/dc1 {\n        namespaces ns-*\n    }")
+	if m.zookeeper != "" {
+		auth := ""
+		if m.auth != "" {
+			auth = "auth_file " + m.auth
 		}
-		if m.etcd != "" {
-			line("mirror kubernetes/prod etcd/edge {\n        namespaces ns-*\n    }")
+		line("zookeeper zk %s {\n        %s\n        %s\n    }", m.zookeeper, auth, compare)
+	}
+	for _, other := range m.others() {
+		if m.inward {
+			line("mirror %s kubernetes/prod {\n        names app-*\n        namespace %s\n        create_namespace\n    }", other, inwardNamespace)
+		} else {
+			line("mirror kubernetes/prod %s {\n        namespaces ns-*\n    }", other)
 		}
 	}
 	line("lead none")
 	line("metrics %s", m.metrics)
 	fmt.Fprintln(&s, "}")
 	return s.String()
+}
+
+// others returns the registries of the file but Kubernetes.
+func (m mirroring) others() (all []string) {
+	for _, one := range []struct{ name, address string }{{"consul/dc1", m.consul}, {"etcd/edge", m.etcd}, {"zookeeper/zk", m.zookeeper}} {
+		if one.address != "" {
+			all = append(all, one.name)
+		}
+	}
+	return all
 }
 
 // mirrorer is a running bridge.

@@ -18,6 +18,8 @@ const (
 	rowQuiet   = bridgeGroup + "/quiet"
 	rowInward  = bridgeGroup + "/inward"
 	rowHealth  = bridgeGroup + "/health"
+
+	rowZooKeeper = bridgeGroup + "/zookeeper"
 )
 
 // outward measures a bridge that mirrors the world into Consul and etcd. Bridge,
