@@ -19,8 +19,9 @@ func rightsCommand() *cobra.Command {
 		Use:   "rights -conf FILE",
 		Short: "Print the least rights that a bridge with the file wants",
 		Long: `Print the least rights that a bridge with the file wants, in each registry: a policy
-for Consul, commands that make a role for etcd, a ClusterRole and Roles for Kubernetes,
-which still have to be bound. No registry is asked.
+for Consul, commands that make a role for etcd, lines for zkCli.sh that make nodes for
+ZooKeeper, a ClusterRole and Roles for Kubernetes, which still have to be bound. No
+registry is asked.
 
 Exit status: 0 printed, 1 an error.`,
 		Args: cobra.NoArgs,

@@ -1,6 +1,16 @@
 package zookeeper
 
-import "github.com/go-zookeeper/zk"
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-zookeeper/zk"
+
+	"github.com/isthmus-dns/isthmus/registry"
+)
+
+var _ registry.Granter = (*config)(nil)
 
 // What others than the user of the stanza may do with what is written.
 const (
@@ -22,4 +32,69 @@ func (c *config) acl() []zk.ACL {
 		return []zk.ACL{own}
 	}
 	return append(zk.WorldACL(zk.PermRead), own)
+}
+
+// grant is one node, and what a bridge is to be allowed there. ZooKeeper hands no
+// rights down: each node has its own.
+type grant struct {
+	path  string
+	data  string // with which it is made
+	perms string // as in zkCli.sh, "" for none
+}
+
+// Rights returns the commands that make the nodes where a bridge wants rights, with
+// those and no others. They leave a node that is there as it is. USER:HASH is the
+// digest of what stands in auth_file, which is not read.
+func (c *config) Rights(u registry.Use) registry.Rights {
+	lines := []string{"addauth digest ADMIN:PASSWORD"}
+	for _, g := range c.grants(u) {
+		lines = append(lines, fmt.Sprintf("create %s %s %s", typed(g.path), typed(g.data), c.aclText(g.perms)))
+	}
+	return registry.Rights{Form: "nodes with their rights, by lines for zkCli.sh", Text: strings.Join(lines, "\n") + "\n"}
+}
+
+// grants are in the order in which the nodes can be made. The fence is made, empty,
+// since whoever makes it wants to make all above it, too.
+func (c *config) grants(u registry.Use) []grant {
+	l, listed := newLayout(c.path, c.format, c.namespace), "r"
+	var own []grant
+	if len(u.Mirrors) > 0 && c.acl() != nil { // else it has no Writer
+		l.owner, listed = u.Owner, "cr"
+		own = []grant{{parent(l.fencePath()), "", "r"}, {l.fencePath(), "{}", "cdrw"}, {l.mirrors(u.Owner), "", "cdr"}}
+	}
+	all := append([]grant{{stateRoot, "", ""}, {idPath, "ID", "r"}, {l.sides(), "", "r"}}, own...)
+	for at, char := range l.path {
+		if at > 0 && char == '/' {
+			all = append(all, grant{path: l.path[:at]})
+		}
+	}
+	return slices.Concat(all, []grant{{l.path, "", listed}})
+}
+
+// aclText is a node's ACL in zkCli.sh's words: all for whoever types it, what is
+// granted for the bridge and, where what a bridge writes may be read by others, that.
+func (c *config) aclText(perms string) string {
+	text := "auth::cdrwa"
+	switch {
+	case perms == "":
+	case c.authFile == "":
+		text += ",world:anyone:" + perms
+	default:
+		text += ",digest:USER:HASH:" + perms
+		if c.rights != private {
+			text += ",world:anyone:r"
+		}
+	}
+	return text
+}
+
+// typed is text as one word of a line for zkCli.sh, which knows no escapes.
+func typed(text string) string {
+	switch {
+	case text != "" && !strings.Contains(text, " "):
+		return text
+	case strings.Contains(text, `"`):
+		return "'" + text + "'"
+	}
+	return `"` + text + `"`
 }
