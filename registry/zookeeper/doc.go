@@ -76,7 +76,9 @@
 // Watches of ZooKeeper tell that something changed, once, and not what. So each that
 // fires has the node read and watched again, and a list of children is compared with
 // what was known. Lists of a parent with thousands of children are spaced by as long
-// as they take. A service is reported once nothing of it is being read any more.
+// as they take. A service is reported once nothing of it is being read any more. One of
+// which no instance is left is kept for half a second: a client of Curator's that has
+// reconnected registers its instance by removing it and making it anew.
 //
 // A session lasts as long as its connection. Who loses it, by whatever fault, gets
 // another from any server of the ensemble, has that one catch up with the ensemble,

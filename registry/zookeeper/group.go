@@ -14,8 +14,9 @@ import (
 // as the same, as "a/b" and "a-b" do.
 type group struct {
 	key     catalog.Key
-	names   []string // those at which anything stands, in order
-	told    []told   // what the feed was told
+	names   []string  // those at which anything stands, in order
+	told    []told    // what the feed was told
+	lapsed  time.Time // since when a service that was told has no instance, and nothing changed; zero: not so
 	refused map[string]bool
 }
 
@@ -52,6 +53,7 @@ func (t *table) touchLocked(name string) {
 	if i, there := slices.BinarySearch(g.names, name); !there {
 		g.names = slices.Insert(g.names, i, name)
 	}
+	g.lapsed = time.Time{}
 	if _, is := t.dirty[k]; !is {
 		t.dirty[k] = time.Now()
 	}
@@ -100,8 +102,7 @@ func (t *table) flush(now time.Time, busy func(name string) bool) (left bool) {
 	var set []*catalog.Service
 	var gone []catalog.Ref
 	for k, since := range t.dirty {
-		age := now.Sub(since)
-		if age < settle || age < longSettle && t.groups[k] != nil && slices.ContainsFunc(t.groups[k].names, busy) {
+		if !t.dueLocked(t.groups[k], now, since, busy) {
 			continue
 		}
 		delete(t.dirty, k)
@@ -112,6 +113,55 @@ func (t *table) flush(now time.Time, busy func(name string) bool) (left bool) {
 		t.feed.Update(set, gone)
 	}
 	return len(t.dirty) > 0
+}
+
+// dueLocked reports whether what changed of a group since then is to be told.
+func (t *table) dueLocked(g *group, now, since time.Time, busy func(name string) bool) bool {
+	age := now.Sub(since)
+	switch {
+	case age < settle:
+		return false
+	case g == nil:
+		return true
+	case age < longSettle && slices.ContainsFunc(g.names, busy):
+		return false
+	case !t.lapsedLocked(g):
+		return true
+	case g.lapsed.IsZero():
+		g.lapsed = now
+	}
+	return now.Sub(g.lapsed) >= lull
+}
+
+// lapsed reports whether any service that was told has no instance any more.
+func (t *table) lapsed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, g := range t.groups {
+		if t.lapsedLocked(g) {
+			return true
+		}
+	}
+	return false
+}
+
+// lapsedLocked reports that of a group: the feed has a native service, and here is none.
+func (t *table) lapsedLocked(g *group) bool {
+	if !slices.ContainsFunc(g.told, func(was told) bool { return was.owner == "" }) {
+		return false
+	}
+	return !slices.ContainsFunc(g.names, func(name string) bool {
+		n := t.nodes[t.layout.folder(name)]
+		if n == nil {
+			return false
+		}
+		for _, child := range n.below {
+			if r := child.record; r != nil && r.owner == "" && child.confirmed >= t.round {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // decodeLocked returns what changed of one group since the feed was told.

@@ -156,6 +156,7 @@ func TestDeny(t *testing.T) {
 	}
 	k.drop("/services/web")
 	k.tell()
+	k.flush(time.Now().Add(settle+lull), func(string) bool { return false })
 	if st := k.catalog.Snapshot().State("zookeeper/x"); st.Partial != nil || st.Refused != 0 || st.Services != 0 {
 		t.Errorf("once it is gone: %+v", st)
 	}

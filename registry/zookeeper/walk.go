@@ -21,6 +21,10 @@ const (
 	settle     = 3 * time.Millisecond   // for what was written at once to be told
 	longSettle = 500 * time.Millisecond // at most, where more is told all the time
 
+	// lull is how long a service without instances is kept. A client of Curator's that has
+	// reconnected registers again, for which it removes its instance and makes it anew.
+	lull = 500 * time.Millisecond
+
 	manyChildren = 1000                  // from which on lists of them are spaced
 	childTime    = 10 * time.Microsecond // between two such lists, for each child
 )
@@ -57,6 +61,7 @@ type walk struct {
 	spaced  map[question]time.Time // not to be asked again before
 	later   []question             // those of spaced that are open
 	due     time.Time              // when to report; zero: nothing is to be
+	read    time.Time              // when everything had been read; zero: not yet
 }
 
 // answer is what became of a question.
@@ -254,6 +259,8 @@ func (w *walk) heard(all []change) {
 // report tells the feed what is due, and returns how long nothing will be.
 func (w *walk) report(now time.Time) time.Duration {
 	switch {
+	case !w.reported.Load() && w.first == 0 && w.holds(now):
+		w.due = now.Add(lull / 20)
 	case !w.reported.Load() && w.first == 0:
 		w.table.replace(w.feed)
 		w.reported.Store(true)
@@ -276,6 +283,14 @@ func (w *walk) report(now time.Time) time.Duration {
 		return time.Hour
 	}
 	return max(0, next.Sub(now))
+}
+
+// holds reports whether the first report is to wait for instances that may come back.
+func (w *walk) holds(now time.Time) bool {
+	if w.read.IsZero() {
+		w.read = now
+	}
+	return now.Sub(w.read) < lull && w.table.lapsed()
 }
 
 // wait has those questions wait whose time has come.
