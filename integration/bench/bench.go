@@ -75,6 +75,7 @@ func stories() []story {
 		{[]string{rowFirst, rowMemory, rowConsul, rowEtcd, rowRestart, rowQuiet}, outward},
 		{[]string{rowInward, rowHealth}, inward},
 		{[]string{rowZooKeeper}, intoZooKeeper},
+		{[]string{rowZnodeDNS, rowZnodeSlice}, fromZooKeeper},
 		{[]string{"consul"}, consulMirrors},
 	}
 }

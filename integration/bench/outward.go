@@ -19,7 +19,9 @@ const (
 	rowInward  = bridgeGroup + "/inward"
 	rowHealth  = bridgeGroup + "/health"
 
-	rowZooKeeper = bridgeGroup + "/zookeeper"
+	rowZooKeeper  = bridgeGroup + "/zookeeper"
+	rowZnodeDNS   = bridgeGroup + "/znode-dns" // without a bridge
+	rowZnodeSlice = bridgeGroup + "/znode-slice"
 )
 
 // outward measures a bridge that mirrors the world into Consul and etcd. Bridge,

@@ -38,7 +38,7 @@ func TestSelection(t *testing.T) {
 	for _, tt := range []struct {
 		word string
 		ok   bool
-	}{{"clusterip", true}, {"srv-udp/kubeadm", true}, {"relist", true}, {"relist/bare", false}, {"bridge", true}, {"bridge/etcd", true}, {"bridge/zookeeper", true}, {"bridge/x", false}, {"clusterip/", false}, {"clusterip/x", false}, {"x", false}, {"", false}} {
+	}{{"clusterip", true}, {"srv-udp/kubeadm", true}, {"relist", true}, {"relist/bare", false}, {"bridge", true}, {"bridge/etcd", true}, {"bridge/zookeeper", true}, {"bridge/znode-dns", true}, {"bridge/x", false}, {"clusterip/", false}, {"clusterip/x", false}, {"x", false}, {"", false}} {
 		if err := (selection{tt.word}).check(); (err == nil) != tt.ok {
 			t.Errorf("check(%q) = %v, want ok %v", tt.word, err, tt.ok)
 		}

@@ -95,7 +95,7 @@ func (s shown) is(e *clientv3.Event) bool {
 }
 
 // inSlices watches the EndpointSlices of one service, for an address that is
-// ready or not.
+// ready or not. There is one slice of each service.
 func inSlices(client *kubernetes.Clientset) watch {
 	return func(ctx context.Context, want shown) (<-chan sighting, error) {
 		w, err := client.DiscoveryV1().EndpointSlices(want.namespace).Watch(ctx, metav1.ListOptions{
@@ -125,9 +125,10 @@ func inSlices(client *kubernetes.Clientset) watch {
 	}
 }
 
-// in reports whether a slice has the address as ready as is wanted.
+// in reports whether a slice is as wanted: it has the address, ready, or it has
+// other endpoints only or the address not ready.
 func (s shown) in(slice *discoveryv1.EndpointSlice) bool {
-	return slices.ContainsFunc(slice.Endpoints, func(e discoveryv1.Endpoint) bool {
-		return slices.Contains(e.Addresses, s.address) && e.Conditions.Ready != nil && *e.Conditions.Ready == s.there
+	return s.there == slices.ContainsFunc(slice.Endpoints, func(e discoveryv1.Endpoint) bool {
+		return slices.Contains(e.Addresses, s.address) && e.Conditions.Ready != nil && *e.Conditions.Ready
 	})
 }
