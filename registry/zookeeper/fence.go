@@ -100,10 +100,13 @@ func (z *zookeeper) move(ctx context.Context, s *session, f *fence, ops []op) (*
 	z.drawn = f.Holder
 	_, err := s.multi(ctx, ops, z.config.acl())
 	var refused *refusal
-	if errors.As(err, &refused) && isChange(refused.err) {
+	switch {
+	case !errors.As(err, &refused):
+		return f, err
+	case isChange(refused.err):
 		return nil, nil
 	}
-	return f, err
+	return nil, ops[refused.at].failed(refused.err)
 }
 
 // isChange reports whether an error says that a node is not as it was read.

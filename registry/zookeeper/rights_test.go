@@ -174,14 +174,9 @@ func (l lesser) take(t *testing.T, admin *session, user string) {
 	})
 }
 
-// names reports whether an error says which node may not be used. Of the fence a
-// refused transaction says whose it is.
+// names reports whether an error says which node may not be used.
 func (l lesser) names(err error) bool {
-	if !errors.Is(err, zk.ErrNoAuth) {
-		return false
-	}
-	fence := strings.HasSuffix(l.at.path, "/fence") && strings.Contains(err.Error(), `claim the fence of "prod"`)
-	return fence || strings.Contains(err.Error(), l.at.path)
+	return errors.Is(err, zk.ErrNoAuth) && strings.Contains(err.Error(), l.at.path)
 }
 
 // works watches, claims twice, puts, changes and deletes, and returns what it met
