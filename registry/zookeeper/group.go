@@ -130,7 +130,7 @@ func (t *table) dueLocked(g *group, now, since time.Time, busy func(name string)
 	case g.lapsed.IsZero():
 		g.lapsed = now
 	}
-	return now.Sub(g.lapsed) >= lull
+	return now.Sub(g.lapsed) >= t.lull
 }
 
 // lapsed reports whether any service that was told has no instance any more.

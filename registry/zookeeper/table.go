@@ -50,6 +50,7 @@ type node struct {
 type table struct {
 	layout layout
 	log    *slog.Logger
+	lull   time.Duration // how long a service without instances is kept
 
 	mu      sync.Mutex // guards what follows
 	nodes   map[string]*node
@@ -65,7 +66,7 @@ type table struct {
 }
 
 func newTable(l layout, log *slog.Logger) *table {
-	t := &table{layout: l, log: log, refused: map[string]bool{}}
+	t := &table{layout: l, log: log, lull: lull, refused: map[string]bool{}}
 	t.resetLocked()
 	return t
 }

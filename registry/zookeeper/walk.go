@@ -290,7 +290,7 @@ func (w *walk) holds(now time.Time) bool {
 	if w.read.IsZero() {
 		w.read = now
 	}
-	return now.Sub(w.read) < lull && w.table.lapsed()
+	return now.Sub(w.read) < w.table.lull && w.table.lapsed()
 }
 
 // wait has those questions wait whose time has come.
