@@ -125,6 +125,31 @@ func TestByNameForgets(t *testing.T) {
 	}
 }
 
+// TestByNameForgetsFronts holds the same of what external zones show: an address
+// that changed there is answered as it is now, and one that went is not.
+func TestByNameForgetsFronts(t *testing.T) {
+	conf := block(t, "kubernetes\nexternal example.org")
+	c := catalog.New(conf.policy())
+	feed := c.Feed("kubernetes/cluster")
+	feed.Replace(services(t, "service shop/web ClusterIP\n\taddr 10.0.0.1\n\texternal 203.0.113.1\n"))
+	p := handler(conf, c)
+	const name = "web.shop.example.org."
+	ask(t, p, name, dns.TypeA)
+	if _, found := p.views.newest.Load().byName.find(name, dns.TypeA); !found {
+		t.Fatalf("%s is not found after a question", name)
+	}
+	feed.Update(services(t, "service shop/web ClusterIP\n\taddr 10.0.0.1\n\texternal 203.0.113.2\n"), nil)
+	p.views.newest.Store(p.views.newest.Load().next(c.Snapshot(), start))
+	if m, _ := ask(t, p, name, dns.TypeA); len(m.Answer) != 1 || m.Answer[0].(*dns.A).A.String() != "203.0.113.2" {
+		t.Errorf("after the address changed: %v", m)
+	}
+	feed.Update(services(t, "service shop/web ClusterIP\n\taddr 10.0.0.1\n"), nil)
+	p.views.newest.Store(p.views.newest.Load().next(c.Snapshot(), start))
+	if _, rcode := ask(t, p, name, dns.TypeA); rcode != dns.RcodeNameError {
+		t.Errorf("after the address went: rcode %d", rcode)
+	}
+}
+
 func entryOf(t *testing.T, v *view, name string) *entry {
 	t.Helper()
 	e, ok := v.entries.Get(catalog.Key{Namespace: "shop", Name: name})
