@@ -126,21 +126,6 @@ func (z *zookeeper) makeFence(ctx context.Context, s *session, sources []catalog
 	return z.move(ctx, s, f, []op{{do: create, path: f.path, data: f.text()}, {do: create, path: f.node()}})
 }
 
-// makeState makes the nodes above the owner's fence and side nodes.
-func (z *zookeeper) makeState(ctx context.Context, s *session) error {
-	mirrors := z.layout.mirrors(z.layout.owner)
-	for at := 1; at <= len(mirrors); at++ {
-		if at < len(mirrors) && mirrors[at] != '/' {
-			continue
-		}
-		err := s.create(ctx, mirrors[:at], nil, z.config.acl())
-		if err != nil && !errors.Is(err, zk.ErrNodeExists) {
-			return fmt.Errorf("write %q: %w", mirrors[:at], err)
-		}
-	}
-	return nil
-}
-
 // readFence returns the fence that stands, nil if there is none, and whether the node
 // of its holder does.
 func readFence(ctx context.Context, s *session, path string) (f *fence, held bool, err error) {

@@ -71,14 +71,14 @@ func (z *zookeeper) identify(ctx context.Context, s *session) (string, error) {
 func createID(ctx context.Context, s *session, acl []zk.ACL) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, writeTime, errSlow)
 	defer cancel()
-	for _, n := range []struct{ path, data string }{{stateRoot, ""}, {idPath, strings.ToLower(rand.Text())}} {
-		err := s.create(ctx, n.path, []byte(n.data), acl)
-		if s.over.Err() != nil {
-			return fmt.Errorf("write %q: %w", n.path, err)
+	err := makeNode(idPath, func(path string) error {
+		if path != idPath {
+			return s.create(ctx, path, nil, acl)
 		}
-		if err != nil && !errors.Is(err, zk.ErrNodeExists) {
-			return nil
-		}
+		return s.create(ctx, path, []byte(strings.ToLower(rand.Text())), acl)
+	})
+	if err != nil && s.over.Err() != nil {
+		return fmt.Errorf("write %q: %w", idPath, err)
 	}
 	return nil
 }

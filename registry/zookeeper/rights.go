@@ -53,14 +53,14 @@ func (c *config) Rights(u registry.Use) registry.Rights {
 	return registry.Rights{Form: "nodes with their rights, by lines for zkCli.sh", Text: strings.Join(lines, "\n") + "\n"}
 }
 
-// grants are in the order in which the nodes can be made. The fence is made, empty,
-// since whoever makes it wants to make all above it, too.
+// grants are in the order in which the nodes can be made. Below the owner's node the
+// bridge makes all itself.
 func (c *config) grants(u registry.Use) []grant {
 	l, listed := newLayout(c.path, c.format, c.namespace), "r"
 	var own []grant
 	if len(u.Mirrors) > 0 && c.acl() != nil { // else it has no Writer
 		l.owner, listed = u.Owner, "cr"
-		own = []grant{{parent(l.fencePath()), "", "r"}, {l.fencePath(), "{}", "cdrw"}, {l.mirrors(u.Owner), "", "cdr"}}
+		own = []grant{{parent(l.fencePath()), "", "cr"}}
 	}
 	all := append([]grant{{stateRoot, "", ""}, {idPath, "ID", "r"}, {l.sides(), "", "r"}}, own...)
 	for at, char := range l.path {

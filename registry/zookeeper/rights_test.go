@@ -29,9 +29,7 @@ func TestRightsText(t *testing.T) {
 create /isthmus "" auth::cdrwa
 create /isthmus/id ID auth::cdrwa,digest:USER:HASH:r,world:anyone:r
 create /isthmus/%2Fservices "" auth::cdrwa,digest:USER:HASH:r,world:anyone:r
-create /isthmus/%2Fservices/prod "" auth::cdrwa,digest:USER:HASH:r,world:anyone:r
-create /isthmus/%2Fservices/prod/fence {} auth::cdrwa,digest:USER:HASH:cdrw,world:anyone:r
-create /isthmus/%2Fservices/prod/mirrors "" auth::cdrwa,digest:USER:HASH:cdr,world:anyone:r
+create /isthmus/%2Fservices/prod "" auth::cdrwa,digest:USER:HASH:cr,world:anyone:r
 create /services "" auth::cdrwa,digest:USER:HASH:cr,world:anyone:r
 `},
 		{"read", "path \"/x y/z\"\nacl private\nauth_file " + file, registry.Use{Owner: "prod", Reads: true}, `addauth digest ADMIN:PASSWORD
@@ -57,9 +55,7 @@ create /services "" auth::cdrwa,world:anyone:r
 create /isthmus "" auth::cdrwa
 create /isthmus/id ID auth::cdrwa,world:anyone:r
 create /isthmus/%2Fservices "" auth::cdrwa,world:anyone:r
-create /isthmus/%2Fservices/prod "" auth::cdrwa,world:anyone:r
-create /isthmus/%2Fservices/prod/fence {} auth::cdrwa,world:anyone:cdrw
-create /isthmus/%2Fservices/prod/mirrors "" auth::cdrwa,world:anyone:cdr
+create /isthmus/%2Fservices/prod "" auth::cdrwa,world:anyone:cr
 create /services "" auth::cdrwa,world:anyone:cr
 `},
 	} {
@@ -104,13 +100,7 @@ func lessers(t *testing.T, address string) []lesser {
 // can do all that it does, and that without any part of it it meets an error.
 func TestRightsPrinted(t *testing.T) {
 	own := serverstest.ZooKeeper(t)
-	admin := rawSession(t, own.Address())
-	if err := admin.conn.AddAuth("digest", []byte("admin:secret")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := admin.conn.SetACL("/", zk.DigestACL(zk.PermAll, "admin", "secret"), -1); err != nil {
-		t.Fatal(err)
-	}
+	admin := administrator(t, own.Address())
 	all := lessers(t, own.Address())
 	user := zk.DigestACL(zk.PermAll, "bridge", "hunter2")[0].ID
 	var lines []string
@@ -141,6 +131,56 @@ func TestRightsPrinted(t *testing.T) {
 				t.Errorf("error %v, want that %q is named and not allowed", err, l.at.path)
 			}
 		})
+	}
+}
+
+// administrator is the session of a user who alone may write at the root.
+func administrator(t *testing.T, address string) *session {
+	t.Helper()
+	admin := rawSession(t, address)
+	if err := admin.conn.AddAuth("digest", []byte("admin:secret")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin.conn.SetACL("/", zk.DigestACL(zk.PermAll, "admin", "secret"), -1); err != nil {
+		t.Fatal(err)
+	}
+	return admin
+}
+
+// TestBelowOthers holds that a bridge which may write at one node of the bridges' own
+// state and at one of the path's, and nowhere above, makes all that it needs below.
+func TestBelowOthers(t *testing.T) {
+	own := serverstest.ZooKeeper(t)
+	admin := administrator(t, own.Address())
+	words := "acl private\nauth_file " + userFile(t, "bridge:hunter2")
+	use := registry.Use{Owner: "prod", Reads: true}
+	for depth := 1; depth <= 3; depth++ {
+		c := parseConfig(t, fmt.Sprintf("zookeeper x %s {\npath %s/x/y\n%s\n}", own.Address(), newPath(), words), nil).(*config)
+		sides := newLayout(c.path, curator, "zookeeper").sides()
+		state := []string{stateRoot, sides, sides + "/" + use.Owner}[:depth]
+		for _, path := range append([]string{parent(parent(c.path))}, state...) {
+			admin.let(t, path, zk.PermRead)
+		}
+		at := state[depth-1]
+		admin.let(t, at, zk.PermRead|zk.PermCreate)
+		admin.let(t, parent(c.path), zk.PermRead|zk.PermCreate)
+		id, err := lesser{config: c, use: use}.works(t)
+		if err != nil || id == identityOf(c.path, "") {
+			t.Errorf("a bridge that may write at %q and %q: identity %q, error %v", at, parent(c.path), id, err)
+		}
+	}
+}
+
+// let makes an administrator's node, at which the bridge has perms and no others.
+func (s *session) let(t *testing.T, path string, perms int32) {
+	t.Helper()
+	acl := append(zk.DigestACL(zk.PermAll, "admin", "secret"), zk.DigestACL(perms, "bridge", "hunter2")...)
+	err := s.create(t.Context(), path, nil, acl)
+	if err == nil {
+		_, err = s.conn.SetACL(path, acl, -1)
+	}
+	if err != nil {
+		t.Fatalf("make %q: %v", path, err)
 	}
 }
 

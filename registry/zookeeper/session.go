@@ -218,10 +218,14 @@ func (s *session) sync(ctx context.Context) error {
 	})
 }
 
-// create makes a node.
+// create makes a node that stays. One that is there is no error.
 func (s *session) create(ctx context.Context, path string, data []byte, acl []zk.ACL) error {
-	return s.ask(ctx, func() error {
+	err := s.ask(ctx, func() error {
 		_, err := s.conn.Create(path, data, zk.FlagPersistent, acl)
 		return err
 	})
+	if errors.Is(err, zk.ErrNodeExists) {
+		return nil
+	}
+	return err
 }

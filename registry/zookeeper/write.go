@@ -256,6 +256,8 @@ func (w *writing) refused(ctx context.Context, batch []part, why *refusal, held 
 // failed says what a server's error means for an operation.
 func (o op) failed(err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case isChange(err):
 		return fmt.Errorf("node %q: %w: %w", o.path, err, registry.ErrConflict)
 	case errors.Is(err, zk.ErrNoChildrenForEphemerals):

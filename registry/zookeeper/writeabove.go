@@ -55,16 +55,29 @@ func (w *writing) makeAbove(ctx context.Context, p *plan, o op) error {
 	return w.makeFolder(ctx, p.folder)
 }
 
-// makeFolder makes a node for instances, and all above it.
+// makeFolder makes a node for instances, and those above it that are missing.
 func (w *writing) makeFolder(ctx context.Context, path string) error {
-	err := w.session.container(ctx, path, w.acl)
-	if errors.Is(err, zk.ErrNoNode) {
-		if err = w.makeFolder(ctx, parent(path)); err == nil {
-			err = w.session.container(ctx, path, w.acl)
+	return makeNode(path, func(path string) error {
+		return op{do: create, path: path}.failed(w.session.container(ctx, path, w.acl))
+	})
+}
+
+// makeState makes the node above the owner's side nodes, and those above it that are
+// missing, below one of which the owner's fence stands, too.
+func (z *zookeeper) makeState(ctx context.Context, s *session) error {
+	return makeNode(z.layout.mirrors(z.layout.owner), func(path string) error {
+		return op{do: create, path: path}.failed(s.create(ctx, path, nil, z.config.acl()))
+	})
+}
+
+// makeNode makes a node by create and, if those above it are missing, first those, from
+// the lowest up: above one that is there nobody needs to be let write.
+func makeNode(path string, create func(path string) error) error {
+	err := create(path)
+	if up := parent(path); up != "" && errors.Is(err, zk.ErrNoNode) {
+		if err = makeNode(up, create); err == nil {
+			err = create(path)
 		}
 	}
-	if err != nil {
-		return op{do: create, path: path}.failed(err)
-	}
-	return nil
+	return err
 }
