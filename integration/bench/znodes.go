@@ -103,31 +103,6 @@ func (r *znodeRun) mirrors(ctx context.Context) (err error) {
 	return r.timed(ctx, rowZnodeSlice, inSlices(client))
 }
 
-// timed times changes of znodes, nothing else going on.
-func (r *znodeRun) timed(ctx context.Context, row string, shows watch) error {
-	r.log(fmt.Sprintf("%s: %d changes of each kind, idle", row, r.bridge.changes))
-	t := timing{watches: map[string]watch{row: shows}, changes: r.turn, number: r.bridge.changes, limit: changesLimit}
-	idle, err := t.run(ctx)
-	r.add(idle.figures(row, endpoint(), "idle", limits{15, 100})...)
-	return err
-}
-
-// turn registers one more instance of a service and takes it away again.
-func (r *znodeRun) turn(n int) []change {
-	v := native(n % r.count)
-	address := podIP(extraEndpoint + n).String()
-	s := shown{namespace: inwardNamespace, name: v.name(), address: address, there: true}
-	id := fmt.Sprintf("extra-%d", n)
-	path := v.path() + "/" + id
-	there := change{s, func(context.Context) error {
-		_, err := r.znodes.conn.Create(path, v.instance(id, address), 0, zk.WorldACL(zk.PermAll))
-		return err
-	}}
-	s.there = false
-	gone := change{s, func(context.Context) error { return r.znodes.conn.Delete(path, -1) }}
-	return []change{there, gone}
-}
-
 func (n native) path() string { return "/services/" + n.name() }
 
 // instance is Curator's JSON of one of n.

@@ -39,8 +39,8 @@ func (z *znodes) stop() error {
 }
 
 // intoZooKeeper measures a bridge that mirrors the world into a ZooKeeper of its
-// own, with rights of its own there: the first sync, and changes after it. All of
-// them use both cores as the scheduler pleases.
+// own, with rights of its own there: the first sync, changes after it, and a restart.
+// All of them use both cores as the scheduler pleases.
 func intoZooKeeper(ctx context.Context, b *bench) (all []figure, err error) {
 	if err := b.spread(); err != nil {
 		return nil, err
@@ -55,14 +55,23 @@ func intoZooKeeper(ctx context.Context, b *bench) (all []figure, err error) {
 	if err := os.WriteFile(auth, []byte("isthmus:bench\n"), 0o600); err != nil {
 		return nil, err
 	}
-	o := &outwardRun{bench: b}
-	err = o.firstInto(ctx, z, mirroring{kubeconfig: b.world.kube.Kubeconfig(), zookeeper: z.server.Address(), auth: auth})
+	o := &znodesRun{outwardRun{bench: b}, z, mirroring{kubeconfig: b.world.kube.Kubeconfig(), zookeeper: z.server.Address(), auth: auth}}
+	if err = o.first(ctx); err == nil {
+		err = o.again(ctx)
+	}
 	return o.figures, err
 }
 
-// firstInto times the first sync of the world into ZooKeeper, and changes after it.
-func (o *outwardRun) firstInto(ctx context.Context, z *znodes, into mirroring) error {
-	m, err := o.startBridge(ctx, into)
+// znodesRun is the figures on their way.
+type znodesRun struct {
+	outwardRun
+	znodes *znodes
+	into   mirroring
+}
+
+// first times the first sync of the world into ZooKeeper, and changes after it.
+func (o *znodesRun) first(ctx context.Context) error {
+	m, err := o.startBridge(ctx, o.into)
 	if err != nil {
 		return err
 	}
@@ -71,7 +80,7 @@ func (o *outwardRun) firstInto(ctx context.Context, z *znodes, into mirroring) e
 	if err != nil {
 		return err
 	}
-	nodes, err := z.held(ctx)
+	nodes, err := o.znodes.counter(ctx, "zk_znode_count")
 	if err != nil {
 		return err
 	}
@@ -85,24 +94,126 @@ func (o *outwardRun) firstInto(ctx context.Context, z *znodes, into mirroring) e
 	f := single(rowZooKeeper, "first sync", "s", taken.Seconds(), 30)
 	f.Note = o.rate(taken, fmt.Sprintf("%d znodes, peak of memory %.0f MiB", nodes, mem.peak))
 	o.add(f)
-	o.log(fmt.Sprintf("%s: %d changes of each kind, idle", rowZooKeeper, o.bridge.changes))
-	t := timing{watches: map[string]watch{rowZooKeeper: inZooKeeper(z.conn)}, changes: o.change, number: o.bridge.changes, limit: changesLimit}
-	idle, err := t.run(ctx)
-	o.add(idle.figures(rowZooKeeper, endpoint(), "idle", limits{15, 100})...)
-	return err
+	return errors.Join(o.changed(ctx), o.undone(ctx, m, nodes))
 }
 
-// held returns how many znodes there are, as the server counts them.
-func (z *znodes) held(ctx context.Context) (n int, err error) {
+// changed times changes of EndpointSlices, first alone and then beside others all
+// over the world, until a watch in ZooKeeper shows them.
+func (o *znodesRun) changed(ctx context.Context) error {
+	o.log(fmt.Sprintf("%s: %d changes of each kind, idle", rowZooKeeper, o.bridge.changes))
+	t := timing{watches: map[string]watch{rowZooKeeper: inZooKeeper(o.znodes.conn)}, changes: o.change, number: o.bridge.changes, limit: changesLimit}
+	idle, err := t.run(ctx)
+	o.add(idle.figures(rowZooKeeper, endpoint(), "idle", limits{15, 100})...)
+	if err != nil {
+		return err
+	}
+	o.log(fmt.Sprintf("%s: %d changes of each kind at %d others a second", rowZooKeeper, t.number, churnRate))
+	stop := o.world.churnAll(ctx)
+	busy, err := t.run(ctx)
+	rate, failed := stop()
+	figures := busy.figures(rowZooKeeper, endpoint(), fmt.Sprintf("%d changes/s", churnRate), limits{0, 500})
+	for i := range figures {
+		figures[i].Note += fmt.Sprintf(", %.0f other changes/s", rate)
+	}
+	o.add(figures...)
+	return errors.Join(err, failed)
+}
+
+// undone waits until all is in ZooKeeper as it was before the changes.
+func (o *znodesRun) undone(ctx context.Context, m *mirrorer, want int) error {
+	for start := time.Now(); ; {
+		nodes, err := o.znodes.counter(ctx, "zk_znode_count")
+		if err == nil && nodes == want {
+			_, err = m.settled(ctx, "after the changes", o.world.shape.size())
+			return err
+		}
+		if time.Since(start) > undoLimit {
+			return errors.Join(err, fmt.Errorf("%v after the changes: %d znodes, want %d", undoLimit, nodes, want))
+		}
+		if err := sleep(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+}
+
+// again starts a bridge over mirrors that are as they should be, and counts what it
+// writes.
+func (o *znodesRun) again(ctx context.Context) error {
+	before, err := o.znodes.written(ctx)
+	if err != nil {
+		return err
+	}
+	more := o.into
+	more.compare = o.bridge.compare
+	m, err := o.startBridge(ctx, more)
+	if err != nil {
+		return err
+	}
+	defer m.stop()
+	ready, err := m.ready(ctx)
+	if err != nil {
+		return err
+	}
+	done, err := m.settled(ctx, "restart", o.world.shape.size())
+	if err != nil {
+		return err
+	}
+	f := single(rowZooKeeper, "ready after a restart", "s", ready.Seconds(), 10)
+	f.Note = fmt.Sprintf("every rule was compared after %.1f s", done.Seconds())
+	o.add(f)
+	return errors.Join(o.idle(ctx, m), o.wrote(ctx, m, before))
+}
+
+// idle lets a bridge settle, and reads what it holds and uses while nothing changes.
+func (o *znodesRun) idle(ctx context.Context, m *mirrorer) error {
+	o.log(fmt.Sprintf("%s: settling for %v, then idle for %v", rowZooKeeper, o.settle, o.bridge.idle))
+	if err := sleep(ctx, o.settle); err != nil {
+		return err
+	}
+	busy, err := m.busy(ctx, o.bridge.idle)
+	if err != nil {
+		return err
+	}
+	mem, err := memoryOf(m.pid)
+	if err != nil {
+		return err
+	}
+	f := plain(rowZooKeeper, fmt.Sprintf("CPU, comparing every %v, of a core", o.bridge.compare.Round(time.Second)), "%", busy)
+	f.Note = fmt.Sprintf("resident %.0f MiB, peak since start %.0f MiB", mem.resident, mem.peak)
+	o.add(f)
+	return nil
+}
+
+// wrote makes lines of what a bridge wrote since before, by itself and by the server.
+func (o *znodesRun) wrote(ctx context.Context, m *mirrorer, before map[string]string) error {
+	p, err := m.progress(ctx)
+	if err != nil {
+		return err
+	}
+	after, err := o.znodes.written(ctx)
+	if err != nil {
+		return err
+	}
+	changed := single(rowZooKeeper, "znodes that a restart changed", "znodes", float64(differing(before, after)), 0)
+	changed.Note = fmt.Sprintf("of %d", len(before))
+	o.add(
+		single(rowZooKeeper, "put by a restart", "services", p.puts, 0),
+		single(rowZooKeeper, "deleted by a restart", "services", p.deletes, 0),
+		changed)
+	return nil
+}
+
+// counter returns one of the server's own numbers.
+func (z *znodes) counter(ctx context.Context, name string) (n int, err error) {
 	text, err := z.server.Ask(ctx, "mntr")
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(text) {
-		if count, found := strings.CutPrefix(line, "zk_znode_count"); found {
+		if count, found := strings.CutPrefix(line, name+"\t"); found {
 			_, err = fmt.Sscan(count, &n)
 			return n, err
 		}
 	}
-	return 0, fmt.Errorf("ask ZooKeeper for its znodes: %q", text)
+	return 0, fmt.Errorf("ask ZooKeeper for %q: %q", name, text)
 }
