@@ -21,8 +21,7 @@ const (
 	probeTime = 2 * time.Second // to answer the least question
 	writeTime = 5 * time.Second // to answer a transaction
 
-	maxAnswer  = 64 << 20 // bytes of one answer: a node has 1 MiB at most, but lists of children have no bound
-	maxRequest = 1 << 20  // bytes of one request, which is what a server takes unless it was told otherwise
+	maxRequest = 1 << 20 // bytes of one request, which is what a server takes unless it was told otherwise
 )
 
 // credentials are what a connection needs beside the address of a server.

@@ -33,6 +33,7 @@ type session struct {
 	mu      sync.Mutex // guards what follows
 	said    string     // what the library said first that went wrong
 	changes []change
+	heavy   int // bytes that changes take
 }
 
 // change is what a watch told.
@@ -45,7 +46,12 @@ var (
 	errLost   = errors.New("connection lost")
 	errClosed = errors.New("session closed")
 	errSlow   = errors.New("no answer in time")
+	errFlood  = errors.New("it tells of more changes than can be taken in")
 )
+
+// maxHeavy is how many bytes the changes may take that were told and not taken in:
+// those of as many nodes as are kept.
+const maxHeavy = 128 << 20
 
 // newSession begins a session over raw, which is closed once the session is over.
 func newSession(server string, raw net.Conn, timeout time.Duration) (*session, error) {
@@ -53,8 +59,8 @@ func newSession(server string, raw net.Conn, timeout time.Duration) (*session, e
 	s.over, s.end = context.WithCancelCause(context.Background())
 	var err error
 	s.conn, s.loop, err = zk.Connect([]string{server}, timeout,
-		zk.WithHostProvider(&only{server: server, lost: s.gone}), zk.WithDialer(s.once(raw)), zk.WithEventCallback(s.heard),
-		zk.WithLogger(s), zk.WithLogInfo(false), zk.WithMaxBufferSize(maxAnswer), zk.WithMaxConnBufferSize(maxRequest+4096))
+		zk.WithHostProvider(&only{server: server, lost: s.gone}), zk.WithDialer(s.once(&wire{Conn: raw, broken: s.broke})), zk.WithEventCallback(s.heard),
+		zk.WithLogger(s), zk.WithLogInfo(false), zk.WithMaxBufferSize(maxList+4096), zk.WithMaxConnBufferSize(maxRequest+4096))
 	if err != nil {
 		s.end(err)
 		return nil, err
@@ -111,9 +117,9 @@ func (s *session) heard(ev zk.Event) {
 	switch {
 	case ev.Type == zk.EventNotWatching:
 	case ev.Type != zk.EventSession:
-		s.mu.Lock()
-		s.changes = append(s.changes, change{ev.Type, ev.Path})
-		s.mu.Unlock()
+		if !s.keep(change{ev.Type, ev.Path}) {
+			s.end(fmt.Errorf("server %q: %w", s.server, errFlood))
+		}
 		select {
 		case s.wake <- struct{}{}:
 		default:
@@ -123,6 +129,26 @@ func (s *session) heard(ev zk.Event) {
 	case ev.State == zk.StateDisconnected, ev.State == zk.StateExpired, ev.State == zk.StateAuthFailed:
 		s.end(s.lost())
 	}
+}
+
+// keep takes note of a change, as long as there is room for it.
+func (s *session) keep(c change) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.heavy += len(c.path) + 32; s.heavy > maxHeavy {
+		return false
+	}
+	s.changes = append(s.changes, c)
+	return true
+}
+
+// broke is called with why nothing more can be read. What no ZooKeeper says is told as
+// it is; else the connection was lost.
+func (s *session) broke(err error) {
+	if !errors.Is(err, errForeignFrame) && !errors.Is(err, errEnded) {
+		err = fmt.Errorf("%w: %w", errLost, err)
+	}
+	s.end(fmt.Errorf("server %q: %w", s.server, err))
 }
 
 // lost says that the connection was, and why as far as the library did.
@@ -149,7 +175,7 @@ func (s *session) told() []change {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := s.changes
-	s.changes = nil
+	s.changes, s.heavy = nil, 0
 	return all
 }
 
@@ -186,7 +212,9 @@ func (s *session) get(ctx context.Context, path string, watch bool) (data []byte
 // children lists the names of a node's children, and sets a watch on that.
 func (s *session) children(ctx context.Context, path string) (names []string, stat *zk.Stat, err error) {
 	err = s.ask(ctx, func() (err error) {
-		names, stat, _, err = s.conn.ChildrenW(path)
+		if names, stat, _, err = s.conn.ChildrenW(path); errors.Is(err, zk.ErrNothing) {
+			return errCrowd
+		}
 		return err
 	})
 	return names, stat, err

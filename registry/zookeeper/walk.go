@@ -214,6 +214,9 @@ func (w *walk) take(a answer) error {
 		return fmt.Errorf("list %q: %w", a.path, a.err)
 	case refusing(a.err):
 		w.table.deny(a.path, a.err)
+		if errors.Is(a.err, errCrowd) {
+			w.space(a.question, maxChildren)
+		}
 	case a.err != nil:
 		return a.err
 	case a.list:
@@ -225,7 +228,7 @@ func (w *walk) take(a answer) error {
 			w.add(q, first)
 		}
 		if n := len(a.names); n >= manyChildren {
-			w.spaced[a.question] = time.Now().Add(time.Duration(n) * childTime)
+			w.space(a.question, n)
 		}
 	case w.table.set(a.node):
 		w.add(question{a.path, true}, first)
@@ -234,9 +237,14 @@ func (w *walk) take(a answer) error {
 	return nil
 }
 
+// space has a node with so many children not be listed again for a while.
+func (w *walk) space(q question, children int) {
+	w.spaced[q] = time.Now().Add(time.Duration(children) * childTime)
+}
+
 // refusing reports whether a server does not tell of one node what it does of others.
 func refusing(err error) bool {
-	return errors.Is(err, zk.ErrNoAuth) || errors.Is(err, zk.ErrInvalidPath)
+	return errors.Is(err, zk.ErrNoAuth) || errors.Is(err, zk.ErrInvalidPath) || errors.Is(err, errCrowd)
 }
 
 // heard asks anew what watches told to have changed. Of what is gone those above are
