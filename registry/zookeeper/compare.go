@@ -147,7 +147,7 @@ func (t *table) versionLocked(n *node) (v version, ok bool) {
 		v.pzxid = n.pzxid
 	}
 	unread := v.czxid == 0 && v.pzxid == 0 && n.up != nil
-	return v, !unread && t.denied[n.path] == nil && len(n.path) <= maxPath
+	return v, !unread && t.denied[n.path] == nil
 }
 
 // deniedQuestions are those that bring up to date what could not be read.

@@ -43,7 +43,7 @@ func forget(t *table, path string) {
 	n.record, n.mzxid = &old, old.mzxid
 	t.touchNodeLocked(n)
 	t.nodes[path].pzxid--
-	if _, ask := t.foundLocked(t.nodes[path], "ghost"); !ask {
+	if _, ask := t.foundLocked(t.nodes[path], "ghost", 100); !ask {
 		panic("ghost is there")
 	}
 }

@@ -54,6 +54,7 @@ type table struct {
 
 	mu      sync.Mutex // guards what follows
 	nodes   map[string]*node
+	paths   int                         // bytes of those of all nodes that are no root
 	sides   map[string]map[string]*side // by service and path
 	groups  map[catalog.Key]*group
 	dirty   map[catalog.Key]time.Time // since when
@@ -72,6 +73,7 @@ func newTable(l layout, log *slog.Logger) *table {
 }
 
 func (t *table) resetLocked() {
+	t.paths = 0
 	t.nodes, t.sides, t.groups = map[string]*node{}, map[string]map[string]*side{}, map[catalog.Key]*group{}
 	t.dirty, t.denied, t.untold = map[catalog.Key]time.Time{}, map[string]error{}, map[string]bool{}
 	for _, path := range t.layout.roots() {
@@ -209,10 +211,11 @@ func (t *table) sideLocked(n *node, s *side) {
 
 const (
 	maxNodes = 1_000_000 // some times what 100,000 instances need
+	maxPaths = 256 << 20 // bytes of their paths
 	maxPath  = 1024      // bytes of a node's path; what is below cannot be a service's
 )
 
-var errTooMany = fmt.Errorf("more than %d nodes", maxNodes)
+var errTooMany = fmt.Errorf("more than %d nodes, or paths of more than %d MiB", maxNodes, maxPaths>>20)
 
 // setList takes over the list of a node's children, and returns what has to be asked
 // because of it.
@@ -226,9 +229,10 @@ func (t *table) setList(path string, names []string, stat *zk.Stat) (all []quest
 	n.listed, n.pzxid, n.confirmed = true, stat.Pzxid, t.round
 	t.allowLocked(path)
 	listed := make(map[string]bool, len(names))
-	for _, name := range names {
+	for _, whole := range names {
+		name := catalog.Brief(whole)
 		listed[name] = true
-		if q, ask := t.foundLocked(n, name); ask {
+		if q, ask := t.foundLocked(n, name, len(path)+1+len(whole)); ask {
 			all = append(all, q)
 		}
 	}
@@ -238,16 +242,25 @@ func (t *table) setList(path string, names []string, stat *zk.Stat) (all []quest
 		}
 	}
 	maps.DeleteFunc(n.gone, func(_ string, zxid int64) bool { return zxid <= stat.Pzxid })
-	if len(t.nodes) > maxNodes {
+	if len(t.nodes) > maxNodes || t.paths > maxPaths {
 		return nil, fmt.Errorf("list %q: %w", path, errTooMany)
 	}
 	t.touchNodeLocked(n) // foreign data is refused where nothing is below
 	return all, nil
 }
 
-// foundLocked takes note of a child that was listed, and returns what is to be asked
-// of it if that is not known.
-func (t *table) foundLocked(up *node, name string) (q question, ask bool) {
+// addLocked takes a node in below the one above it.
+func (t *table) addLocked(n *node) {
+	if n.up.below == nil {
+		n.up.below = map[string]*node{}
+	}
+	n.up.below[n.name()], t.nodes[n.path] = n, n // one text for both
+	t.paths += len(n.path)
+}
+
+// foundLocked takes note of a child that was listed, at a path of so many bytes, and
+// returns what is to be asked of it if that is not known.
+func (t *table) foundLocked(up *node, name string, length int) (q question, ask bool) {
 	child := up.below[name]
 	path := up.path + "/" + name
 	role := t.layout.role(path)
@@ -259,15 +272,12 @@ func (t *table) foundLocked(up *node, name string) (q question, ask bool) {
 			return q, false
 		}
 		child = &node{reading: reading{stamp: stamp{path: path}}, up: up}
-		if up.below == nil {
-			up.below = map[string]*node{}
-		}
-		up.below[name], t.nodes[path] = child, child
+		t.addLocked(child)
 	} else if !child.expired && child.confirmed == t.round {
 		return q, false
 	}
 	child.expired, child.confirmed = false, t.round
-	if len(path) > maxPath {
+	if length > maxPath {
 		child.err, child.listed = errLong, true
 		t.touchNodeLocked(child)
 		return q, false
@@ -338,6 +348,7 @@ func (t *table) dropLocked(n *node) {
 	t.sideLocked(n, nil)
 	delete(n.up.below, n.name())
 	delete(t.nodes, n.path)
+	t.paths -= len(n.path)
 	t.allowLocked(n.path)
 }
 

@@ -3,6 +3,7 @@ package zookeeper
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,6 +113,33 @@ func TestSecondRound(t *testing.T) {
 	k.replace(k.feed)
 	if got := k.hosts("web") + ", " + k.hosts("old"); got != "10.0.0.3, none" {
 		t.Errorf("once all is read: %s", got)
+	}
+}
+
+// TestLongNames holds that of a node with a path that is too long for a service little is
+// known, that it is refused and not asked for, and told from others that begin alike.
+func TestLongNames(t *testing.T) {
+	k := newKnown()
+	k.begin("a")
+	k.list("/services", "web")
+	k.hold("/services/web", "")
+	long := strings.Repeat("a", 1<<20)
+	for range 2 { // what is listed again is the same
+		if asked := k.list("/services/web", long, long+"b", strings.Repeat("c", maxPath-len("/services/web/"))); len(asked) > 1 || len(k.nodes["/services/web"].below) != 3 {
+			t.Errorf("%d are asked for, of %d", len(asked), len(k.nodes["/services/web"].below))
+		}
+	}
+	if most := 3 * 2 * maxPath; k.paths > most {
+		t.Errorf("paths of %d bytes are known, want %d at most", k.paths, most)
+	}
+	k.replace(k.feed)
+	if n := k.catalog.Snapshot().State("zookeeper/x").Refused; n != 2 {
+		t.Errorf("%d nodes are refused, want 2", n)
+	}
+	k.list("/services/web")
+	k.list("/services")
+	if k.paths != 0 {
+		t.Errorf("paths of %d bytes are known of no node", k.paths)
 	}
 }
 

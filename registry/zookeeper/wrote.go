@@ -83,10 +83,7 @@ func (t *table) ensureLocked(path string, zxid int64) *node {
 	}
 	up := t.ensureLocked(parent(path), zxid)
 	n := &node{reading: reading{stamp: stamp{path: path, czxid: zxid}}, up: up, confirmed: t.round, taken: t.round, expired: true}
-	if up.below == nil {
-		up.below = map[string]*node{}
-	}
-	up.below[n.name()], t.nodes[path] = n, n
+	t.addLocked(n)
 	return n
 }
 
