@@ -13,6 +13,7 @@ const (
 	stock side = "stock"
 	floor side = "floor" // the constant-answer plugin
 	alone side = "alone" // ours with Kubernetes alone, beside ours with more
+	cache side = "cache" // Apache Curator's own ServiceCache in a Java program
 )
 
 // chain is what stands in the server block beside the plugin.

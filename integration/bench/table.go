@@ -60,8 +60,10 @@ func (r report) writeTable(w io.Writer) error {
 
 // base is whom f compares with besides stock.
 func (f figure) base() side {
-	if _, found := f.Values[alone]; found {
-		return alone
+	for _, s := range []side{alone, cache} {
+		if _, found := f.Values[s]; found {
+			return s
+		}
 	}
 	return floor
 }

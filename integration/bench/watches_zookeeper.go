@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/go-zookeeper/zk"
+
+	"github.com/isthmus-dns/isthmus/integration/servers"
 )
 
 // inZooKeeper watches as Curator does: the children of one service, of which it
@@ -86,4 +88,23 @@ func (w *curatorWatch) read() (<-chan zk.Event, error) {
 		w.known[id] = instance.Address
 	}
 	return changed, nil
+}
+
+// inCache waits in a Java program for a ServiceCache of Curator's, one a service.
+func inCache(java *servers.Curator) watch {
+	watched := map[string]bool{}
+	return func(ctx context.Context, want shown) (<-chan sighting, error) {
+		if !watched[want.name] {
+			if _, err := java.Do(ctx, "watch", "name="+want.name); err != nil {
+				return nil, err
+			}
+			watched[want.name] = true
+		}
+		seen := make(chan sighting, 1)
+		go func() {
+			_, err := java.Do(ctx, "await", "name="+want.name, "address="+want.address, fmt.Sprintf("there=%t", want.there))
+			seen <- sighting{time.Now(), err}
+		}()
+		return seen, nil
+	}
 }

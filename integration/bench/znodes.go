@@ -46,7 +46,8 @@ type znodeRun struct {
 	count  int // of services
 }
 
-// answers times changes until our CoreDNS answers by them.
+// answers times changes until our CoreDNS answers by them, and until Curator's own
+// cache of the service has them in a Java program.
 func (r *znodeRun) answers(ctx context.Context) error {
 	q, err := newQuery(domainOf(native(0).name()), dns.TypeA, ednsSize, dns.RcodeSuccess, nativeInstances)
 	if err != nil {
@@ -66,7 +67,15 @@ func (r *znodeRun) answers(ctx context.Context) error {
 		return err
 	}
 	defer p.wire.close()
-	return r.timed(ctx, rowZnodeDNS, inAnswers(p))
+	java, err := servers.StartCurator(ctx, servers.CuratorOptions{Connect: r.znodes.server.Address(), Path: "/services", Log: r.log})
+	if err != nil {
+		return err
+	}
+	err = r.timed(ctx, rowZnodeDNS, map[side]watch{ours: inAnswers(p), cache: inCache(java)})
+	if err = errors.Join(err, java.Stop()); err != nil {
+		return err
+	}
+	return r.asked(ctx, rowZnodeDNS)
 }
 
 // inAnswers asks for the addresses of one service.
@@ -100,7 +109,10 @@ func (r *znodeRun) mirrors(ctx context.Context) (err error) {
 	if _, err := m.settled(ctx, "first sync of ZooKeeper into Kubernetes", r.count); err != nil {
 		return err
 	}
-	return r.timed(ctx, rowZnodeSlice, inSlices(client))
+	if err := r.timed(ctx, rowZnodeSlice, map[side]watch{ours: inSlices(client)}); err != nil {
+		return err
+	}
+	return r.asked(ctx, rowZnodeSlice)
 }
 
 func (n native) path() string { return "/services/" + n.name() }

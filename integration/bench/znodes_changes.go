@@ -14,44 +14,77 @@ import (
 // new, and the addition and the removal of one are measured together.
 const requestsPerChange = 3
 
-// timed times changes of znodes until shows has them: first alone, and then beside
-// others all over ZooKeeper.
-func (r *znodeRun) timed(ctx context.Context, row string, shows watch) error {
+// timed times changes of znodes until all of shows have them: first alone, and then
+// beside others all over ZooKeeper.
+func (r *znodeRun) timed(ctx context.Context, row string, shows map[side]watch) error {
 	r.log(fmt.Sprintf("%s: %d changes of each kind, idle", row, r.bridge.changes))
-	t := timing{watches: map[string]watch{row: shows}, changes: r.turn, number: r.bridge.changes, limit: changesLimit}
+	t := timing{watches: map[string]watch{}, changes: r.turn, number: r.bridge.changes, limit: changesLimit}
+	for s, w := range shows {
+		t.watches[string(s)] = w
+	}
 	idle, err := t.run(ctx)
-	r.add(idle.figures(row, endpoint(), "idle", limits{15, 100})...)
+	r.add(besides(idle, row, "idle", limits{15, 100})...)
 	if err != nil {
 		return err
 	}
 	return r.busily(ctx, row, t)
 }
 
-// busily times changes beside others, and counts what the server was asked
-// meanwhile by all but this program.
+// besides makes the lines of a row of what was timed at several sides.
+func besides(all taken, row, how string, at limits) []figure {
+	figures := taken{row: all[string(ours)]}.figures(row, endpoint(), how, at)
+	theirs, measured := all[string(cache)]
+	if !measured {
+		return figures
+	}
+	for i, f := range (taken{row: theirs}).figures(row, endpoint(), how, limits{}) {
+		figures[i].Values[cache] = f.Values[ours]
+	}
+	for i, there := range map[int]bool{0: true, 2: false} { // the two p50, of which each change makes a pair
+		if len(figures) > i {
+			figures[i].Ratios = map[side]ratio{cache: paired(all[string(ours)][there], theirs[there])}
+		}
+	}
+	return figures
+}
+
+// busily times changes beside others.
 func (r *znodeRun) busily(ctx context.Context, row string, t timing) error {
 	r.log(fmt.Sprintf("%s: %d changes of each kind at %d others a second", row, t.number, churnRate))
+	stop := r.churnAll(ctx)
+	busy, err := t.run(ctx)
+	rate, failed := stop()
+	figures := besides(busy, row, fmt.Sprintf("%d changes/s", churnRate), limits{0, 500})
+	for i := range figures {
+		figures[i].Note += fmt.Sprintf(", %.0f other changes/s", rate)
+	}
+	r.add(figures...)
+	return errors.Join(err, failed)
+}
+
+// countingTime is how long a server's requests are counted.
+const countingTime = 5 * time.Second
+
+// asked counts what the server is asked for each of many changes, which are all that
+// goes on.
+func (r *znodeRun) asked(ctx context.Context, row string) error {
+	r.log(fmt.Sprintf("%s: requests at %d changes a second", row, churnRate))
 	before, err := r.znodes.counter(ctx, "zk_packets_received")
 	if err != nil {
 		return err
 	}
 	begin, stop := time.Now(), r.churnAll(ctx)
-	busy, err := t.run(ctx)
+	err = sleep(ctx, countingTime)
 	after, failed := r.znodes.counter(ctx, "zk_packets_received")
 	elapsed := time.Since(begin).Seconds()
 	rate, unrest := stop()
 	if err = errors.Join(err, failed, unrest); err != nil {
 		return err
 	}
-	figures := busy.figures(row, endpoint(), fmt.Sprintf("%d changes/s", churnRate), limits{0, 500})
-	for i := range figures {
-		figures[i].Note += fmt.Sprintf(", %.0f other changes/s", rate)
-	}
-	r.add(figures...)
-	changes := rate*elapsed + float64(len(busy[row][true])+len(busy[row][false]))
-	asked := single(row, "asked for a change", "requests", (float64(after-before)-changes)/changes, requestsPerChange)
-	asked.Note = fmt.Sprintf("%d requests, %.0f of them changes, as the server counts them", after-before, changes)
-	r.add(asked)
+	changes := rate * elapsed
+	f := single(row, "asked for a change", "requests", (float64(after-before)-changes)/changes, requestsPerChange)
+	f.Note = fmt.Sprintf("%d requests, %.0f of them changes, as the server counts them", after-before, changes)
+	r.add(f)
 	return nil
 }
 

@@ -52,13 +52,15 @@ func testCuratorFollows(t *testing.T, app, other *servers.Curator) {
 		return strings.Contains(ask(t, other, "cached as=object name=web"), `"instance":"void"`)
 	})
 	ask(t, app, "update name=web id=void address=10.0.0.9 port=80 type=PERMANENT")
-	eventually(t, "a cache follows", func() bool {
-		return strings.Contains(ask(t, other, "cached as=object name=web"), `"address":"10.0.0.9"`)
-	})
+	ask(t, other, "await as=object name=web address=10.0.0.9 there=true")
+	if got := ask(t, other, "cached as=object name=web"); !strings.Contains(got, `"address":"10.0.0.9"`) {
+		t.Errorf("a cache has %s", got)
+	}
 	ask(t, app, "unregister name=web id=void")
-	eventually(t, "a cache is empty", func() bool {
-		return !strings.Contains(ask(t, other, "cached as=object name=web"), `"instance"`)
-	})
+	ask(t, other, "await as=object name=web address=10.0.0.9 there=false")
+	if got := ask(t, other, "cached as=object name=web"); strings.Contains(got, `"instance"`) {
+		t.Errorf("a cache that is to be empty has %s", got)
+	}
 	if err := app.Stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,8 @@
 //     instances as=TYPE name=NAME             what ServiceDiscovery.queryForInstances returns
 //     watch as=TYPE name=NAME                 starts a ServiceCache, which is filled when this is done
 //     cached as=TYPE name=NAME                what the cache has now, and {"changes":N}: how often it changed
+//     await as=TYPE name=NAME address=ADDRESS there=true|false
+//                                             waits until the cache has an instance there, or has none any more
 //     register as=TYPE name=NAME id=ID address=ADDRESS [port=N] [sslPort=N] [type=DYNAMIC] [uri=SPEC] [meta.KEY=VALUE...]
 //     update ...                              as register, of what is registered
 //     unregister as=TYPE name=NAME id=ID      what was registered here
@@ -103,6 +105,7 @@ public final class Discovery {
             case "instances" -> view.instances(words.get("name"));
             case "watch" -> view.watch(words.get("name"));
             case "cached" -> view.cached(words.get("name"));
+            case "await" -> view.await(words.get("name"), words.get("address"), Boolean.parseBoolean(words.get("there")));
             case "register" -> view.register(words);
             case "update" -> view.update(words);
             case "unregister" -> view.unregister(words);
@@ -166,12 +169,21 @@ final class View<T> {
     }
 
     void cached(String name) throws Exception {
+        Cache<T> cache = cache(name);
+        say(cache.instances());
+        Discovery.say(Map.of("changes", cache.changes()));
+    }
+
+    void await(String name, String address, boolean there) throws Exception {
+        cache(name).await(address, there);
+    }
+
+    private Cache<T> cache(String name) {
         Cache<T> cache = caches.get(name);
         if (cache == null) {
             throw new IllegalStateException("not watched: " + name);
         }
-        say(cache.instances());
-        Discovery.say(Map.of("changes", cache.changes()));
+        return cache;
     }
 
     void register(Map<String, String> words) throws Exception {
@@ -265,13 +277,20 @@ final class Cache<T> implements ServiceCacheListener {
         return changes.get();
     }
 
+    synchronized void await(String address, boolean there) throws InterruptedException {
+        while (cache.getInstances().stream().anyMatch(i -> i.getAddress().equals(address)) != there) {
+            wait();
+        }
+    }
+
     void close() throws IOException {
         cache.close();
     }
 
     @Override
-    public void cacheChanged() {
+    public synchronized void cacheChanged() {
         changes.incrementAndGet();
+        notifyAll();
     }
 
     @Override
