@@ -119,10 +119,10 @@ func (t *table) flush(now time.Time, busy func(name string) bool) (left bool) {
 func (t *table) dueLocked(g *group, now, since time.Time, busy func(name string) bool) bool {
 	age := now.Sub(since)
 	switch {
-	case age < settle:
-		return false
 	case g == nil:
 		return true
+	case age < settle && t.mirroredLocked(g):
+		return false
 	case age < longSettle && slices.ContainsFunc(g.names, busy):
 		return false
 	case !t.lapsedLocked(g):
@@ -131,6 +131,30 @@ func (t *table) dueLocked(g *group, now, since time.Time, busy func(name string)
 		g.lapsed = now
 	}
 	return now.Sub(g.lapsed) >= t.lull
+}
+
+// mirroredLocked reports whether any mirror is part of a group, or was when the feed was
+// told. What is written of one at once stands below several nodes, whose lists are asked
+// one by one; of a native no list is open but its own.
+func (t *table) mirroredLocked(g *group) bool {
+	if slices.ContainsFunc(g.told, func(was told) bool { return was.owner != "" }) {
+		return true
+	}
+	return slices.ContainsFunc(g.names, func(name string) bool {
+		if len(t.sides[name]) > 0 {
+			return true
+		}
+		n := t.nodes[t.layout.folder(name)]
+		if n == nil {
+			return false
+		}
+		for _, child := range n.below {
+			if child.record != nil && child.record.owner != "" {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // lapsed reports whether any service that was told has no instance any more.

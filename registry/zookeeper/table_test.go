@@ -57,6 +57,27 @@ func (k *known) tell(busy ...string) {
 	k.flush(time.Now().Add(settle), func(name string) bool { return slices.Contains(busy, name) })
 }
 
+// TestFlushAtOnce holds that a native is reported as soon as nothing of it is asked, and
+// that of a mirror all that was written with it has a moment to be read.
+func TestFlushAtOnce(t *testing.T) {
+	k := newKnown()
+	k.begin("")
+	k.list("/services", "web", "app")
+	k.replace(k.feed)
+	k.list("/services/web", "a")
+	k.hold("/services/web/a", at("10.0.0.1"))
+	k.list("/services/app", "isthmus-b-0123456789ab", "a")
+	k.hold("/services/app/isthmus-b-0123456789ab", at("10.0.0.2"))
+	k.hold("/services/app/a", at("10.0.0.3"))
+	now := time.Now()
+	if left := k.flush(now, func(string) bool { return false }); !left || k.hosts("web") != "10.0.0.1" || k.hosts("app") != "none" {
+		t.Errorf("at once: left %v, web %s, app %s; want the native alone", left, k.hosts("web"), k.hosts("app"))
+	}
+	if left := k.flush(now.Add(settle), func(string) bool { return false }); left || k.hosts("app") != "10.0.0.3" {
+		t.Errorf("a moment later: left %v, app %s", left, k.hosts("app"))
+	}
+}
+
 // TestFlush holds that a service is not reported while something of it is being asked,
 // but for one of which that is so for long.
 func TestFlush(t *testing.T) {

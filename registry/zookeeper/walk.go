@@ -18,7 +18,7 @@ import (
 const (
 	maxAsked = 64 // questions that are not answered yet
 
-	settle     = 3 * time.Millisecond   // for what was written at once to be told
+	settle     = 3 * time.Millisecond   // between two reports, and for all of a mirror to be read
 	longSettle = 500 * time.Millisecond // at most, where more is told all the time
 
 	// lull is how long a service without instances is kept. A client of Curator's that has
@@ -61,6 +61,7 @@ type walk struct {
 	spaced  map[question]time.Time // not to be asked again before
 	later   []question             // those of spaced that are open
 	due     time.Time              // when to report; zero: nothing is to be
+	rested  time.Time              // when to report at the earliest
 	read    time.Time              // when everything had been read; zero: not yet
 }
 
@@ -103,6 +104,7 @@ func (w *walk) loop(ctx context.Context, asking *errgroup.Group) error {
 	defer timer.Stop()
 	for {
 		now := time.Now()
+		w.heard(w.session.told()) // before what was answered after it is reported
 		w.wait(now)
 		for w.asked < maxAsked && len(w.waiting) > 0 {
 			q := w.next()
@@ -116,7 +118,6 @@ func (w *walk) loop(ctx context.Context, asking *errgroup.Group) error {
 			return context.Cause(w.session.over)
 		case <-timer.C:
 		case <-w.session.wake:
-			w.heard(w.session.told())
 		case all := <-w.suspects:
 			for _, q := range all {
 				w.add(q, false)
@@ -272,14 +273,9 @@ func (w *walk) report(now time.Time) time.Duration {
 	case !w.reported.Load() && w.first == 0:
 		w.table.replace(w.feed)
 		w.reported.Store(true)
-	case w.reported.Load() && w.due.IsZero() && w.table.stale():
-		w.due = now.Add(settle)
-	case !w.due.IsZero() && !now.Before(w.due):
-		left := w.table.flush(now, func(name string) bool { return w.busy[name] > 0 })
-		w.due = time.Time{}
-		if left {
-			w.due = time.Now().Add(max(settle, 2*time.Since(now)))
-		}
+		w.rested = now
+	case w.reported.Load():
+		w.flush(now)
 	}
 	next := w.due
 	for _, q := range w.later {
@@ -291,6 +287,21 @@ func (w *walk) report(now time.Time) time.Duration {
 		return time.Hour
 	}
 	return max(0, next.Sub(now))
+}
+
+// flush reports what changed: at once, unless it did so just before.
+func (w *walk) flush(now time.Time) {
+	if w.due.IsZero() && w.table.stale() {
+		w.due = w.rested
+	}
+	if w.due.IsZero() || now.Before(w.due) {
+		return
+	}
+	left := w.table.flush(now, func(name string) bool { return w.busy[name] > 0 })
+	w.due, w.rested = time.Time{}, time.Now().Add(max(settle, 2*time.Since(now)))
+	if left {
+		w.due = w.rested
+	}
 }
 
 // holds reports whether the first report is to wait for instances that may come back.
