@@ -98,6 +98,26 @@
 // and compared with those that are known. What differs, and is not told of within
 // seconds, is read again, and the log says how many nodes were missed.
 //
+// # What it costs a server
+//
+// A Watch, which is one bridge or one DNS server, keeps on its server one watch for each
+// instance, two for each service's node, for what it holds and for what is below, one for
+// each side node and two for each owner of some, and two more: 120,002 for 10,000 services
+// of ten instances each. They do not become more as time passes. To read everything takes
+// as many requests and a few, a comparison one for each node, and whether the server is
+// there is asked once a second.
+//
+// An instance that comes costs two requests, for the list and for what it holds; one that
+// changes or goes costs one, and a service that comes two beside the list above it and
+// its instances. That is so however many services there are; what grows with them is the
+// answer that lists all, which is asked for when one comes or goes.
+//
+// To Put a mirror or to Delete it takes one request, however many instances change, as
+// long as that fits into one transaction, and two more where nothing stood at the name:
+// for the fence, and for the node above the instances. Many mirrors share the transaction
+// and the question for the fence. What was written is then read as if others had, each
+// node once.
+//
 // # Identity
 //
 // The identity is zookeeper:<path>:<id>. ZooKeeper has no id of its own, so the id is
