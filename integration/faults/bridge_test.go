@@ -16,16 +16,37 @@ import (
 )
 
 // replica is a bridge with proxies of its own before the servers: it goes through a
-// link, then a wire. A goroutine waits for the end of its process.
+// link, then through a gate. A goroutine waits for the end of its process.
 type replica struct {
 	program, folder, log string
 	admin                string
-	wires                map[string]*wire        // by registry; "kubernetes" where leaders are elected
-	links                map[string]*proxy.Proxy // by registry, and "kubernetes"
+	gates                map[string]*gate // by registry; "kubernetes" where leaders are elected
+	links                map[string]links // by registry, and "kubernetes"
 
 	cmd  *exec.Cmd     // of its last life
 	done chan struct{} // closed when that ended and was reaped
 }
+
+// links are those before all servers of a registry.
+type links []*proxy.Proxy
+
+func (l links) addrs() (all []string) {
+	for _, one := range l {
+		all = append(all, one.Addr())
+	}
+	return all
+}
+
+// all does the same to each.
+func (l links) all(do func(*proxy.Proxy)) {
+	for _, one := range l {
+		do(one)
+	}
+}
+
+func (l links) cut()   { l.all((*proxy.Proxy).Cut) }
+func (l links) stall() { l.all((*proxy.Proxy).Stall) }
+func (l links) heal()  { l.all((*proxy.Proxy).Heal) }
 
 // start starts the program; what it says is added to the log.
 func (p *replica) start() error {

@@ -3,8 +3,10 @@ package faults
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -149,4 +151,17 @@ func (c *cluster) inForce(ctx context.Context, user, ns string, r rbacv1.PolicyR
 		}
 		return err
 	})
+}
+
+// freePort returns a port of 127.0.0.1 that is free now, below those of outgoing
+// connections, and is given once.
+func (c *cluster) freePort() (int, error) {
+	for c.port = max(c.port, 30000) + 1; c.port < 32768; c.port++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", c.port))
+		if err == nil {
+			_ = l.Close()
+			return c.port, nil
+		}
+	}
+	return 0, errors.New("no free port")
 }

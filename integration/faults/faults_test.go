@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,6 +19,12 @@ const (
 	quiet   = 60 * time.Second // in which nothing may be written then
 )
 
+// scene is a world and the faults that it has by itself.
+type scene struct {
+	*world
+	faults func(t *testing.T)
+}
+
 // TestFaults holds that no service is lost, whatever fails.
 func TestFaults(t *testing.T) {
 	s := *seed
@@ -31,43 +33,54 @@ func TestFaults(t *testing.T) {
 	}
 	t.Logf("seed %d", s)
 	c := newCluster(t, s, "kills", "leaders", "servers", "links")
-	worlds := []*world{newWorld(t, c, "kills", false), newWorld(t, c, "leaders", true), newWorld(t, c, "servers", false), newWorld(t, c, "links", false)}
+	scenes := scenesOf(t, c, s)
+	var worlds []*world
+	for _, one := range scenes {
+		worlds = append(worlds, one.world)
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	changed := make(chan struct{})
 	go func() { defer close(changed); c.users.change(ctx, rate) }()
 	t.Cleanup(func() { stop(); <-changed })
 
-	var k killing
-	each(worlds, func(w *world) {
-		t.Run(w.name, func(t *testing.T) { // not parallel, of which there are no more than processors
-			switch w.name {
-			case "kills":
-				k = w.kills(t, rand.New(rand.NewPCG(s, 1)))
-				w.slow(t)
-			case "leaders":
-				w.begin(t)
-				w.pauseLeader(t)
-			case "servers":
-				w.begin(t)
-				w.restore(t, w.down(t))
-			case "links":
-				w.begin(t)
-				w.blind(t)
-				w.flap(t, rand.New(rand.NewPCG(s, 2)))
-			}
-		})
+	each(scenes, func(one scene) {
+		t.Run(one.name, one.faults) // not parallel, of which there are no more than processors
 	})
 	if !t.Failed() {
 		t.Run("last", func(t *testing.T) { last(t, c, worlds, func() { stop(); <-changed }) })
 	}
-	var lost []string
 	for _, w := range worlds {
-		lost = append(lost, w.losses()...)
+		for _, l := range w.losses() {
+			t.Errorf("lost: %s", l)
+		}
 	}
-	for _, l := range lost {
-		t.Errorf("lost: %s", l)
+	table(t, c, worlds)
+}
+
+// scenesOf makes all worlds.
+func scenesOf(t *testing.T, c *cluster, seed uint64) []scene {
+	random := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, n)) }
+	kills, leaders := newPair(t, c, "kills", false), newPair(t, c, "leaders", true)
+	servers, links := newPair(t, c, "servers", false), newPair(t, c, "links", false)
+	return []scene{
+		{kills.world, func(t *testing.T) {
+			kills.kills(t, random(1), 50, 25, 12)
+			kills.slow(t)
+		}},
+		{leaders.world, func(t *testing.T) {
+			leaders.begin(t)
+			leaders.pauseLeader(t)
+		}},
+		{servers.world, func(t *testing.T) {
+			servers.begin(t)
+			servers.restore(t, servers.down(t))
+		}},
+		{links.world, func(t *testing.T) {
+			links.begin(t)
+			links.blind(t)
+			links.flap(t, random(2))
+		}},
 	}
-	table(t, c, worlds, k, len(lost))
 }
 
 // last takes the API server down. Then all must become right, and stay.
@@ -77,8 +90,10 @@ func last(t *testing.T, c *cluster, worlds []*world, stop func()) {
 		t.Fatal(err)
 	}
 	for _, w := range worlds {
-		if err := errors.Join(w.deregister(ctx, "in-00"), w.register(ctx, "in-late", "10.40.1.2")); err != nil {
-			t.Fatal(err)
+		for _, s := range w.sources() {
+			if err := errors.Join(w.deregister(ctx, s, s.native("00")), s.register(ctx, s.native("late"), "10.40.1.2")); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	pause(ctx, held)
@@ -90,11 +105,11 @@ func last(t *testing.T, c *cluster, worlds []*world, stop func()) {
 		t.Fatalf("users: %v", c.users.failed)
 	}
 	each(worlds, func(w *world) {
-		taken, err := w.converge(ctx, mending)
+		taken, err := w.converge(ctx, mending, w.targets()...)
 		if err != nil {
 			t.Errorf("after the last fault: %v", err)
 		}
-		w.report.add("the API server was down, the last fault", taken)
+		w.tell("%.1f s until right after the API server was down, the last fault", taken.Seconds())
 		w.calm(t)
 	})
 }
@@ -108,7 +123,7 @@ func (w *world) calm(t *testing.T) {
 			t.Errorf("%s/%s: written although nothing changed: %s, then %s", w.name, target, before[target], after)
 		}
 	}
-	if err := errors.Join(w.equal(t.Context(), "consul"), w.equal(t.Context(), "etcd"), w.equal(t.Context(), "kubernetes")); err != nil {
+	if err := w.right(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
@@ -125,35 +140,10 @@ func (w *world) versions(t *testing.T) map[string]string {
 	return all
 }
 
-func each(worlds []*world, f func(*world)) {
+func each[T any](all []T, f func(T)) {
 	var running sync.WaitGroup
-	for _, w := range worlds {
-		running.Go(func() { f(w) })
+	for _, one := range all {
+		running.Go(func() { f(one) })
 	}
 	running.Wait()
-}
-
-// table says what was done and seen, and keeps it.
-func table(t *testing.T, c *cluster, worlds []*world, k killing, lost int) {
-	var b strings.Builder
-	fmt.Fprintf(&b, "services at first             %d, mirrored into %d Consuls and etcds; %d back from each Consul\n", originals, len(worlds), natives)
-	fmt.Fprintf(&b, "changes meanwhile             %v\n", c.users.count)
-	fmt.Fprintf(&b, "kills with -9                 %d, of them with writes in flight %d\n", k.done, k.hit)
-	fmt.Fprintf(&b, "writes in flight              %d that the server had; %d not yet: of these %d came late and %d never\n", k.there, k.here, k.late, k.never)
-	longest, looks := time.Duration(0), 0
-	for _, w := range worlds {
-		longest = max(longest, w.longest)
-		for _, one := range w.watches {
-			looks += one.looks
-		}
-		for _, line := range w.report {
-			fmt.Fprintf(&b, "%-29s %s\n", w.name, line)
-		}
-	}
-	fmt.Fprintf(&b, "longest time to converge      %.1f s\n", longest.Seconds())
-	fmt.Fprintf(&b, "live services lost            %d, in %d looks at the targets\n", lost, looks)
-	t.Logf("\n%s", b.String())
-	if err := os.WriteFile(filepath.Join(c.logs, "table.txt"), []byte(b.String()), 0o600); err != nil {
-		t.Error(err)
-	}
 }

@@ -8,11 +8,6 @@ import (
 	"time"
 )
 
-const (
-	kills    = 50
-	inFlight = 25 // kills that must hit with writes in flight
-)
-
 // killing is what became of the kills.
 type killing struct {
 	done, hit                int
@@ -20,41 +15,40 @@ type killing struct {
 }
 
 // kills kills the bridge so many times while it works, and starts it again each time.
-// Most wait for one of its next writes, the others for a time.
-func (w *world) kills(t *testing.T, r *rand.Rand) (k killing) {
-	ctx, err := t.Context(), error(nil)
-	for k.done < kills && err == nil && ctx.Err() == nil {
+// Most wait for one of its next writes to one of the registries, the n-th, of which it
+// is at most the given one; the others wait for a time. So many must hit with writes
+// in flight.
+func (w *world) kills(t *testing.T, r *rand.Rand, times, hits, nth int) {
+	ctx, k, err := t.Context(), &w.killed, error(nil)
+	done, hit := k.done, k.hit
+	for k.done-done < times && err == nil && ctx.Err() == nil {
 		if !w.bridge.alive() {
 			err = w.bridge.start()
-		} else if err = w.moment(ctx, r); err == nil {
-			w.strike(r, &k)
+		} else if err = w.moment(ctx, r, nth); err == nil {
+			w.strike(r)
 		}
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k.hit < inFlight {
-		t.Errorf("%d of %d kills hit with writes in flight, want at least %d", k.hit, k.done, inFlight)
+	if n := k.hit - hit; n < hits {
+		t.Errorf("%d of %d kills hit with writes in flight, want at least %d", n, times, hits)
 	}
 	if err := w.bridge.start(); err != nil {
 		t.Fatal(err)
 	}
-	w.settle(t, fmt.Sprintf("%d kills", k.done), within)
-	return k
+	w.settle(t, fmt.Sprintf("%d kills", times), within)
 }
 
 // moment waits for when to kill.
-func (w *world) moment(ctx context.Context, r *rand.Rand) error {
+func (w *world) moment(ctx context.Context, r *rand.Rand, nth int) error {
 	after, wait := time.Duration(100+r.IntN(2500))*time.Millisecond, 30*time.Second
-	consul, etcd, n := r.IntN(2) == 0, r.IntN(10) < 7, 1+r.IntN(12)
+	which, writes, n := w.registries[r.IntN(len(w.registries))], r.IntN(10) < 7, 1+r.IntN(nth)
 	var sprung <-chan struct{}
-	switch {
-	case !etcd: // by time
+	if writes {
+		sprung = w.bridge.gates[which.name()].set(n)
+	} else {
 		wait = after
-	case consul:
-		sprung = w.bridge.wires["consul"].set(n)
-	default:
-		sprung = w.bridge.wires["etcd"].set(n)
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -69,13 +63,14 @@ func (w *world) moment(ctx context.Context, r *rand.Rand) error {
 }
 
 // strike kills the bridge and counts what was in flight.
-func (w *world) strike(r *rand.Rand, k *killing) {
-	for _, one := range w.bridge.wires {
+func (w *world) strike(r *rand.Rand) {
+	k := &w.killed
+	for _, one := range w.bridge.gates {
 		one.freeze()
 	}
 	w.bridge.kill()
 	late, hit := r.IntN(2) == 0, false
-	for _, one := range w.bridge.wires {
+	for _, one := range w.bridge.gates {
 		there, here := one.caught()
 		k.there += there
 		k.here += here
@@ -86,11 +81,20 @@ func (w *world) strike(r *rand.Rand, k *killing) {
 			k.never += here
 		}
 	}
-	for _, one := range w.bridge.wires {
+	for _, one := range w.bridge.gates {
 		one.thaw(late)
 	}
 	k.done++
 	if hit {
 		k.hit++
 	}
+}
+
+func (k *killing) add(of killing) {
+	k.done += of.done
+	k.hit += of.hit
+	k.there += of.there
+	k.here += of.here
+	k.late += of.late
+	k.never += of.never
 }

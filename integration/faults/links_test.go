@@ -17,27 +17,27 @@ const lag = 200 * time.Millisecond
 
 // blind takes from the token the right to read services, and keeps from the bridge
 // what etcd says, while that is compacted.
-func (w *world) blind(t *testing.T) {
+func (w *pair) blind(t *testing.T) {
 	ctx, etcd := t.Context(), w.bridge.links["etcd"]
-	less := withoutReading(w.rules)
-	if less == w.rules {
-		t.Fatalf("no right to read services in:\n%s", w.rules)
+	less := withoutReading(w.consul.rules)
+	if less == w.consul.rules {
+		t.Fatalf("no right to read services in:\n%s", w.consul.rules)
 	}
-	if err := w.allow(ctx, less); err != nil {
+	if err := w.consul.allow(ctx, less); err != nil {
 		t.Fatal(err)
 	}
-	etcd.Stall()
+	etcd.stall()
 	pause(ctx, held)
 	w.behind(t, "consul")
 	w.behind(t, "etcd")
 	if err := w.compact(ctx); err != nil {
 		t.Fatal(err)
 	}
-	etcd.Cut() // what was said before may have got as far as the link
-	if err := w.allow(ctx, w.rules); err != nil {
+	etcd.cut() // what was said before may have got as far as the link
+	if err := w.consul.allow(ctx, w.consul.rules); err != nil {
 		t.Fatal(err)
 	}
-	etcd.Heal()
+	etcd.heal()
 	w.settle(t, "rights were taken and etcd compacted", within)
 }
 
@@ -53,20 +53,20 @@ func withoutReading(rules string) string {
 }
 
 // compact has others write below what the bridge watches, and forgets that they did.
-func (w *world) compact(ctx context.Context) error {
+func (w *pair) compact(ctx context.Context) error {
 	var last int64
 	for i := range 20 {
 		key := fmt.Sprintf("/skydns/local/cluster/svc/others/db/%d", i)
-		if _, err := w.inEtcd.client.Put(ctx, key, `{"host":"10.60.0.1","port":80}`); err != nil {
+		if _, err := w.etcd.client.Put(ctx, key, `{"host":"10.60.0.1","port":80}`); err != nil {
 			return err
 		}
-		gone, err := w.inEtcd.client.Delete(ctx, key)
+		gone, err := w.etcd.client.Delete(ctx, key)
 		if err != nil {
 			return err
 		}
 		last = gone.Header.Revision
 	}
-	_, err := w.inEtcd.client.Compact(ctx, last)
+	_, err := w.etcd.client.Compact(ctx, last)
 	return err
 }
 
@@ -74,8 +74,8 @@ func (w *world) compact(ctx context.Context) error {
 func (w *world) flap(t *testing.T, r *rand.Rand) {
 	modes := []func(*proxy.Proxy){(*proxy.Proxy).Cut, (*proxy.Proxy).Stall, (*proxy.Proxy).LoseAnswers, (*proxy.Proxy).Heal}
 	for end := time.Now().Add(held); time.Now().Before(end) && t.Context().Err() == nil; {
-		for _, name := range []string{"consul", "etcd", "kubernetes"} {
-			modes[r.IntN(len(modes))](w.bridge.links[name])
+		for _, name := range w.targets() {
+			w.bridge.links[name].all(modes[r.IntN(len(modes))])
 		}
 		pause(t.Context(), time.Duration(500+r.IntN(4000))*time.Millisecond)
 	}
@@ -86,7 +86,7 @@ func (w *world) flap(t *testing.T, r *rand.Rand) {
 // slow lets each piece of what is said take its time, in both directions.
 func (w *world) slow(t *testing.T) {
 	for _, link := range w.bridge.links {
-		link.Slow(lag)
+		link.all(func(p *proxy.Proxy) { p.Slow(lag) })
 	}
 	pause(t.Context(), held)
 	w.heal()
@@ -95,7 +95,7 @@ func (w *world) slow(t *testing.T) {
 
 func (w *world) heal() {
 	for _, link := range w.bridge.links {
-		link.Heal()
+		link.heal()
 	}
 }
 

@@ -20,7 +20,7 @@ const (
 
 // pauseLeader freezes the leader with writes under way to every registry, has another
 // replica lead, then lets the writes get there, and wakes it.
-func (w *world) pauseLeader(t *testing.T) {
+func (w *pair) pauseLeader(t *testing.T) {
 	ctx, first, second := t.Context(), w.bridge, w.standby(t)
 	w.burst(t)
 	begin := time.Now()
@@ -32,7 +32,7 @@ func (w *world) pauseLeader(t *testing.T) {
 	w.settle(t, "another one leads", within)
 	pause(ctx, held-time.Since(begin))
 	for _, name := range []string{"consul", "etcd"} { // so it moved the fence there
-		if n := second.wires[name].count(transaction); n.taken == 0 {
+		if n := second.gates[name].count(transaction); n.taken == 0 {
 			t.Fatalf("%s: %s took nothing of the other one", w.name, name)
 		}
 	}
@@ -64,22 +64,22 @@ func (w *world) standby(t *testing.T) *replica {
 // under way that no server has yet, and has users take away what they made. So what
 // is under way to Consul and etcd makes what nobody else ever hears of: nothing but
 // the fence can refuse it.
-func (w *world) burst(t *testing.T) {
+func (w *pair) burst(t *testing.T) {
 	ctx, p, u := t.Context(), w.bridge, w.cluster.users
 	u.still.Lock()
 	defer u.still.Unlock()
 	if err := until(ctx, within, "all is right before a burst", func() error { return w.right(ctx) }); err != nil {
 		t.Fatal(err)
 	}
-	for _, one := range p.wires {
+	for _, one := range p.gates {
 		one.hold()
 	}
-	p.links["consul"].Stall() // what it hears it is to hear at once
-	p.links["kubernetes"].Stall()
+	p.links["consul"].stall() // what it hears it is to hear at once
+	p.links["kubernetes"].stall()
 	names, err := u.come(ctx, passing)
 	err = errors.Join(err, w.visit(ctx))
-	p.links["consul"].Heal()
-	p.links["kubernetes"].Heal()
+	p.links["consul"].heal()
+	p.links["kubernetes"].heal()
 	if err == nil {
 		err = until(ctx, within, "writes are under way", p.underWay)
 	}
@@ -91,43 +91,38 @@ func (w *world) burst(t *testing.T) {
 	}
 }
 
-// right returns an error unless every target is as it should be.
-func (w *world) right(ctx context.Context) error {
-	return errors.Join(w.equal(ctx, "consul"), w.equal(ctx, "etcd"), w.equal(ctx, "kubernetes"))
-}
-
 func guest(n int) string { return fmt.Sprintf("in-guest-%d", n) }
 
 // visit has Consul's users register services, move one, and take one away.
-func (w *world) visit(ctx context.Context) error {
+func (w *pair) visit(ctx context.Context) error {
 	var errs []error
 	for n := range guests {
-		errs = append(errs, w.register(ctx, guest(n), fmt.Sprintf("10.40.2.%d", n+1)))
+		errs = append(errs, w.consul.register(ctx, guest(n), fmt.Sprintf("10.40.2.%d", n+1)))
 	}
-	errs = append(errs, w.register(ctx, "in-01", "10.40.3.1"), w.deregister(ctx, "in-02"))
+	errs = append(errs, w.consul.register(ctx, "in-01", "10.40.3.1"), w.deregister(ctx, w.consul, "in-02"))
 	return errors.Join(errs...)
 }
 
 // depart takes away the services that visit registered.
-func (w *world) depart(ctx context.Context) error {
+func (w *pair) depart(ctx context.Context) error {
 	var errs []error
 	for n := range guests {
-		errs = append(errs, w.deregister(ctx, guest(n)))
+		errs = append(errs, w.deregister(ctx, w.consul, guest(n)))
 	}
 	return errors.Join(errs...)
 }
 
-// underWay returns an error unless writes to every registry are on a wire: new
+// underWay returns an error unless writes to every registry are at a gate: new
 // objects and a changed one in the cluster.
 func (p *replica) underWay() error {
-	if n := p.wires["kubernetes"].count(creation); n.tried < guests {
+	if n := p.gates["kubernetes"].count(creation); n.tried < guests {
 		return fmt.Errorf("%d creations in the cluster are, want %d", n.tried, guests)
 	}
-	if p.wires["kubernetes"].count(alteration).tried == 0 {
+	if p.gates["kubernetes"].count(alteration).tried == 0 {
 		return errors.New("no alteration in the cluster is")
 	}
 	for _, name := range []string{"consul", "etcd"} {
-		if p.wires[name].count(transaction).tried == 0 {
+		if p.gates[name].count(transaction).tried == 0 {
 			return fmt.Errorf("no transaction of %s is", name)
 		}
 	}
@@ -136,15 +131,15 @@ func (p *replica) underWay() error {
 
 // release lets the writes of the frozen one get to the servers, and waits until what
 // came of it in the cluster is gone.
-func (w *world) release(t *testing.T, p *replica) {
+func (w *pair) release(t *testing.T, p *replica) {
 	ctx := t.Context()
-	p.links["kubernetes"].Stall() // nobody is to tell it who leads
-	for _, one := range p.wires {
+	p.links["kubernetes"].stall() // nobody is to tell it who leads
+	for _, one := range p.gates {
 		one.thaw(true)
 	}
 	begin := time.Now()
 	err := until(ctx, within, "late writes are answered", func() error {
-		for name, one := range p.wires {
+		for name, one := range p.gates {
 			if n := one.unanswered(); n > 0 {
 				return fmt.Errorf("%s: %d are not", name, n)
 			}
@@ -157,12 +152,12 @@ func (w *world) release(t *testing.T, p *replica) {
 	if err != nil {
 		t.Error(err)
 	}
-	made := p.wires["kubernetes"].count(creation)
-	w.report = append(w.report, fmt.Sprintf("late creations in Kubernetes: %d sent, %d landed, gone within %.1f s", made.tried, made.taken, time.Since(begin).Seconds()))
+	made := p.gates["kubernetes"].count(creation)
+	w.tell("late creations in Kubernetes: %d sent, %d landed, gone within %.1f s", made.tried, made.taken, time.Since(begin).Seconds())
 }
 
 // departed returns an error while something of a guest is in the cluster.
-func (w *world) departed(ctx context.Context) error {
+func (w *pair) departed(ctx context.Context) error {
 	services, err := w.inward.api.CoreV1().Services(w.inward.namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
@@ -199,7 +194,7 @@ func (w *world) wake(t *testing.T, p *replica) {
 		}
 		return err
 	})
-	p.links["kubernetes"].Heal()
+	p.links["kubernetes"].heal()
 	if err == nil {
 		err = until(ctx, within, "the paused one stands by", func() error {
 			s, err := p.status()
@@ -216,15 +211,15 @@ func (w *world) wake(t *testing.T, p *replica) {
 
 // judgeLate holds that a leader which was paused past its lease tried to write, and
 // that Consul and etcd took none of it, and the cluster no more than new objects.
-func (w *world) judgeLate(t *testing.T, p *replica) {
+func (w *pair) judgeLate(t *testing.T, p *replica) {
 	for _, of := range []struct{ name, kind string }{
 		{"consul", transaction}, {"etcd", transaction}, {"kubernetes", alteration},
 	} {
-		n := p.wires[of.name].count(of.kind)
+		n := p.gates[of.name].count(of.kind)
 		if n.tried == 0 || n.taken != 0 {
 			t.Errorf("%s: of the paused leader's writes (%s) %s took %d of %d, want none of at least one", w.name, of.kind, of.name, n.taken, n.tried)
 		}
-		w.report = append(w.report, fmt.Sprintf("late writes (%s) of the paused leader to %s: %d tried, %d taken", of.kind, of.name, n.tried, n.taken))
+		w.tell("late writes (%s) of the paused leader to %s: %d tried, %d taken", of.kind, of.name, n.tried, n.taken)
 	}
 	if err := w.departed(t.Context()); err != nil {
 		t.Error(err)

@@ -123,7 +123,7 @@ func TestWatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	etcd := &etcdTarget{client}
+	etcd := &etcdTarget{client: client}
 	t.Cleanup(func() { _ = client.Close() })
 	for name, tt := range map[string]struct {
 		target

@@ -20,40 +20,16 @@ import (
 )
 
 // wire stands before a server and knows what it carries: HTTP/1.1, gRPC, and what an
-// API server is asked. It counts requests that write, and can keep them where they are.
+// API server is asked. Its gate keeps requests that write.
 type wire struct {
+	*gate
 	name string
 	addr string
-
-	mu     sync.Mutex // guards what follows
-	frozen chan struct{}
-	late   bool // what the server does not have yet when the ice melts still gets there
-	open   map[*write]bool
-	trap   int           // the wire freezes at so many writes from now; 0: never
-	sprung chan struct{} // closed then
-	counts map[string]*tally
 }
 
-// tally counts writes of one kind.
-type tally struct{ tried, taken int }
-
-// The kinds of writes: any by a transaction of Consul or etcd, an object that is made
-// in a cluster, and one that is changed or deleted there.
-const (
-	transaction = "transaction"
-	creation    = "creation"
-	alteration  = "alteration"
-)
-
-// write is a request that writes and is not answered yet.
-type write struct {
-	forwarded, caught bool
-	of                *tally // that counts it
-}
-
-// newWire listens on a free port and forwards to a URL until what it returns is
-// called. Before a server with TLS it speaks that, over what both sides have of it.
-func newWire(name, to string, over *tls.Config) (*wire, func(), error) {
+// newWire listens on a free port and forwards through a gate to a URL until what it
+// returns is called. Before a server with TLS it speaks that, over what both sides have of it.
+func newWire(g *gate, name, to string, over *tls.Config) (*wire, func(), error) {
 	u, err := url.Parse(to)
 	if err != nil {
 		return nil, nil, err
@@ -62,7 +38,7 @@ func newWire(name, to string, over *tls.Config) (*wire, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("before %s: %w", name, err)
 	}
-	w := &wire{name: name, addr: l.Addr().String(), open: map[*write]bool{}, counts: map[string]*tally{}}
+	w := &wire{gate: g, name: name, addr: l.Addr().String()}
 	both, grpc := new(http.Protocols), new(http.Protocols)
 	both.SetHTTP1(true)
 	both.SetUnencryptedHTTP2(true)
@@ -168,28 +144,8 @@ func (w *wire) judge(wr *write, a *answer) {
 		took = a.text.Len() > 5 && proto.Unmarshal(a.text.Bytes()[5:], &txn) == nil && txn.Succeeded
 	}
 	if took {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		wr.of.taken++
+		w.took(wr)
 	}
-}
-
-// count returns how many writes of a kind came since hold, or ever, and how many of
-// these the server took.
-func (w *wire) count(kind string) tally {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if t := w.counts[kind]; t != nil {
-		return *t
-	}
-	return tally{}
-}
-
-// unanswered is how many writes are under way.
-func (w *wire) unanswered() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.open)
 }
 
 // answer waits before the first of it is handed back, and keeps it.
@@ -215,104 +171,3 @@ func (a *answer) Write(b []byte) (int, error) {
 
 // Unwrap lets the proxy flush.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
-// enter notes a write, which may spring the trap.
-func (w *wire) enter(kind string) *write {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.counts[kind] == nil {
-		w.counts[kind] = &tally{}
-	}
-	wr := &write{of: w.counts[kind]}
-	w.open[wr] = true
-	wr.of.tried++
-	if w.trap > 0 {
-		if w.trap--; w.trap == 0 {
-			w.freezeLocked()
-			close(w.sprung)
-		}
-	}
-	return wr
-}
-
-func (w *wire) leave(wr *write) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.open, wr)
-}
-
-// mayForward waits while the wire is frozen, and reports whether the server is to
-// have the request. One that was caught by a kill goes as that says.
-func (w *wire) mayForward(wr *write) bool {
-	w.wait()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	wr.forwarded = !wr.caught || w.late
-	return wr.forwarded
-}
-
-func (w *wire) wait() {
-	w.mu.Lock()
-	frozen := w.frozen
-	w.mu.Unlock()
-	if frozen != nil {
-		<-frozen
-	}
-}
-
-// set arms the trap: the wire freezes with the n-th write from now.
-func (w *wire) set(n int) <-chan struct{} {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.trap, w.sprung = n, make(chan struct{})
-	return w.sprung
-}
-
-// freeze keeps writes and their answers where they are.
-func (w *wire) freeze() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.trap = 0
-	w.freezeLocked()
-}
-
-// hold freezes the wire and counts from then on.
-func (w *wire) hold() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.freezeLocked()
-	w.counts = map[string]*tally{}
-}
-
-func (w *wire) freezeLocked() {
-	if w.frozen == nil {
-		w.frozen = make(chan struct{})
-	}
-}
-
-// caught counts the writes that are under way, of a writer that is dead: those that
-// the server has or had, and those that it has not.
-func (w *wire) caught() (there, here int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for wr := range w.open {
-		wr.caught = true
-		if wr.forwarded {
-			there++
-		} else {
-			here++
-		}
-	}
-	return there, here
-}
-
-// thaw lets go on what stands: with late, also what the server does not have yet.
-func (w *wire) thaw(late bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.late, w.trap = late, 0
-	if w.frozen != nil {
-		close(w.frozen)
-		w.frozen = nil
-	}
-}

@@ -20,7 +20,7 @@ import (
 // TestWireHandsOnRefusals holds that a client hears through the wire what etcd says
 // to one that it does not know.
 func TestWireHandsOnRefusals(t *testing.T) {
-	w, stop, err := newWire("etcd", serverstest.Etcd(t).Endpoint(), nil)
+	w, stop, err := newWire(newGate(), "etcd", serverstest.Etcd(t).Endpoint(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestWireHolds(t *testing.T) {
 		}
 	}))
 	t.Cleanup(server.Close)
-	w, stop, err := newWire("kubernetes", server.URL, nil)
+	w, stop, err := newWire(newGate(), "kubernetes", server.URL, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
