@@ -32,7 +32,7 @@ func TestFaults(t *testing.T) {
 		s = rand.Uint64()
 	}
 	t.Logf("seed %d", s)
-	c := newCluster(t, s, "kills", "leaders", "servers", "links")
+	c := newCluster(t, s, "kills", "leaders", "servers", "links", "sessions")
 	scenes := scenesOf(t, c, s)
 	var worlds []*world
 	for _, one := range scenes {
@@ -61,7 +61,7 @@ func TestFaults(t *testing.T) {
 func scenesOf(t *testing.T, c *cluster, seed uint64) []scene {
 	random := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, n)) }
 	kills, leaders := newPair(t, c, "kills", false), newPair(t, c, "leaders", true)
-	servers, links := newPair(t, c, "servers", false), newPair(t, c, "links", false)
+	servers, links, sessions := newPair(t, c, "servers", false), newPair(t, c, "links", false), newZoo(t, c, "sessions")
 	return []scene{
 		{kills.world, func(t *testing.T) {
 			kills.kills(t, random(1), 50, 25, 12)
@@ -80,6 +80,7 @@ func scenesOf(t *testing.T, c *cluster, seed uint64) []scene {
 			links.blind(t)
 			links.flap(t, random(2))
 		}},
+		{sessions.world, func(t *testing.T) { sessions.faults(t, random(3)) }},
 	}
 }
 

@@ -17,8 +17,8 @@ type gate struct {
 // tally counts writes of one kind.
 type tally struct{ tried, taken int }
 
-// The kinds of writes: any by a transaction of Consul or etcd, an object that is made
-// in a cluster, and one that is changed or deleted there.
+// The kinds of writes: any to Consul, etcd or ZooKeeper that mirrors something, an
+// object that is made in a cluster, and one that is changed or deleted there.
 const (
 	transaction = "transaction"
 	creation    = "creation"

@@ -9,16 +9,38 @@ import (
 	"time"
 )
 
-// table says what was done and seen, and keeps it.
+// table says what was done and seen, and keeps it. What was seen of ZooKeeper stands
+// by itself.
 func table(t *testing.T, c *cluster, worlds []*world) {
+	var pairs, zoos []*world
+	for _, w := range worlds {
+		if w.of("zookeeper") {
+			zoos = append(zoos, w)
+		} else {
+			pairs = append(pairs, w)
+		}
+	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "services at first             %d, mirrored into %d Consuls and etcds; %d back from each Consul\n", originals, len(worlds), natives)
+	fmt.Fprintf(&b, "services at first             %d, mirrored into each registry; %d back from each Consul and ZooKeeper\n", originals, natives)
 	fmt.Fprintf(&b, "changes meanwhile             %v\n", c.users.count)
-	figures(&b, worlds)
+	fmt.Fprintf(&b, "\n%d worlds of Consul and etcd\n", len(pairs))
+	figures(&b, pairs)
+	fmt.Fprintf(&b, "\n%d world of ZooKeeper: one server, and an ensemble of three\n", len(zoos))
+	figures(&b, zoos)
 	t.Logf("\n%s", b.String())
 	if err := os.WriteFile(filepath.Join(c.logs, "table.txt"), []byte(b.String()), 0o600); err != nil {
 		t.Error(err)
 	}
+}
+
+// of reports whether a world has a registry of a type.
+func (w *world) of(kind string) bool {
+	for _, r := range w.registries {
+		if strings.HasPrefix(r.origin(), kind+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // figures are those of some worlds.

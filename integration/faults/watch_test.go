@@ -3,11 +3,13 @@ package faults
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-zookeeper/zk"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
@@ -125,6 +127,7 @@ func TestWatch(t *testing.T) {
 	}
 	etcd := &etcdTarget{client: client}
 	t.Cleanup(func() { _ = client.Close() })
+	zoo := newZooTarget(t, "lone", "w", []string{serverstest.ZooKeeper(t).Address()})
 	for name, tt := range map[string]struct {
 		target
 		put, remove func(service, address string) error
@@ -144,6 +147,20 @@ func TestWatch(t *testing.T) {
 		}, func(service, address string) error {
 			_, err := client.Delete(t.Context(), inZone+service+"/"+address)
 			return err
+		}},
+		"zookeeper": {zoo, func(service, address string) error {
+			for _, path := range []string{services, services + "/" + service + "-live", services + "/" + service + "-live/isthmus-w-00000000000" + address} {
+				_, err := zoo.conn.Create(path, []byte("{}"), zk.FlagPersistent, zk.WorldACL(zk.PermAll))
+				if errors.Is(err, zk.ErrNodeExists) {
+					_, err = zoo.conn.Set(path, []byte("{}"), -1)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}, func(service, address string) error {
+			return zoo.conn.Delete(services+"/"+service+"-live/isthmus-w-00000000000"+address, -1)
 		}},
 	} {
 		var gone names

@@ -246,7 +246,8 @@ func (w *world) deregister(ctx context.Context, s source, name string) error {
 }
 
 // converge waits until the targets are as they should be, while users change nothing,
-// and returns after how long.
+// and returns after how long. "from NAME" is what comes from a registry into the
+// cluster.
 func (w *world) converge(ctx context.Context, limit time.Duration, targets ...string) (time.Duration, error) {
 	w.cluster.users.still.RLock()
 	defer w.cluster.users.still.RUnlock()
@@ -271,6 +272,11 @@ func (w *world) equal(ctx context.Context, target string) error {
 	defer cancel()
 	if target == "kubernetes" {
 		return w.equalInward(ctx, w.sources()...)
+	}
+	for _, s := range w.sources() {
+		if target == "from "+s.name() {
+			return w.equalInward(ctx, s)
+		}
 	}
 	got, err := w.watchOf(target).held(ctx)
 	if err != nil {
