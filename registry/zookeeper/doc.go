@@ -9,8 +9,8 @@
 // `format nerve` in theirs. What is an instance is told by the data alone: whatever
 // holds none may be the parent of others, so a name may be of several elements, and a
 // path that has instances itself is the service called as its last element. The
-// service "a/b" has the key "a-b"; of several that have one key the first in order of
-// their names is taken and the others are refused. A node that cannot be read, or
+// service "a/b" has the key "a-b"; of several that have one key the one whose node is the
+// oldest is taken, and the others are refused. A node that cannot be read, or
 // holds what is neither an instance's data nor above others, is refused by its path
 // and the others go on.
 //

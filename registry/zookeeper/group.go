@@ -216,12 +216,13 @@ func (t *table) decodeLocked(k catalog.Key) (set []*catalog.Service, gone []cata
 	return set, gone
 }
 
-// servicesLocked decodes all names of a group. Of several with natives the first one
-// has the key; the others are refused.
+// servicesLocked decodes all names of a group. Of several with natives the one whose
+// node is the oldest has the key, so that nobody takes it by a name that reads as the
+// same; the others are refused.
 func (t *table) servicesLocked(g *group) (all []*catalog.Service, refused map[string]error) {
 	refused = map[string]error{}
-	first, used := "", g.names[:0]
-	for _, name := range g.names {
+	first, used := "", []string(nil)
+	for _, name := range t.byAgeLocked(g.names) {
 		services, errs := t.standsLocked(name)
 		if len(services)+len(errs) > 0 {
 			used = append(used, name)
@@ -238,8 +239,20 @@ func (t *table) servicesLocked(g *group) (all []*catalog.Service, refused map[st
 			all = append(all, s)
 		}
 	}
+	slices.Sort(used)
 	g.names = used
 	return all, refused
+}
+
+// byAgeLocked sorts names by when their nodes were made, the path first of all.
+func (t *table) byAgeLocked(names []string) []string {
+	made := func(name string) int64 {
+		if n := t.nodes[t.layout.folder(name)]; n != nil {
+			return n.czxid
+		}
+		return 0
+	}
+	return slices.SortedStableFunc(slices.Values(names), func(a, b string) int { return cmp.Compare(made(a), made(b)) })
 }
 
 // standsLocked decodes what stands at a name.

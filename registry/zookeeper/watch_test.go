@@ -170,7 +170,7 @@ func TestManyChildren(t *testing.T) {
 	w.has(t, "web", "10.0.0.1")
 }
 
-// TestNames holds which names services have, and that of several with one key one is
+// TestNames holds which names services have, and that of several with one key the oldest is
 // taken, the others are refused, and the next has it once the first is gone.
 func TestNames(t *testing.T) {
 	r := newTree(t)
@@ -179,21 +179,26 @@ func TestNames(t *testing.T) {
 	w := watch(t, r.reader(t))
 	s := w.synced(t)
 	last := r.path[1:] // the path itself is the service called so
-	for name, want := range map[string]string{"web": "10.0.0.1", "a-b-c": "10.0.0.2", "a-b": "10.0.0.4", "lonely": "none", last: "10.0.0.5"} {
+	for name, want := range map[string]string{"web": "10.0.0.1", "a-b-c": "10.0.0.2", "a-b": "10.0.0.3", "lonely": "none", last: "10.0.0.5"} {
 		if got := w.hosts(s, name); got != want {
 			t.Errorf("%s has %s, want %s", name, got, want)
 		}
 	}
-	if err := w.refusal(s, "a/b"); err == nil || !strings.Contains(err.Error(), r.path+"/a-b") {
-		t.Errorf("a/b is refused with %v, want that a-b has its key", err)
+	if err := w.refusal(s, "a-b"); err == nil || !strings.Contains(err.Error(), r.path+"/a/b") {
+		t.Errorf("a-b is refused with %v, want that a/b has its key", err)
 	}
 	if n := s.State(w.origin).Refused; n != 1 {
 		t.Errorf("%d records refused, want 1", n)
 	}
-	r.remove(t, "a-b")
-	s = w.has(t, "a-b", "10.0.0.3")
-	if err := w.refusal(s, "a/b"); err != nil {
-		t.Errorf("a/b is still refused: %v", err)
+	r.put(t, "web/a "+at("10.0.0.6")+"\nWEB/a "+at("10.0.0.7"))
+	s = w.until(t, "refuse two that are newer", func(s *catalog.Snapshot) bool { return w.refusal(s, "web") != nil && w.refusal(s, "WEB") != nil })
+	if got := w.hosts(s, "web"); got != "10.0.0.1" {
+		t.Errorf("web has %s since others wrote its name otherwise", got)
+	}
+	r.remove(t, "a/b/x")
+	s = w.has(t, "a-b", "10.0.0.4")
+	if err := w.refusal(s, "a-b"); err != nil {
+		t.Errorf("a-b is still refused: %v", err)
 	}
 }
 
