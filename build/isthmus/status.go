@@ -207,10 +207,11 @@ func more(w io.Writer, subject, sign string, n int) {
 	}
 }
 
-// oneLine is text that a registry's users had a hand in, as a terminal may have it.
+// oneLine is text that a registry's users had a hand in, as a terminal may have it: what
+// it does not show, or turns others around, is left out.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r

@@ -20,7 +20,7 @@ func TestPrintStatus(t *testing.T) {
 			Orphans: bridge.Findings{Count: 1, List: []bridge.Finding{{Original: "shop/old", Target: "in/old", Why: "no rule"}}},
 		}, {
 			Origin: "etcd/edge", Synced: true, Since: now.Add(-time.Hour), News: now.Add(-time.Hour), Error: "no answer\nat all",
-			Refused: bridge.Refused{Count: 3, Records: []bridge.RefusedRecord{{Record: "/skydns/\x1b[31mred", Why: "no JSON"}}},
+			Refused: bridge.Refused{Count: 3, Records: []bridge.RefusedRecord{{Record: "/skydns/\x1b[31mr\u202eed", Why: "no JSON"}}},
 		}, {
 			Origin: "consul/dc1",
 		}},
@@ -47,7 +47,7 @@ kubernetes/prod:consul/dc1  blocked  0     0        0s     0     0      0       
 
 kubernetes/prod: o in/old  shop/old  orphan: no rule
 etcd/edge: no answer at all
-etcd/edge: x /skydns/ [31mred    left out: no JSON
+etcd/edge: x /skydns/ [31mr ed    left out: no JSON
 etcd/edge: x and 2 more
 kubernetes/prod:etcd/edge: deletions held: too many would go
 kubernetes/prod:etcd/edge: = shop/a  shop/a  held: too many would go

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"unicode"
 
 	clog "github.com/coredns/coredns/plugin/pkg/log"
 )
@@ -81,8 +82,12 @@ func writeAttr(b *strings.Builder, prefix string, a slog.Attr) {
 		return
 	}
 	text := v.String()
-	if text == "" || strings.ContainsAny(text, " \t\r\n\"=") {
+	if text == "" || strings.ContainsFunc(text, quoted) {
 		text = fmt.Sprintf("%q", text)
 	}
 	fmt.Fprintf(b, " %s%s=%s", prefix, a.Key, text)
 }
+
+// quoted reports whether a text with r is to be quoted: it may be a name that somebody gave
+// a record, to have a log show something else.
+func quoted(r rune) bool { return r == ' ' || r == '"' || r == '=' || !unicode.IsPrint(r) }

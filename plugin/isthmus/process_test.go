@@ -196,12 +196,14 @@ func TestLog(t *testing.T) {
 	log.Info("synced", "services", 3)
 	log.Warn("not readable", "error", context.DeadlineExceeded, "empty", "")
 	log.WithGroup("http").Error("refused", slog.Group("request", "path", "/v1"), "code", 403)
+	log.Info("left out", "record", "a\x1b[2Jb", "name", "bücher", "odd", "db\u200b")
 	log.Debug("never")
 	// CoreDNS leaves the time to its own main, so here it is log's.
 	got := regexp.MustCompile(`(?m)^[0-9/]+ [0-9:]+ `).ReplaceAllString(out.String(), "")
 	want := `[INFO] plugin/isthmus: synced origin=consul/dc1 services=3
 [WARNING] plugin/isthmus: not readable origin=consul/dc1 error="context deadline exceeded" empty=""
 [ERROR] plugin/isthmus: refused origin=consul/dc1 http.request.path=/v1 http.code=403
+[INFO] plugin/isthmus: left out origin=consul/dc1 record="a\x1b[2Jb" name=bücher odd="db\u200b"
 `
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
