@@ -38,6 +38,7 @@ func commands() map[string]command {
 		"tried":       tried,
 		"besides":     besides,
 		"zkcli":       zkcli,
+		"znode":       znode,
 		"curator":     curator,
 	}
 }

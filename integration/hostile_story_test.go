@@ -19,17 +19,17 @@ import (
 )
 
 const (
-	goods    = 50 // services in each registry that stay right throughout
+	goods    = 50 // services in each registry that stay right throughout; 100 in ZooKeeper
 	zoneBase = "/skydns/local/cluster/"
 )
 
-// besides NAMESPACE writes what is hostile into Consul and etcd, changes it and
+// besides NAMESPACE writes what is hostile into Consul, etcd and ZooKeeper, changes it and
 // takes it away, beside services that are in order. All the while these are asked
 // for over DNS and looked for in the namespace that they are mirrored to. What is
 // to be refused stands in the bridge's status while it is there, and nothing does
 // in the end.
 func besides(ts *testscript.TestScript, args []string) ([]byte, error) {
-	h := &hostility{ts: ts, space: args[0]}
+	h := &hostility{ts: ts, space: args[0], znodes: ts.Value(storyKey{}).(*story).znodes}
 	var err error
 	if h.etcd, err = clientv3.New(clientv3.Config{Endpoints: []string{ts.Getenv("ETCD")}, MaxCallSendMsgSize: 4 << 20}); err != nil {
 		return nil, err
@@ -42,7 +42,10 @@ func besides(ts *testscript.TestScript, args []string) ([]byte, error) {
 	defer cancel()
 	var asking sync.WaitGroup
 	asking.Go(func() { h.askAll(ctx) })
-	for _, step := range []func() error{h.comeNames, h.leave, h.comeValues, h.change, h.leave} {
+	for _, step := range []func() error{
+		h.comeNames, h.leave, h.comeValues, h.change, h.leave,
+		h.comeNodes, h.leave, h.comeInstances, h.changeInstances, h.leave, h.comeCrowd, h.leave,
+	} {
 		if err = step(); err != nil {
 			break
 		}
@@ -59,11 +62,22 @@ type hostility struct {
 	ts      *testscript.TestScript
 	space   string
 	etcd    *clientv3.Client
+	znodes  znodes
 	written int
 	shown   int
 
 	asked int   // of the goroutine that asks, until it ended
 	wrong error // likewise
+}
+
+// inAll are the registries with good services, each as often as it has goods of them.
+func inAll() []string { return []string{"consul", "etcd", "zookeeper"} }
+
+func (h *hostility) registered(registry string) int {
+	if registry == "zookeeper" {
+		return 2 * goods
+	}
+	return goods
 }
 
 func good(registry string, i int) (name, address string) {
@@ -81,10 +95,24 @@ func (h *hostility) registerGood() error {
 			return err
 		}
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		err := h.askOnce()
-		if err == nil || time.Now().After(deadline) {
+	for i := range h.registered("zookeeper") {
+		name, address := good("zookeeper", i)
+		if err := h.znodes.put("/services/"+name+"/a", `{"address":"`+address+`","port":80}`); err != nil {
 			return err
+		}
+	}
+	return h.until("all that is good", h.askOnce)
+}
+
+// until waits for what becomes true.
+func (h *hostility) until(what string, do func() error) error {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		err := do()
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s: %w", what, err)
 		}
 	}
 }
@@ -115,8 +143,8 @@ func (h *hostility) askAll(ctx context.Context) {
 
 func (h *hostility) askOnce() error {
 	client := mdns.Client{Timeout: 5 * time.Second}
-	for _, registry := range []string{"consul", "etcd"} {
-		for i := range goods {
+	for _, registry := range inAll() {
+		for i := range h.registered(registry) {
 			name, address := good(registry, i)
 			m := new(mdns.Msg)
 			m.SetQuestion(name+"."+registry+".svc.cluster.local.", mdns.TypeA)
@@ -131,8 +159,8 @@ func (h *hostility) askOnce() error {
 	if err != nil {
 		return err
 	}
-	for _, registry := range []string{"consul", "etcd"} {
-		for i := range goods {
+	for _, registry := range inAll() {
+		for i := range h.registered(registry) {
 			if name, address := good(registry, i); !strings.Contains(string(text), `"`+address+`"`) {
 				return fmt.Errorf("%s with %s is not in Kubernetes", name, address)
 			}
@@ -156,7 +184,10 @@ func (h *hostility) comeNames() error {
 		}
 	}
 	upper := zoneBase + "MiXeD/a"
-	return h.refused([]string{zoneBase + "-/a", zoneBase + "a\nb/a", upper, zoneBase + strings.Repeat("a", 64) + "/a"}, []string{"..", "a\nb", "a/b", "b\u00fccher"})
+	return h.refused(map[string][]string{
+		"etcd/edge":  {zoneBase + "-/a", zoneBase + "a\nb/a", upper, zoneBase + strings.Repeat("a", 64) + "/a"},
+		"consul/dc1": {"..", "a\nb", "a/b", "b\u00fccher"},
+	})
 }
 
 // comeValues writes every value.
@@ -182,19 +213,18 @@ func (h *hostility) comeValues() error {
 			consul = append(consul, fmt.Sprintf("hostile/h%d", i))
 		}
 	}
-	return h.refused(etcd, consul)
+	return h.refused(map[string][]string{"etcd/edge": etcd, "consul/dc1": consul})
 }
 
 // refused waits until the status names what it should, or some of many.
-func (h *hostility) refused(etcd, consul []string) (err error) {
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		var found map[string][]string
-		if found, err = h.status(); err != nil {
+func (h *hostility) refused(want map[string][]string) error {
+	return h.until("refusals shown", func() (err error) {
+		found, err := h.status()
+		if err != nil {
 			return err
 		}
-		err = nil
 		shown := 0
-		for origin, all := range map[string][]string{"etcd/edge": etcd, "consul/dc1": consul} {
+		for origin, all := range want {
 			for _, record := range all {
 				if !slices.Contains(found[origin], record) {
 					err = errors.Join(err, fmt.Errorf("%s: %.100q is not shown to be refused", origin, record))
@@ -205,10 +235,22 @@ func (h *hostility) refused(etcd, consul []string) (err error) {
 		}
 		if err == nil {
 			h.shown += shown
-			return nil
+		}
+		return err
+	})
+}
+
+// statusReport is what of a bridge's status counts here.
+type statusReport struct {
+	Origins []struct {
+		Origin    string
+		Connected bool
+		Error     string
+		Refused   struct {
+			Count   int
+			Records []struct{ Record string }
 		}
 	}
-	return err
 }
 
 // status returns the refused records of each registry, but for those of the API
@@ -218,17 +260,7 @@ func (h *hostility) status() (map[string][]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var report struct {
-		Origins []struct {
-			Origin    string
-			Connected bool
-			Error     string
-			Refused   struct {
-				Count   int
-				Records []struct{ Record string }
-			}
-		}
-	}
+	var report statusReport
 	if err := json.Unmarshal(text, &report); err != nil {
 		return nil, err
 	}
@@ -289,16 +321,14 @@ func (h *hostility) leave() error {
 		}
 		_, _ = request(http.MethodPut, h.ts.Getenv("CONSUL")+"/v1/catalog/deregister", "", "", body) // some were never taken
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		found, err := h.status()
-		if err != nil {
-			return err
-		}
-		if len(found) == 0 {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("still refused: %.1000q", found)
-		}
+	if err := h.leaveNodes(); err != nil {
+		return err
 	}
+	return h.until("nothing refused", func() error {
+		found, err := h.status()
+		if err == nil && len(found) > 0 {
+			err = fmt.Errorf("still refused: %.1000q", found)
+		}
+		return err
+	})
 }

@@ -17,28 +17,30 @@ import (
 // attempt is a record by which somebody who may write to a registry tries to have
 // a name that is not his.
 type attempt struct {
-	registry string // consul or etcd
+	registry string // consul, etcd or zookeeper
 	record   string
 	name     string         // that he would have
 	address  string         // that it must never answer
 	shown    *regexp.Regexp // the line of the status that says why not; nil: it comes in
 	as       string         // NAMESPACE/NAME of the Service that it comes in as, which is not that name; "": it does not
+	never    bool           // the registry itself does not take it
 }
 
 // tried TABLE OWNER writes the records of a table and demands of each that the
 // status of the owner's bridge shows it refused, and that its address is answered by
 // DNS under no name tried and stands in no EndpointSlice that the bridge wrote. A line is
 // REGISTRY | RECORD | NAME | ADDRESS | STATUS, where the last is a regular expression;
-// or "as NAMESPACE/NAME", which is where its address stands, and nowhere else. In a
-// record, \x stands for what it does in Go.
+// "as NAMESPACE/NAME", which is where its address stands, and nowhere else; or "never"
+// for a record that the registry itself refuses. In a record, \x stands for what it does
+// in Go.
 func tried(ts *testscript.TestScript, args []string) ([]byte, error) {
 	all, err := attempts(ts, ts.ReadFile(args[0]))
 	if err != nil {
 		return nil, err
 	}
 	for _, a := range all {
-		if err := a.write(ts); err != nil {
-			return nil, err
+		if err := a.write(ts); (err != nil) != a.never {
+			return nil, fmt.Errorf("write %s %q: %w, want an error: %v", a.registry, a.record, err, a.never)
 		}
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
@@ -75,6 +77,8 @@ func attempts(ts *testscript.TestScript, table string) (all []attempt, err error
 		a := attempt{registry: f[0], record: f[1], name: f[2], address: f[3]}
 		if as, is := strings.CutPrefix(f[4], "as "); is {
 			a.as = as
+		} else if f[4] == "never" {
+			a.never = true
 		} else if a.shown, err = regexp.Compile("(?m)^" + f[4]); err != nil {
 			return nil, err
 		}
@@ -84,8 +88,13 @@ func attempts(ts *testscript.TestScript, table string) (all []attempt, err error
 }
 
 func (a attempt) write(ts *testscript.TestScript) error {
-	if a.registry == "consul" {
+	switch a.registry {
+	case "consul":
 		_, err := request(http.MethodPut, ts.Getenv("CONSUL")+"/v1/catalog/register", "", "", []byte(a.record))
+		return err
+	case "zookeeper":
+		path, data, _ := strings.Cut(a.record, " ")
+		_, err := znode(ts, []string{unescaped(path), unescaped(data)})
 		return err
 	}
 	key, value, _ := strings.Cut(a.record, " ")

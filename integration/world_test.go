@@ -83,6 +83,7 @@ type story struct {
 	gate   *gate               // before it
 
 	zookeeper    *servers.ZooKeeper          // nil until it is started
+	znodes       znodes                      // of it
 	applications map[string]*servers.Curator // that run, by name
 }
 

@@ -2,10 +2,13 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/go-zookeeper/zk"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/isthmus-dns/isthmus/integration/servers"
@@ -21,7 +24,7 @@ func (s *story) startZooKeeper(ctx context.Context, ts *testscript.TestScript) e
 	ts.Defer(func() { _ = z.Stop() })
 	s.zookeeper = z
 	ts.Setenv("ZOOKEEPER", z.Address())
-	return nil
+	return s.openZnodes(ts)
 }
 
 // zkcli LINE... types lines at ZooKeeper's own client.
@@ -30,6 +33,64 @@ func zkcli(ts *testscript.TestScript, args []string) ([]byte, error) {
 	defer cancel()
 	out, err := servers.TypeZooKeeper(ctx, ts.Getenv("ZOOKEEPER"), args...)
 	return []byte(out), err
+}
+
+// znode PATH [DATA] writes a node as somebody whom ZooKeeper does not know, with all
+// nodes above it. PATH is below /services unless it begins with a slash.
+func znode(ts *testscript.TestScript, args []string) ([]byte, error) {
+	s := ts.Value(storyKey{}).(*story)
+	path, data, _ := strings.Cut(strings.Join(args, "\x00"), "\x00")
+	if !strings.HasPrefix(path, "/") {
+		path = "/services/" + path
+	}
+	return nil, s.znodes.put(path, data)
+}
+
+// znodes writes nodes as somebody whom ZooKeeper does not know.
+type znodes struct{ *zk.Conn }
+
+// quiet keeps to itself what the client has to say.
+type quiet struct{}
+
+func (quiet) Printf(string, ...any) {}
+
+func (s *story) openZnodes(ts *testscript.TestScript) error {
+	conn, _, err := zk.Connect([]string{s.zookeeper.Address()}, 10*time.Second, zk.WithLogger(quiet{}))
+	if err != nil {
+		return err
+	}
+	ts.Defer(conn.Close)
+	s.znodes = znodes{conn}
+	return nil
+}
+
+// put writes a node, and makes those above it that are not there.
+func (z znodes) put(path, data string) error {
+	_, err := z.Create(path, []byte(data), zk.FlagPersistent, zk.WorldACL(zk.PermAll))
+	switch {
+	case errors.Is(err, zk.ErrNodeExists):
+		_, err = z.Set(path, []byte(data), -1)
+	case errors.Is(err, zk.ErrNoNode):
+		if err = z.above(path[:strings.LastIndexByte(path, '/')]); err == nil {
+			_, err = z.Create(path, []byte(data), zk.FlagPersistent, zk.WorldACL(zk.PermAll))
+		}
+	}
+	return err
+}
+
+// above makes a node and all above it.
+func (z znodes) above(path string) error {
+	if path == "" {
+		return nil
+	}
+	if err := z.above(path[:strings.LastIndexByte(path, '/')]); err != nil {
+		return err
+	}
+	_, err := z.CreateContainer(path, nil, zk.FlagContainer, zk.WorldACL(zk.PermAll))
+	if errors.Is(err, zk.ErrNodeExists) {
+		err = nil
+	}
+	return err
 }
 
 // curator APPLICATION VERB [NAME=VALUE...] asks a Java application that uses

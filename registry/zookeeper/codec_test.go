@@ -302,8 +302,8 @@ func FuzzDecode(f *testing.F) {
 		f.Add(name+"/a", `{"address":"10.0.0.1"}`, name, `{"format":1,"owner":"`+name+`","key":"a/b","name":"web"}`)
 		f.Add("web/"+name, `{"address":"10.0.0.1","payload":{"metadata":{"`+name+`":"`+name+`"}}}`, "prod", name)
 	}
-	for _, v := range hostile.Values() {
-		f.Add("web/a", strings.Replace(v.Text, `"host"`, `"address"`, 1), "prod", v.Text)
+	for _, v := range hostile.Instances() {
+		f.Add("web/a", v.Text, "prod", v.Text)
 	}
 	f.Fuzz(func(t *testing.T, path, data, owner, side string) {
 		for _, format := range []string{curator, serverset, nerve} {
