@@ -75,7 +75,7 @@ func (t *table) replace(feed *catalog.Feed) {
 			t.dropLocked(n)
 		}
 	}
-	t.feed = feed
+	t.feed, t.told = feed, true
 	for path := range t.denied {
 		t.untold[path] = true
 	}
@@ -157,12 +157,27 @@ func (t *table) mirroredLocked(g *group) bool {
 	})
 }
 
-// lapsed reports whether any service that was told has no instance any more.
+// lapsed reports whether any service that was told has no instance any more. Where
+// nothing was told yet, it reports whether there is a node that had something below it.
 func (t *table) lapsed() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if !t.told {
+		return t.emptiedLocked()
+	}
 	for _, g := range t.groups {
 		if t.lapsedLocked(g) {
+			return true
+		}
+	}
+	return false
+}
+
+// emptiedLocked reports whether there is a node above instances from which the last was
+// taken away.
+func (t *table) emptiedLocked() bool {
+	for _, n := range t.nodes {
+		if n.czxid != 0 && n.listed && len(n.below) == 0 && n.pzxid > n.czxid {
 			return true
 		}
 	}

@@ -63,6 +63,57 @@ func TestLullRead(t *testing.T) {
 	}
 }
 
+// TestLullFirst holds that the very first report waits for the instance of a service
+// that is just being registered again, and for none below a node that never had one.
+func TestLullFirst(t *testing.T) {
+	k := newKnown()
+	k.begin("abc")
+	k.list("/services", "web", "new")
+	k.hold("/services/web", "")
+	k.hold("/services/new", "")
+	k.list("/services/web") // which is newer than web
+	if !k.lapsed() {
+		t.Error("an instance that went is not waited for")
+	}
+	k.list("/services/web", "a")
+	k.hold("/services/web/a", at("10.0.0.1"))
+	if _, err := k.setList("/services/new", nil, &zk.Stat{Pzxid: k.nodes["/services/new"].czxid}); err != nil || k.lapsed() {
+		t.Errorf("an instance that never was is waited for: %v", err)
+	}
+	k.replace(k.feed)
+	k.list("/services/new", "a")
+	k.list("/services/new")
+	if k.lapsed() {
+		t.Error("once all was told, what was not is waited for")
+	}
+}
+
+// TestFirstReport holds that the first report waits for what changed while everything
+// was read, and not for longer than any other does.
+func TestFirstReport(t *testing.T) {
+	k := newKnown()
+	k.begin("abc")
+	w := newWalk(nil, k.table, k.feed)
+	k.list("/services", "web")
+	k.hold("/services/web", "")
+	k.list("/services/web", "a") // registered again while the rest was read
+	w.add(question{"/services/web/a", false}, false)
+	now := time.Now()
+	for _, at := range []time.Duration{0, longSettle - 1} {
+		if w.report(now.Add(at)); w.reported.Load() {
+			t.Errorf("reported %v after the rest was read, without an instance that is being asked for", at)
+		}
+	}
+	if w.report(now.Add(longSettle)); !w.reported.Load() {
+		t.Errorf("not reported %v after the rest was read", longSettle)
+	}
+	k.hold("/services/web/a", at("10.0.0.1"))
+	k.tell()
+	if got := k.hosts("web"); got != "10.0.0.1" {
+		t.Errorf("web has %s", got)
+	}
+}
+
 // TestRegisteredAgain holds that the only instance of a service may go and come, as
 // clients of Curator's register again, and nobody sees it.
 func TestRegisteredAgain(t *testing.T) {

@@ -62,6 +62,7 @@ type table struct {
 	untold  map[string]bool           // of denied, what changed since the feed was told
 	refused map[string]bool           // records of which the feed was told that they are refused
 	id      string                    // of the ensemble that all this is of
+	told    bool                      // of that one everything was reported once
 	round   int                       // the number of Watches that began
 	feed    *catalog.Feed             // nil while no Watch reports
 }
@@ -73,7 +74,7 @@ func newTable(l layout, log *slog.Logger) *table {
 }
 
 func (t *table) resetLocked() {
-	t.paths = 0
+	t.paths, t.told = 0, false
 	t.nodes, t.sides, t.groups = map[string]*node{}, map[string]map[string]*side{}, map[catalog.Key]*group{}
 	t.dirty, t.denied, t.untold = map[catalog.Key]time.Time{}, map[string]error{}, map[string]bool{}
 	for _, path := range t.layout.roots() {

@@ -304,12 +304,14 @@ func (w *walk) flush(now time.Time) {
 	}
 }
 
-// holds reports whether the first report is to wait for instances that may come back.
+// holds reports whether the first report is to wait: for what changed while everything
+// was read, and for instances that may come back.
 func (w *walk) holds(now time.Time) bool {
 	if w.read.IsZero() {
 		w.read = now
 	}
-	return now.Sub(w.read) < w.table.lull && w.table.lapsed()
+	waited := now.Sub(w.read)
+	return waited < longSettle && len(w.open) > 0 || waited < w.table.lull && w.table.lapsed()
 }
 
 // wait has those questions wait whose time has come.
