@@ -289,12 +289,14 @@ func (t *table) foundLocked(up *node, name string, length int) (q question, ask 
 var errLong = errors.New("its path is too long for a service")
 
 // deny takes note that a node cannot be read. What was known of it stands, and what
-// is below: that it may not be read any more does not mean that it is gone.
+// is below: that it may not be read any more does not mean that it is gone. Nothing
+// watches that meanwhile, so once it may be listed again all of it is read.
 func (t *table) deny(path string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if n := t.nodes[path]; n != nil {
 		t.denied[path], t.untold[path] = err, true
+		n.confirmed, n.listed = t.round, false
 		t.confirmLocked(n)
 	}
 }
@@ -307,9 +309,12 @@ func (t *table) allowLocked(path string) {
 	}
 }
 
+// confirmLocked has all below a node stand that was not found in this Watch yet.
 func (t *table) confirmLocked(n *node) {
-	n.confirmed = t.round
 	for _, child := range n.below {
+		if child.confirmed < t.round {
+			child.confirmed, child.expired = t.round, true
+		}
 		t.confirmLocked(child)
 	}
 }

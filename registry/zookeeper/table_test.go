@@ -211,6 +211,40 @@ func TestDeny(t *testing.T) {
 	}
 }
 
+// TestAllowed holds that what is below a node is read again once that may be listed:
+// nothing was watched there since the Watch began.
+func TestAllowed(t *testing.T) {
+	k := newKnown()
+	k.begin("")
+	k.list("/services", "web")
+	k.hold("/services/web", "")
+	k.list("/services/web", "a", "b")
+	k.hold("/services/web/a", at("10.0.0.1"))
+	k.hold("/services/web/b", "")
+	k.list("/services/web/b", "c")
+	k.hold("/services/web/b/c", at("10.0.0.2"))
+	k.replace(k.feed)
+	k.begin("")
+	k.list("/services", "web")
+	k.deny("/services/web", zk.ErrNoAuth)
+	k.replace(k.feed)
+	if got := k.hosts("web") + ", " + k.hosts("web-b"); got != "10.0.0.1, 10.0.0.2" {
+		t.Errorf("while web may not be read: %s", got)
+	}
+	if !k.hold("/services/web", "") {
+		t.Error("web is not listed once it may be")
+	}
+	if n := len(k.list("/services/web", "a", "b")); n != 2 {
+		t.Errorf("%d questions follow from the list of web, want 2", n)
+	}
+	if !k.hold("/services/web/b", "") {
+		t.Error("b is not listed once web may be")
+	}
+	if n := len(k.list("/services/web/b", "c")); n != 1 {
+		t.Errorf("%d questions follow from the list of b, want 1", n)
+	}
+}
+
 // TestExpired holds that a node that was gone is asked for again if it is listed, and
 // what is below another in its place is listed again.
 func TestExpired(t *testing.T) {
