@@ -78,7 +78,8 @@
 // what was known. Lists of a parent with thousands of children are spaced by as long
 // as they take. A service is reported once nothing of it is being read any more. One of
 // which no instance is left is kept for half a second: a client of Curator's that has
-// reconnected registers its instance by removing it and making it anew.
+// reconnected registers its instance by removing it and making it anew. A first report
+// waits as long where the last instance was taken from a node.
 //
 // A session lasts as long as its connection. Who loses it, by whatever fault, gets
 // another from any server of the ensemble, has that one catch up with the ensemble,
@@ -127,9 +128,10 @@
 // says who may change what is written, by auth_file or `acl world`, creates it: a DNS
 // server that was given nothing but an address writes nothing.
 //
-// While there is no id, or for a user who may not read it, the identity is the part
-// before it. Every Watch asks for the id again and again, and returns when it is
-// another one, so that the next reports the new identity. An administrator may write
+// While there is no id, or for a user who never could read it, the identity is the part
+// before it. Who could once, and may not any more, reads nothing until it may again, and
+// what was known stands. Every Watch asks for the id again and again, and returns when it
+// is another one, so that the next reports the new identity. An administrator may write
 // the id before the first bridge reads:
 //
 //	create /isthmus

@@ -49,10 +49,16 @@ func probe(ctx context.Context, s *session) (id string, hidden bool, err error) 
 	return strings.TrimSpace(string(data)), false, nil
 }
 
-// identify returns the id, which it makes if there is none and it may.
+var errHidden = fmt.Errorf("the id at %q was known, and may not be read any more", idPath)
+
+// identify returns the id, which it makes if there is none and it may. One that was
+// known and is hidden now may be what it was, so that this is no other ensemble.
 func (z *zookeeper) identify(ctx context.Context, s *session) (string, error) {
 	id, hidden, err := probe(ctx, s)
-	if err != nil || id != "" || hidden {
+	switch {
+	case hidden && z.table.identified():
+		return "", errHidden
+	case err != nil || id != "" || hidden:
 		return id, err
 	}
 	acl := z.config.acl()

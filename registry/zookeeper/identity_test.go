@@ -1,8 +1,11 @@
 package zookeeper
 
 import (
+	"errors"
 	"strings"
 	"testing"
+
+	"github.com/go-zookeeper/zk"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
@@ -64,4 +67,39 @@ func TestIdentity(t *testing.T) {
 	for _, w := range []*watched{all[1], again} {
 		w.until(t, "agree on it", func(s *catalog.Snapshot) bool { return s.State("zookeeper/x").Identity == all[0].identity() })
 	}
+}
+
+// TestHiddenID holds that an id that may not be read any more makes no other ensemble
+// of the one it is of: what was reported stands, and the error says why.
+func TestHiddenID(t *testing.T) {
+	own := serverstest.ZooKeeper(t)
+	r := newTreeOn(t, own.Address())
+	r.words += "\nacl world"
+	r.put(t, "web/a "+at("10.0.0.1"))
+	w := watch(t, r.reader(t))
+	w.synced(t)
+	w.stays(t, "web")
+	was := w.identity()
+	acl, _, err := r.raw.conn.GetACL(idPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.raw.conn.SetACL(idPath, zk.DigestACL(zk.PermAll, "other", "hunter2"), -1); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // the Watch that saw it, and those after it
+		if err := <-w.errs; !errors.Is(err, errHidden) {
+			t.Fatalf("Watch = %v, want %v", err, errHidden)
+		}
+		if got := w.identity(); got != was {
+			t.Fatalf("identity = %q, was %q", got, was)
+		}
+	}
+	if err := r.raw.conn.AddAuth("digest", []byte("other:hunter2")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.raw.conn.SetACL(idPath, acl, -1); err != nil {
+		t.Fatal(err)
+	}
+	w.until(t, "be connected again", func(s *catalog.Snapshot) bool { return s.State(w.origin).Connected })
 }

@@ -87,11 +87,13 @@ func (z *zookeeper) beat(ctx context.Context, s *session, w *walk, id string) er
 			return ctx.Err()
 		case <-tick.C:
 		}
-		now, _, err := probe(ctx, s)
-		if err != nil {
+		now, hidden, err := probe(ctx, s)
+		switch {
+		case err != nil:
 			return err
-		}
-		if now != id {
+		case hidden && id != "":
+			return errHidden
+		case now != id:
 			return errOther
 		}
 		w.alive()
