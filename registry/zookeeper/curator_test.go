@@ -42,9 +42,9 @@ func TestCuratorReads(t *testing.T) {
 			"plain": `"address":"10.1.0.1","port":8080,"sslPort":null,"type":"PERMANENT","enabled":true,"uri":"http://10.1.0.1:8080"`,
 			"https": `"address":"10.1.0.1","port":8080,"sslPort":8080,"type":"PERMANENT","enabled":true,"uri":"https://10.1.0.1:8080"`,
 			"six":   `"address":"fd00::1","port":8080,"sslPort":null,"type":"PERMANENT","enabled":true,"uri":"http://[fd00::1]:8080"`,
-			"bare":  `"address":"10.1.0.1","port":null,"sslPort":null,"type":"PERMANENT","enabled":true,"uri":"http://10.1.0.1"`,
+			"bare":  `"address":"10.1.0.1","port":0,"sslPort":null,"type":"PERMANENT","enabled":true,"uri":"http://10.1.0.1"`,
 			"udp":   `"address":"10.1.0.1","port":8080,"sslPort":null,"type":"PERMANENT","enabled":true,"uri":"http://10.1.0.1:8080"`,
-			"alias": `"address":"db.example.org","port":null,"sslPort":null,"type":"PERMANENT","enabled":true,"uri":"http://db.example.org"`,
+			"alias": `"address":"db.example.org","port":0,"sslPort":null,"type":"PERMANENT","enabled":true,"uri":"http://db.example.org"`,
 		} {
 			if diff := cmp.Diff(want, seenByCurator(t, app, name, payload)); diff != "" {
 				t.Errorf("payload %s: %s (-want +got)\n%s", payload, name, diff)

@@ -38,12 +38,14 @@
 //
 // one of each ready endpoint, with the fields of Curator's JSON and no other, since its
 // readers refuse all of a service for one that they do not know. port is the first
-// port, or the one that the service names, and sslPort as well where that is for https;
-// the payload is null, or Spring's class where the stanza says `payload spring`. The
-// nodes stay, and are PERMANENT for Curator, until a bridge removes them. Where the
-// stanza says `dynamic` they are ephemeral and DYNAMIC: they go with the session of the
-// bridge that writes, and while it has another one their mirrors read as differing, so
-// that they are put again. The nodes above them are containers.
+// port, or the one that the service names, 0 without any, and sslPort as well where that
+// is for https; the payload is null, or Spring's class where the stanza says `payload
+// spring`. Clients of Dubbo's can read neither, so a rule that shares names does not share
+// those at which Dubbo registered. The nodes stay, and are PERMANENT for Curator, until a
+// bridge removes them. Where the stanza says `dynamic` they are ephemeral and DYNAMIC:
+// they go with the session of the bridge that writes, and while it has another one their
+// mirrors read as differing, so that they are put again. The nodes above them are
+// containers.
 //
 // All of a mirror is what its side node says: of its endpoints those count whose
 // instances are there with the same address and port. A mirror of ours of which any

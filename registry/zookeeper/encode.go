@@ -104,7 +104,7 @@ type instanceText struct {
 	Name         string   `json:"name"`
 	ID           string   `json:"id"`
 	Address      string   `json:"address"`
-	Port         *uint16  `json:"port"`
+	Port         uint16   `json:"port"` // 0: none; Spring's client fails at all of a service for one without
 	SSLPort      *uint16  `json:"sslPort"`
 	Payload      *payload `json:"payload"`
 	Registration int64    `json:"registrationTimeUTC"`
@@ -139,7 +139,7 @@ func encodeInstance(s *catalog.Service, e *catalog.Endpoint, id string, o option
 		URISpec: uriSpecOf(e.Host.Addr, len(e.Ports) > 0),
 	}
 	if p, has := mainPort(s, e); has {
-		text.Port = &p.Number
+		text.Port = p.Number
 		if p.App == "https" {
 			text.SSLPort = &p.Number
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 
 	"github.com/isthmus-dns/isthmus/catalog"
@@ -41,10 +42,29 @@ func (c *config) writes(l layout, owner string) layout {
 }
 
 // Beside says why ours cannot stand beside theirs: who asks for a service by the one
-// name does not find what stands at the other.
+// name does not find what stands at the other, and clients of Dubbo's find none of a
+// service where one is not of its class.
 func (z *zookeeper) Beside(_, theirs *catalog.Service) error {
-	if path := theirs.Meta[metaPath]; path != "" && theirs.Mark == nil {
+	if theirs.Mark != nil {
+		return nil
+	}
+	if path := theirs.Meta[metaPath]; path != "" {
 		return fmt.Errorf("its instances stand at %q, where nobody who asks for %q looks", path, theirs.Name)
 	}
+	for i := range theirs.Endpoints {
+		if ofDubbo(&theirs.Endpoints[i]) {
+			return fmt.Errorf("its instance %q is Dubbo's, whose clients fail where there is another", theirs.Endpoints[i].ID)
+		}
+	}
 	return nil
+}
+
+// ofDubbo reports whether an endpoint is a native instance that Dubbo registered.
+func ofDubbo(e *catalog.Endpoint) bool {
+	for name := range e.Meta {
+		if strings.HasPrefix(name, "dubbo.") {
+			return true
+		}
+	}
+	return false
 }

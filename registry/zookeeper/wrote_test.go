@@ -64,8 +64,12 @@ func TestWroteBeforeRead(t *testing.T) {
 func TestBeside(t *testing.T) {
 	z := new(zookeeper)
 	ours := mirrorOf("prod", "a-b", 1)
-	for name, ok := range map[string]bool{"a-b": true, "a/b": false, "A-b": false} {
-		r, err := services.parse(znode{path: "/services/" + name + "/x", data: []byte(`{"address":"10.0.0.1"}`)})
+	for name, ok := range map[string]bool{"a-b": true, "a/b": false, "A-b": false, "a-b/dubbo": false} {
+		data := `{"address":"10.0.0.1"}`
+		if name == "a-b/dubbo" {
+			name, data = "a-b", dubboData
+		}
+		r, err := services.parse(znode{path: "/services/" + name + "/x", data: []byte(data)})
 		if err != nil {
 			t.Fatal(err)
 		}
