@@ -84,7 +84,7 @@ func (t *table) replace(feed *catalog.Feed) {
 	var all []*catalog.Service
 	for k, g := range t.groups {
 		g.told = nil
-		set, _ := t.decodeLocked(k)
+		set, _ := t.decodeLocked(k, false)
 		all = append(all, set...)
 	}
 	t.sweepLocked()
@@ -106,7 +106,7 @@ func (t *table) flush(now time.Time, busy func(name string) bool) (left bool) {
 			continue
 		}
 		delete(t.dirty, k)
-		s, g := t.decodeLocked(k)
+		s, g := t.decodeLocked(k, false)
 		set, gone = append(set, s...), append(gone, g...)
 	}
 	if len(set)+len(gone) > 0 {
@@ -203,8 +203,9 @@ func (t *table) lapsedLocked(g *group) bool {
 	})
 }
 
-// decodeLocked returns what changed of one group since the feed was told.
-func (t *table) decodeLocked(k catalog.Key) (set []*catalog.Service, gone []catalog.Ref) {
+// decodeLocked returns what changed of one group since the feed was told. A native
+// service that is gone stands if it is kept.
+func (t *table) decodeLocked(k catalog.Key, keep bool) (set []*catalog.Service, gone []catalog.Ref) {
 	g := t.groups[k]
 	if g == nil {
 		return nil, nil
@@ -219,13 +220,17 @@ func (t *table) decodeLocked(k catalog.Key) (set []*catalog.Service, gone []cata
 		}
 	}
 	for _, was := range g.told {
-		if !slices.ContainsFunc(now, func(is told) bool { return is.owner == was.owner }) {
+		switch {
+		case slices.ContainsFunc(now, func(is told) bool { return is.owner == was.owner }):
+		case keep && was.owner == "":
+			now = append(now, was)
+		default:
 			gone = append(gone, catalog.Ref{Key: g.key, Owner: was.owner})
 		}
 	}
 	g.told = now
 	t.refuseLocked(g, refused)
-	if len(g.names) == 0 {
+	if len(g.names) == 0 && len(now) == 0 {
 		delete(t.groups, k)
 	}
 	return set, gone

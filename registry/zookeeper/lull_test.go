@@ -1,6 +1,7 @@
 package zookeeper
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +40,43 @@ func TestLull(t *testing.T) {
 		if got := k.hosts("web") + ", " + k.hosts("db"); got != c.want {
 			t.Errorf("%s, %v after the first: %s, want %s", c.does, c.at, got, c.want)
 		}
+	}
+}
+
+// TestLullWrote holds that a write of ours beside a service that lost its last instance
+// does not have that told at once, though the write is.
+func TestLullWrote(t *testing.T) {
+	k := newKnown()
+	k.layout.owner, k.layout.live = "prod", new(atomic.Int64)
+	k.begin("")
+	k.list("/services", "web")
+	k.hold("/services/web", "")
+	k.list("/services/web", "a")
+	k.hold("/services/web/a", at("10.0.0.1"))
+	k.replace(k.feed)
+	want, err := k.layout.encode(mirrorOf("prod", "web", 1), options{Registered: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := []op{{do: create, path: want[0].path, data: want[0].data}, {do: create, path: want[1].path, data: want[1].data}}
+	for _, ops := range [][]op{put, {{do: remove, path: want[1].path}, {do: remove, path: want[0].path}}} {
+		k.list("/services/web")
+		k.zxid++
+		k.wrote(ops, []string{"web"}, k.zxid, 0)
+		if is := k.catalog.Snapshot().Get("zookeeper/x", mirrorOf("prod", "web", 1).Ref()) != nil; is != (ops[0].do == create) {
+			t.Errorf("%v is told to be there: %v", ops[0].do, is)
+		}
+		if got := k.hosts("web"); got != "10.0.0.1" {
+			t.Errorf("once the last instance went and we wrote, web has %s", got)
+		}
+	}
+	free := func(string) bool { return false }
+	now := time.Now().Add(settle)
+	for _, later := range []time.Duration{0, lull} {
+		k.flush(now.Add(later), free)
+	}
+	if got := k.hosts("web"); got != "none" || len(k.groups) > 0 {
+		t.Errorf("after a while web has %s, and %d groups are known", got, len(k.groups))
 	}
 }
 

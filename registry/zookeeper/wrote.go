@@ -100,7 +100,8 @@ func (t *table) removedLocked(path string, zxid int64) {
 	t.dropLocked(n)
 }
 
-// tellLocked has the feed told at once what changed of groups.
+// tellLocked has the feed told at once what changed of groups, but for native services
+// of which no instance is left: those are told later.
 func (t *table) tellLocked(keys []catalog.Key) {
 	if t.feed == nil {
 		return
@@ -108,8 +109,11 @@ func (t *table) tellLocked(keys []catalog.Key) {
 	var set []*catalog.Service
 	var gone []catalog.Ref
 	for _, k := range keys {
-		delete(t.dirty, k)
-		s, g := t.decodeLocked(k)
+		lapses := t.groups[k] != nil && t.lapsedLocked(t.groups[k])
+		if !lapses {
+			delete(t.dirty, k)
+		}
+		s, g := t.decodeLocked(k, lapses)
 		set, gone = append(set, s...), append(gone, g...)
 	}
 	if len(set)+len(gone) > 0 {
