@@ -308,11 +308,15 @@ func (t *table) deny(path string, err error) {
 	}
 }
 
-// allowLocked takes note that a node can be read, or is gone.
+// allowLocked takes note that a node can be read, or is gone. What it holds may be
+// refused for another reason.
 func (t *table) allowLocked(path string) {
 	if t.denied[path] != nil {
 		delete(t.denied, path)
 		t.untold[path] = true
+		if n := t.nodes[path]; n != nil {
+			t.touchNodeLocked(n)
+		}
 	}
 }
 

@@ -245,6 +245,26 @@ func TestAllowed(t *testing.T) {
 	}
 }
 
+// TestAllowedBad holds that a record which was refused before its node could not be
+// read is refused again once that can be, though it is as it was.
+func TestAllowedBad(t *testing.T) {
+	k := newKnown()
+	k.begin("")
+	k.list("/services", "web")
+	k.hold("/services/web", "")
+	k.list("/services/web", "bad")
+	bad, stat := []byte(`{"address":"127.0.0.1"}`), &zk.Stat{Czxid: 7, Mzxid: 7}
+	k.set(k.read("/services/web/bad", bad, stat))
+	k.replace(k.feed)
+	k.deny("/services/web/bad", zk.ErrNoAuth)
+	k.tell()
+	k.set(k.read("/services/web/bad", bad, stat))
+	k.tell()
+	if st := k.catalog.Snapshot().State("zookeeper/x"); st.Refused != 1 || st.Partial != nil {
+		t.Errorf("%d refused, partial %v; want the record alone", st.Refused, st.Partial)
+	}
+}
+
 // TestExpired holds that a node that was gone is asked for again if it is listed, and
 // what is below another in its place is listed again.
 func TestExpired(t *testing.T) {
