@@ -82,6 +82,9 @@ func checkMirror(s *catalog.Service) error {
 	if _, err := catalog.ParseKey(m.Key.String()); err != nil {
 		return fmt.Errorf("mark: %w: %w", err, registry.ErrInvalid)
 	}
+	if _, ours := ownerOf(s.Name); ours {
+		return fmt.Errorf("name %q is what instances of mirrors are called: %w", s.Name, registry.ErrInvalid)
+	}
 	return checkName(s.Name)
 }
 

@@ -163,6 +163,22 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+// TestNamedAsInstance holds that no mirror has the name of a mirror's instance: its
+// folder would be taken for one, and what is in it never be found.
+func TestNamedAsInstance(t *testing.T) {
+	r := newTree(t)
+	r.words += "\nacl world"
+	w := claimed(t, r, "prod")
+	s := mirrorOf("prod", "isthmus-prod-0123456789ab", 1)
+	if c, err := w.Canon(s); !errors.Is(err, registry.ErrInvalid) {
+		t.Errorf("Canon = %v, %v, want %v", c, err, registry.ErrInvalid)
+	}
+	if err := w.Put(t.Context(), []*catalog.Service{s})[0].Err; !errors.Is(err, registry.ErrInvalid) {
+		t.Errorf("Put = %v, want %v", err, registry.ErrInvalid)
+	}
+	w.put(t, mirrorOf("prod", "isthmus-prod-0123456789xy", 1))
+}
+
 // TestFolderGone holds that a mirror is put where the server took away the node above
 // its instances, and all of its state, since it was last looked at.
 func TestFolderGone(t *testing.T) {
