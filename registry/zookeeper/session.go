@@ -193,7 +193,7 @@ func (s *session) ask(ctx context.Context, request func() error) error {
 	case errors.Is(err, zk.ErrConnectionClosed), errors.Is(err, zk.ErrNoServer), errors.Is(err, zk.ErrClosing):
 		return s.lost()
 	}
-	return err
+	return inWords(err)
 }
 
 // get reads a node, and sets a watch on it if asked for.
