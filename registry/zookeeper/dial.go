@@ -18,6 +18,7 @@ import (
 
 const (
 	dialTime  = 3 * time.Second // for one server to give a session
+	dialNext  = time.Second     // for it to do so before another one is asked, too
 	probeTime = 2 * time.Second // to answer the least question
 	writeTime = 5 * time.Second // to answer a transaction
 
@@ -76,28 +77,65 @@ func (c *config) tlsConfig() (t *tls.Config, err error) {
 	return t, err
 }
 
-// dial returns a session with one of the servers, whichever takes it. The files of
-// the stanza are read anew for it. The caller closes it.
+// dial returns a session with one of the servers, the first that gives one. They are
+// asked in any order, each once the one before refused, or was silent for a while: a
+// server that is frozen takes connections and never answers. The files of the stanza
+// are read anew for it. The caller closes it.
 func (c *config) dial(ctx context.Context) (*session, error) {
 	cred, err := c.dialing()
 	if err != nil {
 		return nil, err
 	}
-	failed := make([]error, len(c.servers))
-	for _, i := range rand.Perm(len(c.servers)) {
-		s, err := c.dialServer(ctx, c.servers[i], cred)
-		if err == nil {
-			return s, nil
+	asking, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answers, asked, failed := make(chan dialed), 0, make([]error, len(c.servers))
+	next, tick := rand.Perm(len(c.servers)), time.NewTicker(dialNext)
+	defer tick.Stop()
+	ask := func() {
+		if len(next) > 0 && ctx.Err() == nil {
+			i := next[0]
+			next, asked = next[1:], asked+1
+			go func() { s, err := c.dialServer(asking, c.servers[i], cred); answers <- dialed{i, s, err} }()
 		}
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("connect: %w", ctx.Err())
+	}
+	for ask(); asked > 0; {
+		select {
+		case <-tick.C:
+			ask()
+		case a := <-answers:
+			asked--
+			if a.err == nil {
+				cancel()
+				forgo(answers, asked)
+				return a.session, nil
+			}
+			failed[a.server] = fmt.Errorf("connect to %q: %w", c.servers[a.server], a.err)
+			ask()
 		}
-		failed[i] = fmt.Errorf("connect to %q: %w", c.servers[i], err)
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("connect: %w", ctx.Err())
 	}
 	for _, next := range failed[1:] {
 		failed[0] = fmt.Errorf("%w; %w", failed[0], next)
 	}
 	return nil, failed[0]
+}
+
+// dialed is what became of asking a server for a session.
+type dialed struct {
+	server  int
+	session *session
+	err     error
+}
+
+// forgo waits for so many answers, and gives up what sessions they bring.
+func forgo(answers <-chan dialed, n int) {
+	for range n {
+		if a := <-answers; a.err == nil {
+			a.session.close()
+		}
+	}
 }
 
 func (c *config) dialServer(ctx context.Context, server string, cred credentials) (*session, error) {

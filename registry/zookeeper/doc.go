@@ -84,9 +84,10 @@
 // waits as long where the last instance was taken from a node.
 //
 // A session lasts as long as its connection. Who loses it, by whatever fault, gets
-// another from any server of the ensemble, has that one catch up with the ensemble,
-// and reads everything again; what was known stands meanwhile, and the report after
-// that says what differs. Of what did not change nothing is decoded again.
+// another from whichever server of the ensemble gives one first, has that one catch up
+// with the ensemble, and reads everything again; what was known stands meanwhile, and
+// the report after that says what differs. Of what did not change nothing is decoded
+// again.
 //
 // A node that the user may not read is refused. What was known of it stands, and
 // while there is one, the origin is reported to be known in part only: a bridge then
