@@ -47,6 +47,9 @@
 // mirrors read as differing, so that they are put again. The nodes above them are
 // containers.
 //
+// A side node has at most 900 KiB. Of a service that has thousands of endpoints it leaves
+// out, as far as needed and in this order, their tags, metadata, nodes and pods.
+//
 // All of a mirror is what its side node says: of its endpoints those count whose
 // instances are there with the same address and port. A mirror of ours of which any
 // node is not just as we write it reads back with the meta entry "isthmus.dev/drift",

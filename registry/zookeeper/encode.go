@@ -54,7 +54,7 @@ func (l layout) hold(s *catalog.Service, o options) (c *catalog.Service, side []
 	if c, err = cleaned(s); err != nil || c == nil {
 		return nil, nil, err
 	}
-	if side = encodeSide(c, o); len(side) > maxSide {
+	if side, _ = lean(c, o); len(side) > maxSide {
 		return nil, nil, fmt.Errorf("service %q: %d bytes of what Curator has no word for, at most %d: %w", s.Key, len(side), maxSide, registry.ErrInvalid)
 	}
 	return c, side, nil

@@ -149,10 +149,7 @@ func TestTooLarge(t *testing.T) {
 	r := newTree(t)
 	r.words += "\nacl world"
 	w := claimed(t, r, "prod")
-	s := mirrorOf("prod", "web", 300)
-	for i := range s.Endpoints {
-		s.Endpoints[i].Meta = map[string]string{"a": strings.Repeat("b", 4000)}
-	}
+	s := mirrorOf("prod", "web", 30_000)
 	if c, err := w.Canon(s); !errors.Is(err, registry.ErrInvalid) {
 		t.Errorf("Canon = %v, %v, want %v", c, err, registry.ErrInvalid)
 	}
@@ -160,6 +157,40 @@ func TestTooLarge(t *testing.T) {
 	results := w.Put(t.Context(), []*catalog.Service{s, ok})
 	if !errors.Is(results[0].Err, registry.ErrInvalid) || results[1].Err != nil {
 		t.Errorf("Put = %v and %v, want %v for the first alone", results[0].Err, results[1].Err, registry.ErrInvalid)
+	}
+}
+
+// TestManyEndpoints holds that of a service with as many endpoints as a large one has,
+// with all that is known of them, the addresses are held, that what is left out is said,
+// and that the mirror is as it should be and stays so over changes.
+func TestManyEndpoints(t *testing.T) {
+	r := newTree(t)
+	r.words += "\nacl world"
+	w := claimed(t, r, "prod")
+	s := mirrorOf("prod", "web", 6000)
+	for i := range s.Endpoints {
+		e := &s.Endpoints[i]
+		e.Pod, e.Hostname, e.Zone = "web-7d4b9c6f5d-"+e.ID, e.ID, "eu-central-1a"
+		e.Node = fmt.Sprintf("ip-10-%d-%d-17.eu-central-1.compute.internal", i%250, i/250)
+		e.Tags, e.Meta = []string{"blue"}, map[string]string{"a": "b", catalog.MetaMainPort: "http"}
+	}
+	if err := w.Reduced(s); err == nil || err.Error() != "left out: tags, metadata, nodes of endpoints; of 6000 there is no room for it" {
+		t.Errorf("Reduced = %v", err)
+	}
+	few := *s
+	few.Endpoints = s.Endpoints[:1000]
+	if err := w.Reduced(&few); err != nil {
+		t.Errorf("of 1000: Reduced = %v", err)
+	}
+	for range 2 {
+		got := w.put(t, s)
+		if n := len(got.Endpoints); n != len(s.Endpoints) || got.Meta[metaDrift] != "" {
+			t.Fatalf("%d endpoints are held, %s", n, got.Meta[metaDrift])
+		}
+		if e := got.Endpoints[0]; e.Node != "" || e.Hostname == "" || e.Zone == "" || e.Pod == "" || e.Meta[catalog.MetaMainPort] != "http" {
+			t.Errorf("of an endpoint is left %+v", e)
+		}
+		s.Endpoints = s.Endpoints[1:]
 	}
 }
 
