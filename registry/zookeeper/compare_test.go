@@ -1,6 +1,8 @@
 package zookeeper
 
 import (
+	"bytes"
+	"sync"
 	"testing"
 
 	"github.com/isthmus-dns/isthmus/catalog"
@@ -45,5 +47,30 @@ func forget(t *table, path string) {
 	t.nodes[path].pzxid--
 	if _, ask := t.foundLocked(t.nodes[path], "ghost", 100); !ask {
 		panic("ghost is there")
+	}
+}
+
+// TestCompareHidden holds that a node which may not be read any more is one to read
+// again, and no end of the Watch: servers from 3.8.4 on do not say that it is there.
+func TestCompareHidden(t *testing.T) {
+	stat := bytes.Join([][]byte{frame(int64(5), int64(5))[4:], state[16:]}, nil)
+	var mu sync.Mutex
+	hidden := true
+	s, err := fake(t, greets(10_000), func(xid int) []byte {
+		mu.Lock()
+		defer mu.Unlock()
+		if hidden = !hidden; hidden {
+			return frame(xid, int64(9), -102)
+		}
+		return frame(xid, int64(9), 0, stat)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []bool{false, true} {
+		found, err := differing(t.Context(), s, []version{{path: "/services/web", czxid: 5, mzxid: 5}})
+		if err != nil || (len(found) == 1) != want {
+			t.Errorf("found %v, %v; want that it differs: %v", found, err, want)
+		}
 	}
 }
