@@ -59,15 +59,16 @@
 //
 // The fence is the node /isthmus/<path>/<owner>/fence with one node below it, of its
 // holder, whose name nobody drew before and nobody draws again. Who takes over makes
-// another and removes that one. Every write is one transaction, of at most 1000
-// operations and half a MiB, that writes to the holder's node first, and compares the
-// version of the side node and of each node that it touches. That a node is as it was
-// read is compared by its version alone: one that was removed and made anew in between,
-// and has the same version, is taken for the same. A service of more than one
-// transaction adds first and removes last; stopped in between, it reads as differing.
-// Several transactions of one Put or Delete are under way at a time, once the first was
-// answered; of as many the outcome may be unknown when the connection is lost. Nothing
-// is assumed of those: what the next Watch reads is what stands, and whatever of them
+// another and removes that one. Every write is one transaction that writes to the holder's
+// node first, and compares the version of the side node and of each node that it touches.
+// Beside that it has at most 1000 operations and half a MiB, or one side node that has
+// more. Only the nodes above instances and side nodes, which are empty, are made before
+// it. That a node is as it was read is compared by its version alone: one that was removed
+// and made anew in between, and has the same version, is taken for the same. A service of
+// more than one transaction adds first and removes last; stopped in between, it reads as
+// differing. Several transactions of one Put or Delete are under way at a time, once the
+// first was answered; of as many the outcome may be unknown when the connection is lost.
+// Nothing is assumed of those: what the next Watch reads is what stands, and whatever of them
 // comes later is no more at the versions that the next plan compares.
 //
 // What is written can be changed by the user of the stanza alone, and read by all, or
