@@ -115,8 +115,8 @@ func TestLullFirst(t *testing.T) {
 	}
 	k.list("/services/web", "a")
 	k.hold("/services/web/a", at("10.0.0.1"))
-	if _, err := k.setList("/services/new", nil, &zk.Stat{Pzxid: k.nodes["/services/new"].czxid}); err != nil || k.lapsed() {
-		t.Errorf("an instance that never was is waited for: %v", err)
+	if k.setList("/services/new", nil, &zk.Stat{Pzxid: k.nodes["/services/new"].czxid}); k.lapsed() {
+		t.Error("an instance that never was is waited for")
 	}
 	k.replace(k.feed)
 	k.list("/services/new", "a")

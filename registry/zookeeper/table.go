@@ -29,6 +29,7 @@ type reading struct {
 	side   *side
 	of     string // the service that side is of
 	err    error  // foreign data
+	size   int    // bytes of the data that record or side was made of
 }
 
 // node is one node of the tree.
@@ -54,7 +55,7 @@ type table struct {
 
 	mu      sync.Mutex // guards what follows
 	nodes   map[string]*node
-	paths   int                         // bytes of those of all nodes that are no root
+	heft    int                         // bytes that all nodes take, about
 	sides   map[string]map[string]*side // by service and path
 	groups  map[catalog.Key]*group
 	dirty   map[catalog.Key]time.Time // since when
@@ -74,7 +75,7 @@ func newTable(l layout, log *slog.Logger) *table {
 }
 
 func (t *table) resetLocked() {
-	t.paths, t.told = 0, false
+	t.heft, t.told = 0, false
 	t.nodes, t.sides, t.groups = map[string]*node{}, map[string]map[string]*side{}, map[catalog.Key]*group{}
 	t.dirty, t.denied, t.untold = map[catalog.Key]time.Time{}, map[string]error{}, map[string]bool{}
 	for _, path := range t.layout.roots() {
@@ -125,7 +126,7 @@ func (t *table) read(path string, data []byte, stat *zk.Stat) reading {
 	if old, known := t.known(path); known && old.stamp == stampOf(n) {
 		return old
 	}
-	r := reading{stamp: stampOf(n)}
+	r := reading{stamp: stampOf(n), size: len(data)}
 	if t.layout.role(path) == sidecar {
 		r.of, r.side = t.layout.parseSide(n)
 		return r
@@ -193,7 +194,9 @@ func (t *table) takeLocked(n *node, r reading) {
 	r.path = n.path // one text for both
 	t.touchNodeLocked(n)
 	t.sideLocked(n, nil)
+	t.heft -= n.heft()
 	n.reading = r
+	t.heft += n.heft()
 	t.sideLocked(n, r.side)
 	t.touchNodeLocked(n)
 }
@@ -218,21 +221,45 @@ func (t *table) sideLocked(n *node, s *side) {
 }
 
 const (
-	maxNodes = 1_000_000 // some times what 100,000 instances need
-	maxPaths = 256 << 20 // bytes of their paths
-	maxPath  = 1024      // bytes of a node's path; what is below cannot be a service's
+	maxPath = 1024      // bytes of a node's path; what is below cannot be a service's
+	maxHeft = 256 << 20 // what 200,000 instances of usual size take
 )
 
-var errTooMany = fmt.Errorf("more than %d nodes, or paths of more than %d MiB", maxNodes, maxPaths>>20)
+var errTooMuch = fmt.Errorf("more nodes than can be kept: they take more than %d MiB", maxHeft>>20)
+
+// heft is about what a node takes: more of a small one than its data.
+func (n *node) heft() int {
+	const plain, entry = 300, 80
+	all := plain + len(n.path)
+	if n.record != nil {
+		all += n.size + entry*len(n.record.endpoint.Meta)
+	}
+	if n.side != nil {
+		all += 2 * n.size
+	}
+	return all
+}
+
+// full returns an error if there is more than can be kept, and then forgets all of it:
+// the last report stands, and the next Watch has room.
+func (t *table) full() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.heft <= maxHeft {
+		return nil
+	}
+	t.resetLocked()
+	return errTooMuch
+}
 
 // setList takes over the list of a node's children, and returns what has to be asked
 // because of it.
-func (t *table) setList(path string, names []string, stat *zk.Stat) (all []question, err error) {
+func (t *table) setList(path string, names []string, stat *zk.Stat) (all []question) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := t.nodes[path]
 	if n == nil || n.leaf() {
-		return nil, nil
+		return nil
 	}
 	n.listed, n.pzxid, n.confirmed = true, stat.Pzxid, t.round
 	t.allowLocked(path)
@@ -250,11 +277,8 @@ func (t *table) setList(path string, names []string, stat *zk.Stat) (all []quest
 		}
 	}
 	maps.DeleteFunc(n.gone, func(_ string, zxid int64) bool { return zxid <= stat.Pzxid })
-	if len(t.nodes) > maxNodes || t.paths > maxPaths {
-		return nil, fmt.Errorf("list %q: %w", path, errTooMany)
-	}
 	t.touchNodeLocked(n) // foreign data is refused where nothing is below
-	return all, nil
+	return all
 }
 
 // addLocked takes a node in below the one above it.
@@ -263,7 +287,7 @@ func (t *table) addLocked(n *node) {
 		n.up.below = map[string]*node{}
 	}
 	n.up.below[n.name()], t.nodes[n.path] = n, n // one text for both
-	t.paths += len(n.path)
+	t.heft += n.heft()
 }
 
 // foundLocked takes note of a child that was listed, at a path of so many bytes, and
@@ -365,7 +389,7 @@ func (t *table) dropLocked(n *node) {
 	t.sideLocked(n, nil)
 	delete(n.up.below, n.name())
 	delete(t.nodes, n.path)
-	t.paths -= len(n.path)
+	t.heft -= n.heft()
 	t.allowLocked(n.path)
 }
 

@@ -3,6 +3,7 @@ package zookeeper
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -33,10 +34,7 @@ func (k *known) begin(id string) {
 // list has a node's children be names now, and returns what has to be asked then.
 func (k *known) list(path string, names ...string) []question {
 	k.zxid++
-	all, err := k.setList(path, names, &zk.Stat{Pzxid: k.zxid})
-	if err != nil {
-		panic(err)
-	}
+	all := k.setList(path, names, &zk.Stat{Pzxid: k.zxid})
 	slices.SortFunc(all, func(a, b question) int { return len(a.path) - len(b.path) })
 	return all
 }
@@ -150,8 +148,8 @@ func TestLongNames(t *testing.T) {
 			t.Errorf("%d are asked for, of %d", len(asked), len(k.nodes["/services/web"].below))
 		}
 	}
-	if most := 3 * 2 * maxPath; k.paths > most {
-		t.Errorf("paths of %d bytes are known, want %d at most", k.paths, most)
+	if most := 4 * 2 * maxPath; k.heft > most {
+		t.Errorf("%d bytes are kept, want %d at most", k.heft, most)
 	}
 	k.replace(k.feed)
 	if n := k.catalog.Snapshot().State("zookeeper/x").Refused; n != 2 {
@@ -159,8 +157,36 @@ func TestLongNames(t *testing.T) {
 	}
 	k.list("/services/web")
 	k.list("/services")
-	if k.paths != 0 {
-		t.Errorf("paths of %d bytes are known of no node", k.paths)
+	if k.heft != 0 {
+		t.Errorf("%d bytes are kept of no node", k.heft)
+	}
+}
+
+// TestFull holds that what is kept is bounded, be it many nodes or large ones, and that
+// there is room again afterwards.
+func TestFull(t *testing.T) {
+	k := newKnown()
+	names := make([]string, maxHeft/1200)
+	for i := range names {
+		names[i] = strings.Repeat("a", 900) + strconv.Itoa(i)
+	}
+	k.begin("a")
+	k.list("/services", names...)
+	if err := k.full(); !errors.Is(err, errTooMuch) {
+		t.Errorf("%d nodes: %v", len(names), err)
+	}
+	k.begin("a")
+	k.list("/services", "web")
+	k.hold("/services/web", "")
+	k.list("/services/web", "a")
+	before := k.heft
+	k.hold("/services/web/a", `{"address":"10.0.0.1","payload":"`+strings.Repeat("a", maxInstance-100)+`"}`)
+	if err := k.full(); err != nil || k.heft < before+maxInstance-100 {
+		t.Errorf("a large instance: %v; it counts %d bytes", err, k.heft-before)
+	}
+	k.list("/services/web")
+	if k.heft >= before {
+		t.Errorf("%d bytes are kept of an instance that is gone", k.heft-before)
 	}
 }
 

@@ -221,11 +221,7 @@ func (w *walk) take(a answer) error {
 	case a.err != nil:
 		return a.err
 	case a.list:
-		found, err := w.table.setList(a.path, a.names, a.stat)
-		if err != nil {
-			return err
-		}
-		for _, q := range found {
+		for _, q := range w.table.setList(a.path, a.names, a.stat) {
 			w.add(q, first)
 		}
 		if n := len(a.names); n >= manyChildren {
@@ -235,7 +231,7 @@ func (w *walk) take(a answer) error {
 		w.add(question{a.path, true}, first)
 	}
 	w.done(a.question)
-	return nil
+	return w.table.full()
 }
 
 // space has a node with so many children not be listed again for a while.

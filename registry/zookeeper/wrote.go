@@ -66,7 +66,7 @@ func (t *table) wroteLocked(o op, zxid, session int64) {
 			is.session = session
 		}
 	}
-	r := reading{stamp: stampOf(is)}
+	r := reading{stamp: stampOf(is), size: len(is.data)}
 	if t.layout.role(is.path) == sidecar {
 		r.of, r.side = t.layout.parseSide(is)
 	} else {
