@@ -29,6 +29,7 @@ type session struct {
 	ready  chan struct{} // closed once the server gave a session
 	gone   chan struct{} // closed once the library gave up the connection
 	wake   chan struct{} // has room for one: changes were told
+	large  chan struct{} // has room for one: a large list that was not taken yet
 
 	mu      sync.Mutex // guards what follows
 	said    string     // what the library said first that went wrong
@@ -55,11 +56,11 @@ const maxHeavy = 128 << 20
 
 // newSession begins a session over raw, which is closed once the session is over.
 func newSession(server string, raw net.Conn, timeout time.Duration) (*session, error) {
-	s := &session{server: server, ready: make(chan struct{}), gone: make(chan struct{}), wake: make(chan struct{}, 1)}
+	s := &session{server: server, ready: make(chan struct{}), gone: make(chan struct{}), wake: make(chan struct{}, 1), large: make(chan struct{}, 1)}
 	s.over, s.end = context.WithCancelCause(context.Background())
 	var err error
 	s.conn, s.loop, err = zk.Connect([]string{server}, timeout,
-		zk.WithHostProvider(&only{server: server, lost: s.gone}), zk.WithDialer(s.once(&wire{Conn: raw, broken: s.broke})), zk.WithEventCallback(s.heard),
+		zk.WithHostProvider(&only{server: server, lost: s.gone}), zk.WithDialer(s.once(&wire{Conn: raw, broken: s.broke, room: s.room})), zk.WithEventCallback(s.heard),
 		zk.WithLogger(s), zk.WithLogInfo(false), zk.WithMaxBufferSize(maxList+4096), zk.WithMaxConnBufferSize(maxRequest+4096))
 	if err != nil {
 		s.end(err)
@@ -151,6 +152,23 @@ func (s *session) broke(err error) {
 	s.end(fmt.Errorf("server %q: %w", s.server, err))
 }
 
+// room waits until the last large list was taken.
+func (s *session) room() error {
+	select {
+	case s.large <- struct{}{}:
+		return nil
+	case <-s.over.Done():
+		return context.Cause(s.over)
+	}
+}
+
+// taken is called once a list is no longer in use.
+func (s *session) taken(names []string) {
+	if large(names) {
+		<-s.large
+	}
+}
+
 // lost says that the connection was, and why as far as the library did.
 func (s *session) lost() error {
 	s.mu.Lock()
@@ -209,7 +227,8 @@ func (s *session) get(ctx context.Context, path string, watch bool) (data []byte
 	return data, stat, err
 }
 
-// children lists the names of a node's children, and sets a watch on that.
+// children lists the names of a node's children, and sets a watch on that. The caller
+// calls taken with them, until when there is no other large list.
 func (s *session) children(ctx context.Context, path string) (names []string, stat *zk.Stat, err error) {
 	err = s.ask(ctx, func() (err error) {
 		if names, stat, _, err = s.conn.ChildrenW(path); errors.Is(err, zk.ErrNothing) {

@@ -224,6 +224,7 @@ func (w *walk) take(a answer) error {
 		for _, q := range w.table.setList(a.path, a.names, a.stat) {
 			w.add(q, first)
 		}
+		w.session.taken(a.names)
 		if n := len(a.names); n >= manyChildren {
 			w.space(a.question, n)
 		}

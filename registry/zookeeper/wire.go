@@ -18,7 +18,8 @@ import (
 // One goroutine reads, and one writes a request with each Write, as the library does.
 type wire struct {
 	net.Conn
-	broken func(error) // called with what is wrong, before Read returns it
+	broken func(error)  // called with what is wrong, before Read returns it
+	room   func() error // waits until there may be a large list
 
 	mu    sync.Mutex      // guards asked
 	asked map[int32]int32 // operations that are not answered, by their number; nil until the first, which begins the session
@@ -48,12 +49,10 @@ const (
 )
 
 const (
-	maxList     = 8 << 20                // bytes of a list that is taken in
-	maxChildren = 250_000                // entries of one
-	maxData     = 1 << 20                // bytes of a node's data that are: more than any that is used
-	maxSmall    = 1 << 20                // bytes of any other answer
-	maxFrame    = 1<<31 - 1              // bytes of what a ZooKeeper sends at once, were it told to
-	leastBeat   = 100 * time.Millisecond // of a session, as the server has it
+	maxData   = 1 << 20                // bytes of a node's data that are: more than any that is used
+	maxSmall  = 1 << 20                // bytes of any other answer
+	maxFrame  = 1<<31 - 1              // bytes of what a ZooKeeper sends at once, were it told to
+	leastBeat = 100 * time.Millisecond // of a session, as the server has it
 )
 
 var (
@@ -240,35 +239,6 @@ func (w *wire) data(header []byte, n int) error {
 	w.ready = append(header, length...)
 	return nil
 }
-
-// list lets through a list that has as many entries as it says. One that is too large is
-// left out, and its place taken by an error that no server has for it.
-func (w *wire) list(header []byte, n int) error {
-	if n < 4+statBytes {
-		return fmt.Errorf("%w: a list of %d bytes", errForeignFrame, n)
-	}
-	count, err := w.take(4)
-	if err != nil {
-		return err
-	}
-	c := number(count)
-	if c < 0 || int(c) > (n-4-statBytes)/4 {
-		return fmt.Errorf("%w: a list of %d in %d bytes", errForeignFrame, c, n)
-	}
-	if c <= maxChildren && n <= maxList {
-		w.ready, w.plain = append(header, count...), n-4
-		return nil
-	}
-	binary.BigEndian.PutUint32(header, frameHeader)
-	binary.BigEndian.PutUint32(header[16:], 1<<32+crowdCode)
-	w.ready, w.skip = header, n-4
-	return nil
-}
-
-// crowdCode is the code of zk.ErrNothing.
-const crowdCode = -117
-
-var errCrowd = fmt.Errorf("more than %d nodes below it, or names of more than %d MiB", maxChildren, maxList>>20)
 
 // multi lets through what became of a transaction, once it is sure where it ends.
 func (w *wire) multi(header []byte, n int) error {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -139,6 +140,9 @@ func TestWrongAnswers(t *testing.T) {
 		{"a list of less than none", list, answers(-1, state)},
 		{"a list of three in one", list, answers(3, "a", state)},
 		{"a list cut short", list, answers()},
+		{"a large list with a name of -1", list, answers(2, -1, make([]byte, largeList), state)},
+		{"a large list with a name of more than there is", list, answers(2, 2*largeList, make([]byte, largeList), state)},
+		{"a large list with more than it says", list, answers(1, "a", make([]byte, largeList), state)},
 		{"data of 2 GiB", get, answers(1<<31-1, state)},
 		{"data of more than there is", get, answers(100, make([]byte, 10), state)},
 		{"data of less than there is", get, answers(5, make([]byte, 10), state)},
@@ -196,11 +200,54 @@ func TestEndlessChanges(t *testing.T) {
 	}
 }
 
+// TestLargeList holds that of several large lists one is read at a time, and that long
+// names come in short.
+func TestLargeList(t *testing.T) { synctest.Test(t, testLargeList) }
+
+func testLargeList(t *testing.T) {
+	long := []any{3, strings.Repeat("a", 5<<20), strings.Repeat("b", longName), "c", state}
+	many := slices.Concat([]any{100_000}, slices.Repeat([]any{"twelve bytes"}, 100_000), []any{state})
+	answers := [][]any{long, many, many}
+	s, err := fake(t, greets(60_000), func(xid int) []byte {
+		next := answers[0]
+		answers = answers[1:]
+		return frame(append([]any{xid, int64(1), 0}, next...)...)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, _, err := s.children(t.Context(), "/a")
+	if want := []string{strings.Repeat("a", longName), strings.Repeat("b", longName), "c"}; err != nil || !slices.Equal(names, want) {
+		t.Errorf("children: %d, %v; want three, of which none is long", len(names), err)
+	}
+	s.taken(names)
+	first, _, err := s.children(t.Context(), "/a")
+	if err != nil || len(first) != 100_000 {
+		t.Fatalf("children: %d, %v; want 100,000", len(first), err)
+	}
+	second := make(chan int)
+	go func() {
+		names, _, _ := s.children(context.Background(), "/a") // an error is seen by their number
+		second <- len(names)
+	}()
+	synctest.Wait()
+	select {
+	case n := <-second:
+		t.Errorf("%d children more before the first were taken", n)
+	default:
+	}
+	s.taken(first)
+	if n := <-second; n != 100_000 {
+		t.Errorf("%d children, want 100,000", n)
+	}
+}
+
 // TestTooMuch holds that of a list that is too large nothing is taken in, and of data
 // no more than is looked at, and that the session goes on.
 func TestTooMuch(t *testing.T) {
 	crowd := slices.Concat([]any{maxChildren + 1}, slices.Repeat([]any{"a"}, maxChildren+1), []any{state})
-	long := []any{3, strings.Repeat("a", maxList/2), "b", strings.Repeat("c", maxList/2), state}
+	some := maxList/longName + 1
+	long := slices.Concat([]any{some}, slices.Repeat([]any{strings.Repeat("a", 2*longName)}, some), []any{state})
 	large := []any{strings.Repeat("a", 5*maxData), binary.BigEndian.AppendUint64(nil, 77), state[8:]}
 	answers := [][]any{crowd, large, long, large}
 	s, err := fake(t, greets(60_000), func(xid int) []byte {
