@@ -95,7 +95,7 @@ func TestWrongPassword(t *testing.T) {
 	r.link.Heal()
 	s := w.until(t, "be refused", func(s *catalog.Snapshot) bool {
 		err := s.State(w.origin).Err
-		return err != nil && strings.Contains(err.Error(), "list \""+r.path+"\"")
+		return err != nil && strings.Contains(err.Error(), "list \""+r.path+"\": not allowed to user \"reader\" with this password")
 	})
 	if err := s.State(w.origin).Err; strings.Contains(err.Error(), "hunter") {
 		t.Errorf("%v: it holds the password", err)
@@ -142,6 +142,12 @@ func TestTLS(t *testing.T) {
 			t.Errorf("read by TLS: %q, %v", data, err)
 		}
 		s.close()
+	}
+	for server, words := range map[string]string{own.SecureAddress(): "", own.Address(): "tls"} {
+		c := parseConfig(t, "zookeeper x "+server+" {\n"+words+"\n}", nil).(*config)
+		if _, err := c.dial(t.Context()); err == nil || !strings.Contains(err.Error(), "TLS") {
+			t.Errorf("dial with %q the port for the other: %v; want that TLS is named", words, err)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -168,12 +169,18 @@ func connect(ctx context.Context, server string, secured *tls.Config) (net.Conn,
 		t.ServerName, _, _ = net.SplitHostPort(server)
 	}
 	conn := tls.Client(raw, t)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		_ = raw.Close()
-		return nil, err
+	err = conn.HandshakeContext(ctx)
+	if err == nil {
+		return conn, nil
 	}
-	return conn, nil
+	_ = raw.Close()
+	if errors.Is(err, io.EOF) {
+		err = errPlain
+	}
+	return nil, fmt.Errorf("TLS: %w", err)
 }
+
+var errPlain = errors.New("the server ended the connection, as one does that speaks no TLS there")
 
 // only is the one server of a session; it implements zk.HostProvider.
 type only struct {

@@ -1,6 +1,7 @@
 package zookeeper
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ type session struct {
 	conn   *zk.Conn
 	loop   <-chan zk.Event // closed once no goroutine of the library is left
 	server string
+	user   string          // who we say that we are; "": nobody
 	over   context.Context // ends with the session; its cause is why
 	end    context.CancelCauseFunc
 	ready  chan struct{} // closed once the server gave a session
@@ -89,11 +91,13 @@ func (s *session) opened(ctx context.Context, user []byte) error {
 	case <-s.over.Done():
 		return context.Cause(s.over)
 	case <-ctx.Done():
-		return fmt.Errorf("begin session: %w", context.Cause(ctx))
+		return fmt.Errorf("begin session: %w, as of what is no ZooKeeper", context.Cause(ctx))
 	}
 	if user == nil {
 		return nil
 	}
+	name, _, _ := bytes.Cut(user, []byte(":"))
+	s.user = string(name)
 	if err := s.ask(ctx, func() error { return s.conn.AddAuth("digest", user) }); err != nil {
 		return fmt.Errorf("authenticate: %w", err)
 	}
@@ -211,7 +215,19 @@ func (s *session) ask(ctx context.Context, request func() error) error {
 	case errors.Is(err, zk.ErrConnectionClosed), errors.Is(err, zk.ErrNoServer), errors.Is(err, zk.ErrClosing):
 		return s.lost()
 	}
-	return inWords(err)
+	return s.explain(err)
+}
+
+// explain is a server's error in words, and says who is not allowed to do something. A
+// server takes any password: with a wrong one a user is another.
+func (s *session) explain(err error) error {
+	switch {
+	case !errors.Is(err, zk.ErrNoAuth):
+		return inWords(err)
+	case s.user == "":
+		return fmt.Errorf("not allowed without auth_file: %w", err)
+	}
+	return fmt.Errorf("not allowed to user %q with this password: %w", s.user, err)
 }
 
 // get reads a node, and sets a watch on it if asked for.

@@ -35,7 +35,7 @@ func (s *session) multi(ctx context.Context, ops []op, acl []zk.ACL) (zxid int64
 	})
 	for i, a := range answers {
 		if a.Error != nil {
-			return 0, &refusal{i, inWords(a.Error)}
+			return 0, &refusal{i, s.explain(a.Error)}
 		}
 		if a.Stat != nil {
 			zxid = max(zxid, a.Stat.Mzxid)

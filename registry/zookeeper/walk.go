@@ -208,6 +208,9 @@ func (w *walk) take(a answer) error {
 	first := w.open[a.question].first
 	switch {
 	case errors.Is(a.err, zk.ErrNoNode):
+		if first && a.path == w.table.layout.path {
+			w.table.log.Info("the path is not there yet", "path", a.path)
+		}
 		if up := w.table.drop(a.path); up != "" {
 			w.add(question{up, true}, false) // it may be back, and was listed before this was heard
 		}

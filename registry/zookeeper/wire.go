@@ -57,7 +57,7 @@ const (
 
 var (
 	errForeignFrame = errors.New("no answer of a ZooKeeper's")
-	errEnded        = errors.New("it ended the connection before it gave a session")
+	errEnded        = errors.New("it ended the connection before it gave a session, as one does that wants TLS, has no quorum or has too many connections")
 )
 
 // Write takes note of what is asked.
