@@ -55,14 +55,22 @@ func (j *Java) command(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, j.program, append(append(j.flags(), "-XX:TieredStopAtLevel=1"), args...)...)
 }
 
-// TypeZooKeeper types lines at the client that ZooKeeper comes with, which its zkCli.sh starts, and returns what it prints.
-// connect is HOST:PORT, or several with commas between them. A line that fails is no error: what is printed says so.
+// ZooKeeperClient returns the client that ZooKeeper comes with, which its zkCli.sh starts, ready to run. connect is HOST:PORT, or
+// several with commas between them.
+func ZooKeeperClient(ctx context.Context, connect string, progress func(string)) (*exec.Cmd, error) {
+	j, err := FindJava(ctx, progress)
+	if err != nil {
+		return nil, err
+	}
+	return j.command(ctx, "org.apache.zookeeper.ZooKeeperMain", "-waitforconnection", "-server", connect), nil
+}
+
+// TypeZooKeeper types lines at ZooKeeper's client and returns what it prints. A line that fails is no error: what is printed says so.
 func TypeZooKeeper(ctx context.Context, connect string, lines ...string) (string, error) {
-	j, err := FindJava(ctx, nil)
+	cmd, err := ZooKeeperClient(ctx, connect, nil)
 	if err != nil {
 		return "", err
 	}
-	cmd := j.command(ctx, "org.apache.zookeeper.ZooKeeperMain", "-waitforconnection", "-server", connect)
 	cmd.Stdin = strings.NewReader(strings.Join(append(lines, "quit"), "\n") + "\n")
 	cmd.WaitDelay = grace
 	out, err := cmd.CombinedOutput()

@@ -4,6 +4,7 @@
 //	                                           and zookeeper, which is fetched with Curator, Java being installed as root
 //	servers browser                            find Chromium, or install Debian's as root
 //	servers start etcd|consul|zookeeper|kubernetes   run one until interrupted, and say how to reach it
+//	servers zkcli HOST:PORT                    type at a ZooKeeper by its own client
 //	servers clean                              remove what was built
 //
 // It must run inside the source tree. Built programs are kept in the user's cache folder.
@@ -24,6 +25,7 @@ import (
 const usage = `usage: servers build [PROGRAM...]
        servers browser
        servers start [-dir DIR] [-port PORT] etcd|consul|zookeeper|kubernetes
+       servers zkcli HOST:PORT
        servers clean`
 
 func main() {
@@ -43,6 +45,8 @@ func run(ctx context.Context, args []string) error {
 		return start(ctx, args[1:])
 	case len(args) == 1 && args[0] == "browser":
 		return browser(ctx)
+	case len(args) == 2 && args[0] == "zkcli":
+		return zkcli(ctx, args[1])
 	case len(args) == 1 && args[0] == "clean":
 		return clean()
 	}
@@ -90,6 +94,15 @@ func browser(ctx context.Context) error {
 	}
 	fmt.Println(path)
 	return nil
+}
+
+func zkcli(ctx context.Context, connect string) error {
+	cmd, err := servers.ZooKeeperClient(ctx, connect, progress)
+	if err != nil {
+		return err
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	return cmd.Run()
 }
 
 func clean() error {
@@ -150,7 +163,7 @@ func begin(ctx context.Context, name string, o servers.Options) (s server, reach
 		if err != nil {
 			return nil, "", err
 		}
-		return z, fmt.Sprintf("export ZOOKEEPER=%s\n# log: %s\n", z.Address(), z.LogFile()), nil
+		return z, fmt.Sprintf("export ZOOKEEPER=%s\n# client: servers zkcli %[1]s\n# log: %s\n", z.Address(), z.LogFile()), nil
 	case "kubernetes":
 		k, err := servers.StartKubernetes(ctx, servers.KubernetesOptions{Options: o, ControllerManager: true})
 		if err != nil {
