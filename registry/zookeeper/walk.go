@@ -54,7 +54,7 @@ type walk struct {
 	reported atomic.Bool     // everything was read
 
 	open    map[question]asking
-	waiting []question
+	waiting queue
 	asked   int
 	first   int                    // open questions that are part of reading everything
 	busy    map[string]int         // open questions by the service that they are about
@@ -106,7 +106,7 @@ func (w *walk) loop(ctx context.Context, asking *errgroup.Group) error {
 		now := time.Now()
 		w.heard(w.session.told()) // before what was answered after it is reported
 		w.wait(now)
-		for w.asked < maxAsked && len(w.waiting) > 0 {
+		for w.asked < maxAsked && !w.waiting.empty() {
 			q := w.next()
 			asking.Go(func() error { w.answers <- w.ask(ctx, q); return nil })
 		}
@@ -142,20 +142,18 @@ func (w *walk) add(q question, first bool) {
 	if known {
 		return
 	}
-	w.busy[w.table.layout.about(q)]++
+	about := w.table.layout.about(q)
+	w.busy[about]++
 	if w.spaced[q].After(time.Now()) {
 		w.later = append(w.later, q)
 		return
 	}
-	w.waiting = append(w.waiting, q)
+	w.waiting.push(about, q)
 }
 
-// next takes the question that waits longest.
+// next takes the question whose turn it is.
 func (w *walk) next() question {
-	q := w.waiting[0]
-	if w.waiting = w.waiting[1:]; len(w.waiting) == 0 {
-		w.waiting = nil
-	}
+	q := w.waiting.pop()
 	st := w.open[q]
 	st.asked = true
 	w.open[q] = st
@@ -319,7 +317,7 @@ func (w *walk) wait(now time.Time) {
 	w.later = slices.DeleteFunc(w.later, func(q question) bool {
 		come := !w.spaced[q].After(now)
 		if come {
-			w.waiting = append(w.waiting, q)
+			w.waiting.push(w.table.layout.about(q), q)
 		}
 		return come
 	})
