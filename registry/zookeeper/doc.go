@@ -99,7 +99,7 @@
 // finds it.
 //
 // What a server says is bounded: an instance has 64 KiB, a node's path 1024 bytes. What
-// is more than 250,000 nodes below one, or has names of more than 32 MiB, stands as a node
+// is more than 150,000 nodes below one, or has names of more than 32 MiB, stands as a node
 // does that may not be read. Whoever answers as no ZooKeeper does loses the connection.
 //
 // A watch is a hint: about every five minutes the versions of all nodes are asked for

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	maxChildren = 250_000     // entries of a list that is taken in
+	maxChildren = 150_000     // entries of a list that is taken in
 	maxList     = 32 << 20    // bytes of it
 	largeList   = 1 << 20     // from which on there is one at a time
 	longName    = 2 * maxPath // how much is taken in of a name: more than any node's path may have
