@@ -222,14 +222,15 @@ func (t *table) sideLocked(n *node, s *side) {
 
 const (
 	maxPath = 1024      // bytes of a node's path; what is below cannot be a service's
-	maxHeft = 256 << 20 // what 200,000 instances of usual size take
+	maxHeft = 384 << 20 // what 250,000 instances of usual size take
 )
 
 var errTooMuch = fmt.Errorf("more nodes than can be kept: they take more than %d MiB", maxHeft>>20)
 
-// heft is about what a node takes: more of a small one than its data.
+// heft is about what a node takes: of a small one most is for its watches, which the
+// library keeps.
 func (n *node) heft() int {
-	const plain, entry = 300, 80
+	const plain, entry = 900, 80
 	all := plain + len(n.path)
 	if n.record != nil {
 		all += n.size + entry*len(n.record.endpoint.Meta)

@@ -148,7 +148,7 @@ func TestLongNames(t *testing.T) {
 			t.Errorf("%d are asked for, of %d", len(asked), len(k.nodes["/services/web"].below))
 		}
 	}
-	if most := 4 * 2 * maxPath; k.heft > most {
+	if most := 4 * 3 * maxPath; k.heft > most {
 		t.Errorf("%d bytes are kept, want %d at most", k.heft, most)
 	}
 	k.replace(k.feed)
@@ -166,7 +166,7 @@ func TestLongNames(t *testing.T) {
 // there is room again afterwards.
 func TestFull(t *testing.T) {
 	k := newKnown()
-	names := make([]string, maxHeft/1200)
+	names := make([]string, maxHeft/1800)
 	for i := range names {
 		names[i] = strings.Repeat("a", 900) + strconv.Itoa(i)
 	}
