@@ -68,8 +68,9 @@
 // more than one transaction adds first and removes last; stopped in between, it reads as
 // differing. Several transactions of one Put or Delete are under way at a time, once the
 // first was answered; of as many the outcome may be unknown when the connection is lost.
-// Nothing is assumed of those: what the next Watch reads is what stands, and whatever of them
-// comes later is no more at the versions that the next plan compares.
+// Nothing is assumed of those: what the next Watch reads is what stands. Before the next
+// write the fence gets another holder, so that whatever of them comes later is refused, also
+// where it would find what was made anew since, at the same versions.
 //
 // What is written can be changed by the user of the stanza alone, and read by all, or
 // by nobody else with `acl private`; that goes for the nodes above instances, too, and

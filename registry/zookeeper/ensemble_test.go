@@ -2,11 +2,14 @@ package zookeeper
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/integration/servers"
 	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 )
 
@@ -39,4 +42,43 @@ func TestEnsemble(t *testing.T) {
 	w.has(t, "new", "10.0.0.3")
 	w.has(t, "old", "none")
 	w.until(t, "be connected", func(s *catalog.Snapshot) bool { return s.State(w.origin).Connected })
+}
+
+// TestFollower holds that who begins to read is told what was written before, also by
+// a server that slept meanwhile and has yet to catch up with the others.
+func TestFollower(t *testing.T) {
+	e := serverstest.ZooKeeperEnsemble(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	leader, err := e.Leader(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	behind := e.Members()[slices.IndexFunc(e.Members(), func(z *servers.ZooKeeper) bool { return z != leader })]
+	r := &tree{path: "/services", raw: rawSession(t, leader.Address())}
+	z, err := parseConfig(t, "zookeeper x "+behind.Address(), nil).(*config).open("", discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(s *session) (string, error) {
+		if _, err := z.begin(ctx, s); err != nil {
+			return "", err
+		}
+		data, _, err := s.get(ctx, r.path+"/web/a", false)
+		return string(data), err
+	}
+	for i := range 10 {
+		s := rawSession(t, behind.Address())
+		if err := behind.Pause(); err != nil {
+			t.Fatal(err)
+		}
+		want := at(fmt.Sprintf("10.0.0.%d", i))
+		r.put(t, "web/a "+want)
+		if err := behind.Resume(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := read(s); err != nil || got != want {
+			t.Errorf("after %s was written %q is read, %v", want, got, err)
+		}
+	}
 }

@@ -85,6 +85,11 @@ func (z *zookeeper) claim(ctx context.Context, s *session, last *fence, sources 
 	if want == nil {
 		return is, nil
 	}
+	return z.take(ctx, s, is, want, held)
+}
+
+// take makes the fence that is one that is wanted, by another holder or the same.
+func (z *zookeeper) take(ctx context.Context, s *session, is, want *fence, held bool) (*fence, error) {
 	ops := []op{{do: set, path: is.path, data: want.text(), version: is.version}}
 	if want.Holder != is.Holder {
 		ops = append(ops, op{do: create, path: want.node()})
@@ -188,6 +193,9 @@ func join(ids []catalog.Identity) string {
 func (z *zookeeper) setFence(f *fence) {
 	z.writes.mu.Lock()
 	defer z.writes.mu.Unlock()
+	if was := z.writes.fence; was == nil || was.Holder != f.Holder {
+		z.writes.unsure = false
+	}
 	z.writes.fence = f
 }
 

@@ -101,3 +101,32 @@ func TestDeposed(t *testing.T) {
 		t.Errorf("who was deposed made %q: %v, %v", r.path+"/second", is, err)
 	}
 }
+
+// TestUnderWay holds that a write whose outcome was unknown, and which was done once
+// more, does not come to what was made anew since, at the same versions.
+func TestUnderWay(t *testing.T) {
+	r := newTree(t)
+	r.words += "\nacl world"
+	w := claimed(t, r, "prod")
+	first := w.put(t, mirrorOf("prod", "web", 1))
+	plan, err := w.table.planDelete(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := append([]op{{do: set, path: w.claimedFence().node(), version: -1}}, plan.parts(maxOps, maxBytes)[0]...)
+	r.link.LoseAnswers()
+	if err := w.Delete(t.Context(), []*catalog.Service{first})[0].Err; !errors.Is(err, registry.ErrUnknownOutcome) {
+		t.Fatalf("Delete = %v, want %v", err, registry.ErrUnknownOutcome)
+	}
+	r.link.Heal()
+	w.has(t, "web", "none")
+	w.until(t, "another session", func(s *catalog.Snapshot) bool {
+		return s.State(w.origin).Connected && s.Get(w.origin, first.Ref()) == nil
+	})
+	w.put(t, mirrorOf("prod", "web", 1))
+	var refused *refusal
+	if _, err := r.raw.multi(t.Context(), late, w.config.acl()); !errors.As(err, &refused) || refused.at != 0 {
+		t.Errorf("what was under way = %v, want it refused by the fence", err)
+	}
+	w.put(t, mirrorOf("prod", "web", 1))
+}

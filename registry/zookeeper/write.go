@@ -32,6 +32,7 @@ type writeState struct {
 	mu      sync.Mutex // guards what follows
 	session *session
 	fence   *fence // nil: not claimed
+	unsure  bool   // a write by that fence may be on its way, though nobody waits for it
 }
 
 // client is the session for writes. It lives until Close, or until it is lost; then
@@ -100,12 +101,19 @@ func (z *zookeeper) write(ctx context.Context, all []*catalog.Service, plans fun
 	if w.fence == nil {
 		w.stop = fmt.Errorf("zookeeper %q: nothing claimed: %w", z.config.name, registry.ErrFenced)
 	} else if w.stop = ctx.Err(); w.stop == nil && len(all) > 0 {
-		w.session, w.stop = z.client(ctx)
+		w.begin(ctx)
 	}
 	w.flights.SetLimit(maxFlights)
 	w.launch(ctx)
 	_ = w.flights.Wait() // they return none
 	return w.results
+}
+
+// begin has a session, and the fence that is to be compared by now.
+func (w *writing) begin(ctx context.Context) {
+	if w.session, w.stop = w.z.client(ctx); w.stop == nil {
+		w.fence, w.stop = w.z.settle(ctx, w.session)
+	}
 }
 
 // launch starts all transactions, each once there is room for it. The first goes
@@ -203,6 +211,7 @@ func (w *writing) try(ctx context.Context, batch []part) (rest []part, done bool
 	case errors.As(err, &refused):
 		return w.refused(ctx, batch, refused, held), false
 	}
+	w.z.writes.doubt()
 	w.halt(fmt.Errorf("zookeeper %q: not tried: %w", w.z.config.name, err))
 	w.fail(batch, fmt.Errorf("zookeeper %q: write: %w", w.z.config.name, err))
 	return nil, false
