@@ -41,3 +41,37 @@ func TestR9(t *testing.T) {
 		}
 	})
 }
+
+// TestR9Elected holds that who is elected, and did not hear the source since, writes
+// nothing by what he heard before: who led may have written what came after it.
+func TestR9Elected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.arrange(layouts()[1], options{limit: 3, hold: "never", lead: kube})
+		each(func(k catalog.Key) { w.set(w.sides[consul], k, 1) })
+		w.begin()
+		time.Sleep(20 * time.Second)
+		w.look()
+		resume := w.standby.halt()
+		each(func(k catalog.Key) { w.set(w.sides[consul], k, 1) })
+		time.Sleep(time.Second)
+		w.sides[consul].Link().Cut()
+		first, before := w.process, w.writes()
+		first.kill()
+		w.process = w.standby
+		resume()
+		time.Sleep(time.Minute)
+		if !w.process.bridge.Status().Lead.Leads {
+			t.Error("the other one was not elected")
+		}
+		if n := w.writes() - before; n > 0 {
+			t.Errorf("%d writes by what was heard before", n)
+		}
+		w.sides[consul].Link().Heal()
+		time.Sleep(within)
+		w.process.stop()
+		for _, wrong := range append(w.wrong, w.unsettled()...) {
+			t.Error(wrong)
+		}
+	})
+}

@@ -15,30 +15,35 @@ type write struct {
 	term    int // of leading in which it was asked for
 	to      *side
 	was, is *catalog.Service // one of them may be nil
+	at      string           // the version that was asked to be at; "": none
 	rule    *mirror.Rule     // nil: it is of none
 	from    *side
 	now     time.Time
 }
 
 // judge checks a write. It is called with the server locked, and so calls none.
-func (w *world) judge(p *process, term int, to *side, was, is *catalog.Service) {
+func (w *world) judge(c *write) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.written++
-	c := &write{world: w, process: p, term: term, to: to, was: was, is: is, now: time.Now()}
+	to := c.to
+	c.world, c.now = w, time.Now()
 	for _, r := range w.rules {
 		if m := c.mark(); m != nil && r.To == to.origin && w.sides[r.From].identity == m.Of {
 			c.rule, c.from = r, w.sides[r.From]
 		}
 	}
 	for _, check := range []func(*write) (name, wrong string){
-		r2NoLiveMirrorGoes, r3Budget, r4NoCopyOfACopy, r5Ownership, r6NothingTwice, r9Monotonic, r11Fence,
+		r2NoLiveMirrorGoes, r3Budget, r4NoCopyOfACopy, r5Ownership, r6NothingTwice, r9Monotonic, r11Fence, r11Anew,
 	} {
 		if name, wrong := check(c); wrong != "" {
-			w.failLocked(name, "bridge %d at %s: %s\nwas %sis %s", p.number, to.origin, wrong, text(was), text(is))
+			w.failLocked(name, "bridge %d at %s: %s\nwas %sis %s", c.process.number, to.origin, wrong, text(c.was), text(c.is))
 		}
 	}
-	to.stakes.set(c.ref(), is)
+	to.stakes.set(c.ref(), c.is)
+	if c.was == nil {
+		to.made[c.ref()] = true
+	}
 }
 
 func text(s *catalog.Service) string {
@@ -97,10 +102,25 @@ func r2NoLiveMirrorGoes(c *write) (name, wrong string) {
 		return "R2", ""
 	}
 	n := c.from.natives[c.was.Mark.Key]
-	if n == nil || n.is == nil || len(n.is.Endpoints) == 0 || !n.empty.Before(c.horizon(c.from.unseen)) {
+	if c.to.ways.ReadyOnly && n != nil && n.is != nil && len(n.is.Endpoints) > 0 && ready(n.is) == 0 {
+		c.reached["mirror gone with the last ready instance"]++
+	}
+	if n == nil || !c.stands(n) || !n.at(c.to).empty.Before(c.horizon(c.from.unseen)) {
 		return "R2", ""
 	}
-	return c.because("R2"), "the original has instances, since " + ago(c.now, n.empty)
+	return c.because("R2"), "the original has instances, since " + ago(c.now, n.at(c.to).empty)
+}
+
+// stands reports whether a native has instances that count, or may have them again at
+// once: who was not told of it, or told that it is gone, cannot know.
+func (c *write) stands(n *native) bool {
+	if n.is != nil || c.now.Sub(n.all.seen) >= c.from.ways.Lull {
+		return n.is != nil && c.to.counted(n.is) > 0
+	}
+	since := c.process.readsSince(c.from)
+	told := !since.IsZero() && since.Before(n.all.seen.Add(-time.Second-c.longest))
+	lied := !c.from.blinded.IsZero() && c.now.Sub(c.from.blinded) < compared
+	return told && !lied && c.from.restored.Before(n.all.full)
 }
 
 // because names what a loss is to be put down to.
@@ -155,12 +175,12 @@ func (c *write) goneForLong() bool {
 		return c.rule.Hold > 0 // it stands where none is wanted, whatever becomes of the original
 	}
 	n := c.from.natives[c.was.Mark.Key]
-	gone := n == nil || !n.full.After(c.now.Add(-c.rule.Hold))
-	if lied := c.from.blinded; !lied.IsZero() && c.now.Sub(lied) < c.rule.Hold+compared && (n == nil || !n.empty.Before(c.horizon(lied))) {
+	gone := n == nil || !n.at(c.to).seen.After(c.now.Add(-c.rule.Hold))
+	if lied := c.from.blinded; !lied.IsZero() && c.now.Sub(lied) < c.rule.Hold+compared && (n == nil || !n.at(c.to).empty.Before(c.horizon(lied))) {
 		return c.rule.Hold > 0 // it seemed to be gone before it was
 	}
 	some := c.from.count() > 0 || c.from.some.After(c.horizon(c.from.unseen))
-	if n != nil && !c.from.some.Before(n.full.Add(c.rule.Hold)) {
+	if n != nil && !c.from.some.Before(n.at(c.to).full.Add(c.rule.Hold)) {
 		some = true // it was let go before the source fell to nothing, and could not go at once
 	}
 	return c.rule.Hold > 0 && gone && some
@@ -249,6 +269,15 @@ func r11Fence(c *write) (name, wrong string) {
 		return "R11", "another took over"
 	case c.to.term != 0 && c.term != c.to.term:
 		return "R11", fmt.Sprintf("it was asked for in term %d of leading, and term %d claimed the fence", c.term, c.to.term)
+	}
+	return "R11", ""
+}
+
+// r11Anew holds that what was on its way when its outcome became unknown comes to
+// nothing that was made later.
+func r11Anew(c *write) (name, wrong string) {
+	if c.landing && c.was != nil && c.to.made[c.ref()] && c.was.Version != c.at {
+		return "R11", "it was on its way to another record, at " + c.at
 	}
 	return "R11", ""
 }

@@ -12,7 +12,8 @@
 //
 //	R1   in the end each target holds a mirror of each original, and nothing else
 //	     of the bridge's; then nothing is written for a minute
-//	R2   no mirror goes, or loses its last instance, while its original has some
+//	R2   no mirror goes, or loses its last instance, while its original has some, or
+//	     may have again at once
 //	R3   what one process takes away within the hold, however often it is elected
 //	     meanwhile, is at most the limit, of services or of all instances; but for
 //	     what was approved, or is gone from the source for as long as the hold lasts
@@ -26,7 +27,8 @@
 //	     gone or from a backup while two bridges run, or who is elected was told
 //	     less than who led before
 //	R11  a writer that was deposed writes nothing, nor does one of a term of leading
-//	     that is over: what it has under way is refused
+//	     that is over: what it has under way is refused; and what was under way when
+//	     its outcome became unknown comes to nothing that was made since
 //	R12  no decision depends on the wall clock
 //	R13  what a watch did not tell is found by comparing
 //	R14  an original that no target takes, or a record that cannot be read, is in
@@ -39,6 +41,14 @@
 // R10 by TestNotSynced of plugin/isthmus.
 // A bridge that is started anew knows nothing of what was deleted before: R3 counts
 // for each process by itself.
+//
+// The servers have the ways of what they stand for, as memory.Ways tells them and
+// tests on real ones show. Those of ZooKeeper's are behind until they are asked to
+// catch up, and tell later than others what changed; nobody can tell what became of a
+// write when the connection is lost; versions begin again with a record; mirrors have
+// no instances but ready ones; and a service without instances is not there, nor gone
+// at once. That watches tell nothing of what was so in between goes for all: changes at
+// one moment, and those within a lag, are seen as one.
 //
 // In every third schedule two processes elect which of them writes, by leases in a
 // registry that fails as all others do. In the others there is one, and another

@@ -28,7 +28,7 @@ func faults() []action {
 		{"backup", func(w *world) { w.any().save() }},
 		{"backup", func(w *world) { w.any().save() }},
 		{"restore", (*world).restore},
-		{"part of it hidden", func(w *world) { w.any().hide(errors.New("may not read all")) }},
+		{"part of it hidden", (*world).hideSome},
 		{"fence removed", (*world).removeFence},
 		{"lease removed", (*world).removeLease},
 		{"crash", (*world).crash},
@@ -99,6 +99,13 @@ func (s *side) heal() {
 	s.Link().Heal()
 	s.hide(nil)
 	s.cut = time.Time{}
+}
+
+// hideSome has nobody read all of a side.
+func (w *world) hideSome() {
+	if s := w.any(); s.bearsHiding() {
+		s.hide(errors.New("may not read all"))
+	}
 }
 
 // hide leaves something out of what is read.
@@ -224,7 +231,7 @@ func (w *world) bump(r *mirror.Rule) error {
 type clear struct{}
 
 func (clear) Fate(context.Context, memory.Request) memory.Fate { return memory.Passes }
-func (clear) Landed(_, _ *catalog.Service)                     {}
+func (clear) Landed(_, _ *catalog.Service, _ string)           {}
 func (clear) Claimed()                                         {}
 
 // land has all writes arrive that are on their way.
@@ -233,8 +240,12 @@ func (w *world) land() {
 	w.landing = !w.lateSince.IsZero()
 	w.mu.Unlock()
 	for _, o := range w.layout.origins {
-		if w.sides[o].Land() > 0 {
+		taken, refused := w.sides[o].Land()
+		if taken > 0 {
 			w.reach("late write taken")
+		}
+		if refused > 0 {
+			w.reach("late write refused")
 		}
 	}
 	w.mu.Lock()

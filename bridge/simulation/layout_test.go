@@ -5,10 +5,12 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/isthmus-dns/isthmus/bridge/mirror"
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/memory"
 )
 
 // owner is the name of the bridge under test.
@@ -25,6 +27,7 @@ const (
 	kube   = catalog.Origin("kubernetes/k")
 	consul = catalog.Origin("consul/c")
 	etcd   = catalog.Origin("etcd/e")
+	keeper = catalog.Origin("zookeeper/z")
 )
 
 func layouts() []layout {
@@ -34,6 +37,9 @@ func layouts() []layout {
 		{"both ways", []catalog.Origin{kube, consul}, [][2]catalog.Origin{{kube, consul}, {consul, kube}}},
 		{"two to one", []catalog.Origin{kube, consul, etcd}, [][2]catalog.Origin{{kube, etcd}, {consul, etcd}}},
 		{"ring", []catalog.Origin{kube, consul, etcd}, [][2]catalog.Origin{{kube, consul}, {consul, etcd}, {etcd, kube}}},
+		{"to ZooKeeper", []catalog.Origin{kube, keeper}, [][2]catalog.Origin{{kube, keeper}}},
+		{"ZooKeeper and back", []catalog.Origin{kube, keeper}, [][2]catalog.Origin{{kube, keeper}, {keeper, kube}}},
+		{"ring with ZooKeeper", []catalog.Origin{kube, keeper, consul}, [][2]catalog.Origin{{kube, keeper}, {keeper, consul}, {consul, kube}}},
 	}
 }
 
@@ -84,13 +90,24 @@ func (l layout) file(o options) string {
 	return b.String()
 }
 
+// ways are what a registry's servers do and others do not.
+func ways(o catalog.Origin) memory.Ways {
+	switch o {
+	case etcd:
+		return memory.Ways{ReadyOnly: true}
+	case keeper:
+		return memory.Ways{Follows: true, Unsure: true, Anew: true, ReadyOnly: true, Lull: 500 * time.Millisecond}
+	}
+	return memory.Ways{}
+}
+
 // naming is what mirrors are called at a registry.
 func naming(o catalog.Origin) registry.Naming {
 	switch o {
 	case kube:
 		return registry.Naming{Name: "{service}"}
-	case consul:
-		return registry.Naming{Namespace: "consul", Name: "{service}-{namespace}"}
+	case consul, keeper:
+		return registry.Naming{Namespace: o.Type(), Name: "{service}-{namespace}"}
 	}
 	return registry.Naming{Namespace: "{namespace}", Name: "{service}"}
 }

@@ -60,17 +60,29 @@ func (s *side) wanted() map[catalog.Key]map[claimant]string {
 		}
 		from := s.world.sides[r.From]
 		for k, n := range from.natives {
-			if n.is == nil || bad(k.Name) {
+			if n.is == nil || bad(k.Name) || s.ways.ReadyOnly && ready(n.is) == 0 {
 				continue
 			}
 			name := target(r, k)
 			if all[name] == nil {
 				all[name] = map[claimant]string{}
 			}
-			all[name][claimant{from.identity, k}] = content(n.is)
+			all[name][claimant{from.identity, k}] = s.content(n.is)
 		}
 	}
 	return all
+}
+
+// content is what a mirror here has of its original.
+func (s *side) content(is *catalog.Service) string {
+	held := *is
+	held.Endpoints = nil
+	for _, e := range is.Endpoints {
+		if e.Ready || !s.ways.ReadyOnly {
+			held.Endpoints = append(held.Endpoints, e)
+		}
+	}
+	return content(&held)
 }
 
 // namesOf says which name each original wants.

@@ -15,24 +15,24 @@ type shown struct{ folder, test string }
 
 // oddities are what is modelled of the real registries.
 func oddities() map[string][]shown {
-	const etcd, consul, kubernetes = "registry/etcd", "registry/consul", "registry/kubernetes"
+	const etcd, consul, kubernetes, zookeeper = "registry/etcd", "registry/consul", "registry/kubernetes", "registry/zookeeper"
 	return map[string][]shown{
-		"watch cut":                {{"registry/registrytest/proxy", "TestCut"}, {etcd, "TestConformance"}, {consul, "TestConformance"}, {kubernetes, "TestServer"}},
+		"watch cut":                {{"registry/registrytest/proxy", "TestCut"}, {etcd, "TestConformance"}, {consul, "TestConformance"}, {kubernetes, "TestServer"}, {zookeeper, "TestServerDown"}},
 		"history forgotten":        {{etcd, "TestCompactionUnderWatch"}, {kubernetes, "TestServer"}},
-		"restored":                 {{consul, "TestIndexBackwards"}, {kubernetes, "TestOtherServer"}, {etcd, "TestOtherHistory"}},
+		"restored":                 {{consul, "TestIndexBackwards"}, {kubernetes, "TestOtherServer"}, {etcd, "TestOtherHistory"}, {zookeeper, "TestRestored"}},
 		"stale read":               {{kubernetes, "TestPast"}, {kubernetes, "TestWatchEnds"}},
 		"empty answer":             {{consul, "TestEmptyTokenFile"}, {consul, "TestWithoutToken"}},
-		"part of it hidden":        {{consul, "TestAccessRules"}, {etcd, "TestAccess"}},
-		"change not told":          {{etcd, "TestCompare"}, {kubernetes, "TestCompare"}, {etcd, "TestDrift"}},
-		"write done, answer lost":  {{etcd, "TestUnknownOutcome"}, {consul, "TestUnknownOutcome"}},
+		"part of it hidden":        {{consul, "TestAccessRules"}, {etcd, "TestAccess"}, {zookeeper, "TestUnreadable"}},
+		"change not told":          {{etcd, "TestCompare"}, {kubernetes, "TestCompare"}, {etcd, "TestDrift"}, {zookeeper, "TestCompare"}},
+		"write done, answer lost":  {{etcd, "TestUnknownOutcome"}, {consul, "TestUnknownOutcome"}, {zookeeper, "TestConformance"}},
 		"write lost":               {{etcd, "TestServerDown"}, {etcd, "TestOutOfReach"}},
-		"write arrives late":       {{consul, "TestFenceRefusesDeposed"}, {etcd, "TestFence"}},
+		"write arrives late":       {{consul, "TestFenceRefusesDeposed"}, {etcd, "TestFence"}, {zookeeper, "TestUnderWay"}},
 		"write raced":              {{etcd, "TestConflictsAreTheirOwn"}, {consul, "TestConformance"}},
-		"fence removed":            {{consul, "TestFenceGone"}, {etcd, "TestFence"}},
-		"deposed":                  {{consul, "TestFenceRefusesDeposed"}, {etcd, "TestFence"}, {kubernetes, "TestFence"}},
+		"fence removed":            {{consul, "TestFenceGone"}, {etcd, "TestFence"}, {zookeeper, "TestFenceGone"}},
+		"deposed":                  {{consul, "TestFenceRefusesDeposed"}, {etcd, "TestFence"}, {kubernetes, "TestFence"}, {zookeeper, "TestDeposed"}},
 		"stall":                    {{"registry/registrytest/proxy", "TestStall"}},
-		"malformed record":         {{etcd, "TestMalformedNeighbours"}, {consul, "TestBadAnswers"}},
-		"poison":                   {{consul, "TestBadOnesFailAlone"}, {etcd, "TestLarge"}},
+		"malformed record":         {{etcd, "TestMalformedNeighbours"}, {consul, "TestBadAnswers"}, {zookeeper, "TestBadNodes"}},
+		"poison":                   {{consul, "TestBadOnesFailAlone"}, {etcd, "TestLarge"}, {zookeeper, "TestTooLarge"}},
 		"list fails":               {{etcd, "TestDownAtStart"}, {consul, "TestBadAnswers"}},
 		"lease not asked for":      {{etcd, "TestElection"}, {kubernetes, "TestServer"}},
 		"elected after another":    {{etcd, "TestElection"}, {kubernetes, "TestServer"}, {"bridge", "TestLeadHandsOver"}},
@@ -42,6 +42,16 @@ func oddities() map[string][]shown {
 		"newer mark":               {{etcd, "TestConformance"}, {consul, "TestConformance"}, {kubernetes, "TestServer"}},
 		"tamper":                   {{etcd, "TestConformance"}, {consul, "TestConformance"}, {kubernetes, "TestServer"}},
 		"crash after a write":      {{etcd, "TestUnknownOutcome"}},
+		"follower behind":          {{zookeeper, "TestFollower"}},
+		"told late by a follower":  {{zookeeper, "TestFollower"}, {zookeeper, "TestWroteBeforeRead"}},
+		"remove and set":           {{zookeeper, "TestRecreated"}},
+		"not ready":                {{zookeeper, "TestRoundTrip"}, {etcd, "TestRoundTrip"}},
+
+		"write lost, outcome unknown":                  {{zookeeper, "TestCutInBetween"}},
+		"late write refused":                           {{zookeeper, "TestUnderWay"}, {etcd, "TestFence"}},
+		"fence moved after a write of unknown outcome": {{zookeeper, "TestUnderWay"}},
+		"removed and registered within a lull":         {{zookeeper, "TestRegisteredAgain"}, {zookeeper, "TestLull"}},
+		"mirror gone with the last ready instance":     {{zookeeper, "TestRoundTrip"}, {etcd, "TestRoundTrip"}},
 	}
 }
 

@@ -35,13 +35,14 @@ type process struct {
 	running chan struct{}             // closed unless it is stopped
 	wires   map[catalog.Origin]uint64 // opened
 	wrote   map[catalog.Origin]bool
-	deposed map[catalog.Origin]bool // where another process took over
-	term    int                     // of leading, that began last; 0: it never led
+	read    map[catalog.Origin]time.Time // since when it reads from there; zero: it never did
+	deposed map[catalog.Origin]bool      // where another process took over
+	term    int                          // of leading, that began last; 0: it never led
 }
 
 // start runs a bridge that knows nothing.
 func (w *world) start() *process {
-	p := &process{world: w, number: len(w.processes) + 1, began: time.Now(), ended: make(chan struct{}), running: make(chan struct{}), wires: map[catalog.Origin]uint64{}, wrote: map[catalog.Origin]bool{}, deposed: map[catalog.Origin]bool{}}
+	p := &process{world: w, number: len(w.processes) + 1, began: time.Now(), ended: make(chan struct{}), running: make(chan struct{}), wires: map[catalog.Origin]uint64{}, wrote: map[catalog.Origin]bool{}, read: map[catalog.Origin]time.Time{}, deposed: map[catalog.Origin]bool{}}
 	close(p.running)
 	w.processes = append(w.processes, p)
 	config, err := bridge.Parse("isthmus.conf", []byte(w.file), p.types(), func(string) string { return "" })
@@ -94,7 +95,7 @@ func (p *process) halt() (resume func()) {
 // types are the registries of a file as this process reaches them.
 func (p *process) types() []registry.Type {
 	var all []registry.Type
-	for _, name := range []string{"kubernetes", "consul", "etcd"} {
+	for _, name := range []string{"kubernetes", "consul", "etcd", "zookeeper"} {
 		all = append(all, registry.Type{Name: name, Parse: func(s stanza.Stanza, _ func(string) string) (registry.Config, error) {
 			return config{p, catalog.Origin(name + "/" + s.Args()[0])}, nil
 		}})
@@ -182,7 +183,7 @@ func (w *wire) Fate(ctx context.Context, r memory.Request) memory.Fate {
 		return memory.Lost
 	}
 	w.ask(r)
-	sleep(ctx, lasts)
+	sleep(ctx, lasts+w.side.lag(r, roll, luck))
 	if w.process.world.elects && w.process.isHalted() && (r.Verb == memory.Put || r.Verb == memory.Delete) {
 		w.process.world.delayed() // it is on its way, whatever becomes of who sent it
 		return w.side.meets("write under way of a leader that is stopped", memory.Late)
@@ -192,6 +193,9 @@ func (w *wire) Fate(ctx context.Context, r memory.Request) memory.Fate {
 	}
 	if fate, crashed := w.process.crashes(r); crashed {
 		return fate
+	}
+	if r.Verb == memory.Watch { // who asks for changes has listed
+		w.process.reads(w.side)
 	}
 	return w.side.fate(r, roll)
 }
@@ -297,7 +301,7 @@ func (p *process) crashIn(writes int, after bool) {
 }
 
 // Landed has a write judged that the server took.
-func (w *wire) Landed(was, is *catalog.Service) {
+func (w *wire) Landed(was, is *catalog.Service, at string) {
 	if was == nil && is == nil {
 		return
 	}
@@ -310,7 +314,7 @@ func (w *wire) Landed(was, is *catalog.Service) {
 	} else {
 		ref = was.Ref()
 	}
-	w.process.world.judge(w.process, w.askedIn(ref), w.side, was, is)
+	w.process.world.judge(&write{process: w.process, term: w.askedIn(ref), to: w.side, was: was, is: is, at: at})
 }
 
 // lives reports whether the process did not end.
@@ -347,3 +351,18 @@ func (p *process) fenced() bool {
 }
 
 func tookOver(st *mirror.Status) bool { return contains(st.Blocked, "until a restart") }
+
+// reads takes note that a process read a side.
+func (p *process) reads(s *side) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.read[s.origin].IsZero() {
+		p.read[s.origin] = time.Now()
+	}
+}
+
+func (p *process) readsSince(s *side) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.read[s.origin]
+}

@@ -12,10 +12,14 @@ func mustBeMet() []string {
 		// what servers and networks did
 		"watch cut", "change not told", "list fails", "stale read", "empty answer", "restored",
 		"write lost", "write done, answer lost", "write arrives late", "late write taken", "write raced",
+		"follower behind", "follower not asked to catch up", "told late by a follower", "write lost, outcome unknown", "late write refused",
 		"lease not asked for", "lease taken, answer lost", "write under way of a leader that is stopped",
 		"elected", "elected again", "elected after another",
 		"crash", "crash before a write", "crash after a write", "deposed",
+		"removed and registered within a lull",
 		// what the bridge did about it
+		"fence moved after a write of unknown outcome", "fence not moved after a write of unknown outcome",
+		"fence moved after a write of unknown outcome, answer lost", "mirror gone with the last ready instance",
 		"approved", "a deposed bridge saw it", "restart of a bridge that is fenced off",
 		"said: origin lost, what it last reported stands", "said: origin cannot be read yet, and is tried again", "said: origin can be read",
 		"said: leading", "said: no longer leading, standing by", "said: standing by until elected", "said: another process leads",

@@ -110,7 +110,7 @@ func (w *world) r1Converges() {
 	if w.blinded() {
 		time.Sleep(compared)
 	}
-	waited := false // for people or time; the last that they let go takes as long again
+	waited := w.held() // for people or time; the last that they let go takes as long again
 	for round := 0; ; round++ {
 		time.Sleep(within)
 		held := w.turn() || w.held()
@@ -118,7 +118,7 @@ func (w *world) r1Converges() {
 		if len(wrong) == 0 && !held {
 			break
 		}
-		waits := held || waited && round > 0
+		waits := held || waited
 		if waited = held; !waits || round == 10 {
 			w.fail("R1", "not as it should be:\n\t%s", strings.Join(wrong, "\n\t"))
 			return
@@ -167,7 +167,7 @@ func (w *world) r8Told() {
 // trulyGone reports whether the originals of all that is held have no instance.
 func (w *world) trulyGone(r *mirror.Rule, held []mirror.Finding) bool {
 	for _, f := range held {
-		if n := w.sides[r.From].natives[f.Original]; f.Target == target(r, f.Original) && n != nil && n.is != nil && len(n.is.Endpoints) > 0 {
+		if n := w.sides[r.From].natives[f.Original]; f.Target == target(r, f.Original) && n != nil && n.is != nil && w.sides[r.To].counted(n.is) > 0 {
 			return false
 		}
 	}

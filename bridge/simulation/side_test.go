@@ -16,6 +16,7 @@ import (
 type side struct {
 	*memory.Server
 	world    *world
+	ways     memory.Ways
 	origin   catalog.Origin
 	identity catalog.Identity
 
@@ -23,6 +24,7 @@ type side struct {
 	strangers map[catalog.Key]time.Time // since when somebody else has a name
 	others    map[catalog.Ref]string    // what is there of others, but natives
 	stakes    stakes
+	made      map[catalog.Ref]bool // mirrors that a bridge under test made, and nobody else wrote since
 	weather   weather
 	backups   []backup
 	cut       time.Time // since when nothing reaches it; zero: all does
@@ -36,14 +38,6 @@ type side struct {
 	emptied   time.Time // when somebody was last told that it is empty
 }
 
-// native is one service of users, also once it is gone.
-type native struct {
-	is     *catalog.Service // nil: it is not there
-	absent time.Time        // when it last was not there; zero: it always was
-	empty  time.Time        // when it last had no instance
-	full   time.Time        // when it last had one
-}
-
 // backup is one of a server and of the model.
 type backup struct {
 	server    memory.Backup
@@ -55,7 +49,7 @@ type backup struct {
 func newSide(w *world, o catalog.Origin) *side {
 	id := catalog.Identity("id:" + string(o))
 	s := &side{
-		Server: memory.NewServer(id), world: w, origin: o, identity: id,
+		Server: memory.NewServerOf(id, ways(o)), world: w, ways: ways(o), origin: o, identity: id, made: map[catalog.Ref]bool{},
 		natives: map[catalog.Key]*native{}, strangers: map[catalog.Key]time.Time{}, others: map[catalog.Ref]string{}, stakes: newStakes(),
 	}
 	s.AddNamespace("outside")
@@ -92,6 +86,9 @@ func content(s *catalog.Service) string {
 	var b strings.Builder
 	for _, e := range s.Endpoints {
 		fmt.Fprintf(&b, " %s=%s", e.ID, e.Host)
+		if !e.Ready {
+			b.WriteByte('!')
+		}
 	}
 	return b.String()
 }
@@ -109,28 +106,17 @@ func (s *side) knownLocked(k catalog.Key, is *catalog.Service) {
 		s.some = now
 	}
 	if n == nil {
-		n = &native{absent: now, empty: now}
+		n = &native{absent: now, all: spells{empty: now}, ready: spells{empty: now}}
 		s.natives[k] = n
 	}
-	n.passed(now)
+	moment := time.Second + s.world.longest
+	n.passed(now, s.ways.Lull, moment)
 	n.is = is
-	n.passed(now)
+	n.passed(now, s.ways.Lull, moment)
 	if _, another := s.others[catalog.Ref{Key: k, Owner: "you"}]; is == nil && !another {
 		delete(s.strangers, k)
 	} else if _, there := s.strangers[k]; !there && is != nil {
 		s.strangers[k] = now
-	}
-}
-
-// passed takes note that a native was as it is until now.
-func (n *native) passed(now time.Time) {
-	if n.is == nil {
-		n.absent = now
-	}
-	if n.is == nil || len(n.is.Endpoints) == 0 {
-		n.empty = now
-	} else {
-		n.full = now
 	}
 }
 
@@ -155,6 +141,7 @@ func (s *side) intrude(svc *catalog.Service) {
 		s.strangers[svc.Key] = time.Now()
 	}
 	s.stakes.set(svc.Ref(), svc)
+	delete(s.made, svc.Ref())
 	s.world.mu.Unlock()
 	s.Set(svc)
 }
@@ -190,6 +177,7 @@ func (s *side) restore(b backup) {
 		s.knownLocked(k, b.natives[k])
 	}
 	s.restored, s.term = time.Now(), 0
+	s.made = map[catalog.Ref]bool{}
 	s.world.mu.Unlock()
 	for _, p := range s.world.processes { // the fence is what it was, too
 		p.depose(s.origin, false)
@@ -213,93 +201,6 @@ func (s *side) holds() []*catalog.Service {
 	return all
 }
 
-// weather is how many of 1,000 requests meet which fate.
-type weather struct {
-	lost, unanswered, late, unseen, older, empty, raced int
-}
-
-// fate is what becomes of a request as the weather is, by a roll of 1,000.
-func (s *side) fate(r memory.Request, roll int) memory.Fate {
-	s.world.mu.Lock()
-	is := s.weather
-	s.world.mu.Unlock()
-	switch r.Verb {
-	case memory.List:
-		return s.listed(is, roll)
-	case memory.Watch:
-		switch {
-		case roll < is.lost/4:
-			return s.meets("watch cut", memory.Lost)
-		case roll < is.unseen:
-			return s.blind("change not told", memory.Unseen)
-		}
-	default:
-		return s.written(is, r, roll)
-	}
-	return memory.Passes
-}
-
-func (s *side) listed(is weather, roll int) memory.Fate {
-	switch {
-	case roll < is.lost:
-		return s.meets("list fails", memory.Lost)
-	case roll < is.older:
-		s.world.mu.Lock()
-		s.behind = time.Now()
-		s.world.mu.Unlock()
-		return s.meets("stale read", memory.Older)
-	case roll < is.empty && s.bearsEmpty():
-		return s.blind("empty answer", memory.Empty)
-	}
-	return memory.Passes
-}
-
-func (s *side) written(is weather, r memory.Request, roll int) memory.Fate {
-	switch {
-	case r.Verb == memory.Lease:
-		return s.leased(is, roll)
-	case roll < is.lost:
-		return s.meets("write lost", memory.Lost)
-	case roll < is.unanswered:
-		return s.meets("write done, answer lost", memory.Unanswered)
-	case roll < is.late && r.Verb != memory.Claim && r.Verb != memory.MakeNamespace:
-		s.world.delayed()
-		return s.meets("write arrives late", memory.Late)
-	case roll < is.raced && r.Verb != memory.Claim:
-		s.race(r.Ref)
-	}
-	return memory.Passes
-}
-
-func (s *side) leased(is weather, roll int) memory.Fate {
-	switch {
-	case roll < is.lost:
-		return s.meets("lease not asked for", memory.Lost)
-	case roll < is.unanswered:
-		return s.meets("lease taken, answer lost", memory.Unanswered)
-	}
-	return memory.Passes
-}
-
-func (s *side) meets(what string, fate memory.Fate) memory.Fate {
-	s.world.reach(what)
-	return fate
-}
-
-// blind is meets of what leaves somebody with something that is not so.
-func (s *side) blind(what string, fate memory.Fate) memory.Fate {
-	s.world.mu.Lock()
-	s.blinded = time.Now()
-	switch fate {
-	case memory.Unseen:
-		s.unseen = s.blinded
-	case memory.Empty:
-		s.emptied = s.blinded
-	}
-	s.world.mu.Unlock()
-	return s.meets(what, fate)
-}
-
 // race has somebody be faster than a write.
 func (s *side) race(ref catalog.Ref) {
 	is := s.Get(ref)
@@ -315,12 +216,12 @@ func (s *side) race(ref catalog.Ref) {
 
 // bearsEmpty reports whether no target is seen to hold so few mirrors that the budget
 // lets all of them go: none has few, and of no two that a rule joins both were lately
-// said to be empty. Whoever was lied to by both at once cannot know, nor be stopped by
-// how much he takes away.
+// said to be empty, or to hold a part only. Whoever was lied to by both at once cannot
+// know, nor be stopped by how much he takes away.
 func (s *side) bearsEmpty() bool {
 	for _, r := range s.world.rules {
 		switch {
-		case r.From == s.origin && (s.world.sides[r.To].mirrors(s.identity) < r.Limit.Services+8 || s.world.sides[r.To].lied()):
+		case r.From == s.origin && (s.world.sides[r.To].mirrors(s.identity) < r.Limit.Services+8 || s.world.sides[r.To].lied() || s.world.sides[r.To].hides()):
 			return false
 		case r.To == s.origin && s.world.sides[r.From].lied():
 			return false
@@ -334,6 +235,23 @@ func (s *side) lied() bool {
 	s.world.mu.Lock()
 	defer s.world.mu.Unlock()
 	return !s.emptied.IsZero() && time.Since(s.emptied) < compared
+}
+
+// hides reports whether only a part of it is seen.
+func (s *side) hides() bool {
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	return s.hiding
+}
+
+// bearsHiding reports whether nobody takes what a rule joins it with to be empty.
+func (s *side) bearsHiding() bool {
+	for _, r := range s.world.rules {
+		if r.To == s.origin && s.world.sides[r.From].lied() {
+			return false
+		}
+	}
+	return true
 }
 
 // mirrors counts those of a source that stand here.

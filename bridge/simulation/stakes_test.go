@@ -71,6 +71,7 @@ func (s *side) stands(ref catalog.Ref, is *catalog.Service) {
 	s.world.mu.Lock()
 	defer s.world.mu.Unlock()
 	s.stakes.set(ref, is)
+	delete(s.made, ref)
 }
 
 // spent is one loss.

@@ -3,6 +3,7 @@ package simulation
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 )
@@ -22,6 +23,8 @@ func changes() []action {
 		{"remove", func(w *world) { w.remove(w.source(), w.name()) }},
 		{"remove", func(w *world) { w.remove(w.source(), w.name()) }},
 		{"remove and set", func(w *world) { s, k := w.source(), w.name(); w.remove(s, k); w.set(s, k, 1) }},
+		{"not ready", func(w *world) { w.unready(w.source(), w.name()) }},
+		{"register again", (*world).register},
 		{"leave empty", func(w *world) { w.vacate(w.source(), w.name()) }},
 		{"remove many", (*world).removeMany},
 		{"leave many empty", (*world).vacateMany},
@@ -66,9 +69,52 @@ func (w *world) remove(s *side, k catalog.Key) {
 	}
 }
 
+// vacate leaves a service without instances, which in ZooKeeper are all that it is.
 func (w *world) vacate(s *side, k catalog.Key) {
-	if !lasting(k) {
+	switch {
+	case lasting(k):
+	case s.origin == keeper:
+		s.unregister(k)
+	default:
 		s.register(service(k, 0, 0))
+	}
+}
+
+// unready has instances of a service fail, all of them or the first one.
+func (w *world) unready(s *side, k catalog.Key) {
+	n := s.natives[k]
+	if n == nil || n.is == nil || lasting(k) {
+		return
+	}
+	w.revision++
+	is := service(k, w.revision, len(n.is.Endpoints))
+	all := w.rnd.IntN(2) == 0
+	for i := range is.Endpoints {
+		is.Endpoints[i].Ready = i > 0 && !all
+	}
+	s.register(is)
+}
+
+// register has clients register again what they have registered, as some do by removing
+// it first.
+func (w *world) register() {
+	s := w.source()
+	var all []*catalog.Service
+	each(func(k catalog.Key) {
+		if n := s.natives[k]; n != nil && n.is != nil && w.rnd.IntN(4) == 0 {
+			all = append(all, n.is)
+		}
+	})
+	if s.ways.Lull == 0 || len(all) == 0 {
+		return
+	}
+	w.reach("removed and registered within a lull")
+	for _, is := range all {
+		s.unregister(is.Key)
+	}
+	time.Sleep(time.Duration(w.rnd.IntN(int(s.ways.Lull))))
+	for _, is := range all {
+		s.register(is)
 	}
 }
 

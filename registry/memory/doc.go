@@ -9,7 +9,7 @@
 // may forget. Readers and Writers reach it through its Link, which can be
 // disturbed as a network can; the Server's own methods, which act as its users
 // do, cannot. Over a Wire each request can have a fate of its own. A Server can
-// be made what it was in a Backup.
+// be made what it was in a Backup, and have Ways that only some real servers have.
 //
 // Rules:
 //

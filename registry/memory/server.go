@@ -16,6 +16,7 @@ import (
 // called from any goroutine.
 type Server struct {
 	identity catalog.Identity
+	ways     Ways
 
 	mu         sync.Mutex // guards what follows
 	records    map[catalog.Ref]*catalog.Service
@@ -146,7 +147,7 @@ func (s *Server) Stamp() string {
 
 func (s *Server) setLocked(svc *catalog.Service) {
 	s.changedLocked(svc.Ref())
-	svc.Version = fmt.Sprint(s.version)
+	svc.Version = s.nextLocked(s.records[svc.Ref()])
 	s.records[svc.Ref()] = svc
 }
 

@@ -27,8 +27,14 @@ type client struct {
 	mu   sync.Mutex    // guards what follows; taken before Server.mu
 	feed *catalog.Feed // nil while no Watch runs
 	seen listing       // what the feed was last told, without its services
+	lull lull
 
-	epoch int // of the fence as last claimed; 0: never. Server.mu guards it
+	synced bool // the server that the Watch reads from caught up; the Watch's own
+
+	// Server.mu guards what follows.
+	epoch  int  // of the fence as last claimed; 0: never
+	drawn  int  // what it moved the fence to, be it that nobody answered
+	unsure bool // a write's outcome is unknown, and it may be on its way
 }
 
 var _ registry.Writer = (*client)(nil)
@@ -60,6 +66,8 @@ func (c *client) Watch(ctx context.Context, feed *catalog.Feed) error {
 		select {
 		case <-ctx.Done():
 		case <-moved:
+		case <-c.lapsing():
+			c.lapse(feed)
 		case <-compare.C:
 			if err := c.compare(ctx, feed); err != nil {
 				return fmt.Errorf("memory: compare: %w", err)
@@ -75,11 +83,15 @@ func (c *client) unfeed() {
 }
 
 func (c *client) list(ctx context.Context, feed *catalog.Feed) error {
+	c.synced = false
+	if err := c.sync(ctx); err != nil {
+		return err
+	}
 	return c.read(ctx, func(l listing) {
 		feed.Identify(l.identity)
 		feed.ReplaceNamespaces(l.namespaces)
 		feed.Partial(l.partial)
-		feed.Replace(l.set)
+		feed.Replace(c.keepAllLocked(l, feed).set)
 		c.feed = feed
 	})
 }
@@ -102,7 +114,7 @@ func (c *client) compare(ctx context.Context, feed *catalog.Feed) error {
 		}
 		feed.ReplaceNamespaces(l.namespaces)
 		feed.Partial(l.partial)
-		feed.Replace(l.set)
+		feed.Replace(c.keepAllLocked(l, feed).set)
 	})
 }
 
@@ -128,20 +140,16 @@ func (c *client) read(ctx context.Context, tell func(listing)) error {
 
 var errBehind = errors.New("answered by a server that is behind, list again")
 
-// answered is what a list returns, as of now or as its fate is. The first list of
-// a client asks for nothing older than all that was written.
+// answered is what a list returns, as of now or as its fate is.
 func (c *client) answered(fate Fate) (listing, error) {
 	c.server.mu.Lock()
 	defer c.server.mu.Unlock()
 	l := c.server.listLocked()
-	switch {
-	case fate == Empty:
+	switch fate {
+	case Empty:
 		l.set = nil
-	case fate == Older && c.seen.version > 0 && c.seen.restored == l.restored:
-		l = c.server.saved.older(l)
-		if l.version < c.seen.version {
-			return l, errBehind
-		}
+	case Older:
+		return c.olderLocked(l)
 	}
 	return l, nil
 }
@@ -189,10 +197,31 @@ func (c *client) catchUpLocked() error {
 	if !slices.Equal(l.namespaces, c.seen.namespaces) {
 		c.feed.ReplaceNamespaces(l.namespaces)
 	}
+	l = c.keepLocked(l)
 	c.feed.Update(l.set, l.gone)
 	c.refuse(l.malformed)
 	c.saw(l)
 	return nil
+}
+
+// wroteLocked tells the feed, if there is one, what became of what this client wrote.
+func (c *client) wroteLocked(all []registry.Result) {
+	if c.feed == nil {
+		return
+	}
+	c.server.mu.Lock()
+	var l listing
+	for _, r := range all {
+		switch is := c.server.records[r.Ref]; {
+		case r.Err != nil:
+		case is == nil:
+			l.gone = append(l.gone, r.Ref)
+		default:
+			l.set = append(l.set, read(is))
+		}
+	}
+	c.server.mu.Unlock()
+	c.feed.Update(l.set, l.gone)
 }
 
 // refuse tells the feed of the records that are malformed now and of those

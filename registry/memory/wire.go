@@ -19,6 +19,8 @@ const (
 	Put
 	Delete
 	Lease // to take one, renew it or give it up
+	Sync  // before a list, of a server that follows
+	Renew // to move the fence, so that writes on their way are refused
 )
 
 // Request is one request on its way to the server.
@@ -48,9 +50,10 @@ type Wire interface {
 	// time, until ctx ends.
 	Fate(ctx context.Context, r Request) Fate
 	// Landed is told of each write that the server took, in their order: what
-	// stood there and what stands there now, nil for nothing. It must not call
-	// the server, nor keep or change the services.
-	Landed(was, is *catalog.Service)
+	// stood there and what stands there now, nil for nothing, and the version that
+	// it was to stand at. It must not call the server, nor keep or change the
+	// services.
+	Landed(was, is *catalog.Service, at string)
 	// Claimed is told of each claim of an owner's fence that the server took, in
 	// order with its writes.
 	Claimed()
@@ -86,9 +89,9 @@ func (c *client) reach(ctx context.Context, r Request) (Fate, error) {
 	return fate, c.server.reach(ctx)
 }
 
-func (c *client) landed(was, is *catalog.Service) {
+func (c *client) landed(was, is *catalog.Service, at string) {
 	if c.wire != nil {
-		c.wire.Landed(was, is)
+		c.wire.Landed(was, is, at)
 	}
 }
 
@@ -99,16 +102,17 @@ func (c *client) claimed() {
 }
 
 // Land lets all writes reach the server that are on their way, each on its own
-// conditions, and returns how many of them it took.
-func (s *Server) Land() int {
+// conditions, and returns how many of them it took and how many it refused.
+func (s *Server) Land() (taken, refused int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	taken := 0
 	for _, write := range s.late {
 		if write() {
 			taken++
+		} else {
+			refused++
 		}
 	}
 	s.late = nil
-	return taken
+	return taken, refused
 }

@@ -32,8 +32,8 @@ func (f *fates) Fate(_ context.Context, r Request) Fate {
 	return f.of[r.Verb]
 }
 
-func (*fates) Landed(_, _ *catalog.Service) {}
-func (*fates) Claimed()                     {}
+func (*fates) Landed(_, _ *catalog.Service, _ string) {}
+func (*fates) Claimed()                               {}
 
 func native(name string) *catalog.Service {
 	return &catalog.Service{Key: catalog.Key{Namespace: "shop", Name: name}, Type: catalog.Headless}
@@ -47,11 +47,22 @@ type followed struct {
 	wire    *fates
 }
 
-func follow(t *testing.T) *followed {
+func follow(t *testing.T) *followed { t.Helper(); return followOf(t, Ways{}) }
+
+func followOf(t *testing.T, ways Ways) *followed {
 	t.Helper()
-	f := &followed{Server: NewServer("memory:1"), catalog: catalog.New(catalog.Policy{}), wire: &fates{of: map[Verb]Fate{}}}
+	f := &followed{Server: NewServerOf("memory:1", ways), catalog: catalog.New(catalog.Policy{}), wire: &fates{of: map[Verb]Fate{}}}
 	f.writer = f.Via(f.wire).Writer("me")
 	f.Set(native("a"))
+	f.watch(t)
+	f.claim(t)
+	synctest.Wait()
+	return f
+}
+
+// watch watches until the test ends.
+func (f *followed) watch(t *testing.T) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -59,9 +70,6 @@ func follow(t *testing.T) *followed {
 		registry.Supervise(ctx, f.writer, f.catalog.Feed("memory/1"), slog.New(slog.DiscardHandler))
 	}()
 	t.Cleanup(func() { cancel(); <-ended })
-	f.claim(t)
-	synctest.Wait()
-	return f
 }
 
 func (f *followed) claim(t *testing.T) {
@@ -73,9 +81,26 @@ func (f *followed) claim(t *testing.T) {
 
 func (f *followed) put(t *testing.T, name string) error {
 	t.Helper()
+	return f.writer.Put(t.Context(), []*catalog.Service{mirror(name)})[0].Err
+}
+
+// delete deletes a mirror as it was last told.
+func (f *followed) delete(t *testing.T, name string) {
+	t.Helper()
+	is := f.catalog.Snapshot().Get("memory/1", mirror(name).Ref())
+	if is == nil {
+		t.Fatalf("nobody told of %q", name)
+	}
+	_ = f.writer.Delete(t.Context(), []*catalog.Service{is})
+	synctest.Wait()
+}
+
+// mirror is a mirror of one ready endpoint.
+func mirror(name string) *catalog.Service {
 	s := native(name)
 	s.Mark = &catalog.Mark{Owner: "me", Of: "consul:1", Key: s.Key, Format: catalog.MarkFormat}
-	return f.writer.Put(t.Context(), []*catalog.Service{s})[0].Err
+	s.Endpoints = []catalog.Endpoint{{ID: "1", Host: catalog.ParseHost("10.0.0.1"), Ready: true, Serving: true}}
+	return s
 }
 
 func (f *followed) want(t *testing.T, what string, services int) {
@@ -153,7 +178,7 @@ func TestFates(t *testing.T) {
 				t.Errorf("Put = %v", err)
 			}
 			f.want(t, "not there yet", 1)
-			if n := f.Land(); n != 1 {
+			if n, _ := f.Land(); n != 1 {
 				t.Errorf("%d landed, want 1", n)
 			}
 			f.want(t, "there", 2)
@@ -161,7 +186,7 @@ func TestFates(t *testing.T) {
 			if err := f.Writer("me").Claim(t.Context(), registry.Fence{Owner: "me", Sources: []catalog.Identity{"consul:1"}}, true); err != nil {
 				t.Fatal(err)
 			}
-			if n := f.Land(); n != 0 {
+			if n, _ := f.Land(); n != 0 {
 				t.Errorf("%d landed of one who is deposed", n)
 			}
 		}},

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -11,7 +12,8 @@ import (
 )
 
 // Canon returns a sorted copy with the TTL in whole seconds; an endpoint with
-// an address that no other host can reach is refused.
+// an address that no other host can reach is refused. Endpoints that are not ready
+// are left out by the Server's Ways.
 func (c *client) Canon(s *catalog.Service) (*catalog.Service, error) {
 	if err := check(s); err != nil {
 		return nil, fmt.Errorf("service %q: %w", s.Key, err)
@@ -19,6 +21,12 @@ func (c *client) Canon(s *catalog.Service) (*catalog.Service, error) {
 	k := clone(s)
 	k.Origin, k.Version = "", ""
 	k.TTL = k.TTL.Truncate(time.Second)
+	if c.server.ways.ReadyOnly {
+		k.Endpoints = slices.DeleteFunc(k.Endpoints, func(e catalog.Endpoint) bool { return !e.Ready })
+		if len(k.Endpoints) == 0 && k.Alias == "" {
+			return nil, nil
+		}
+	}
 	return k, nil
 }
 
@@ -54,17 +62,20 @@ func (c *client) claim(ctx context.Context, f registry.Fence, bump bool) error {
 		return err
 	}
 	defer c.server.mu.Unlock()
-	epoch, err := c.server.claimLocked(f, bump, c.epoch)
-	if err == nil {
-		c.claimed()
+	last := c.epoch
+	if is := c.server.fences[f.Owner]; last != 0 && c.holdsLocked(is) {
+		last = is.epoch
 	}
-	if err == nil && fate == Unanswered {
+	epoch, err := c.server.claimLocked(f, bump, last)
+	if err != nil {
+		return err
+	}
+	c.claimed()
+	if fate == Unanswered {
 		return registry.ErrUnknownOutcome
 	}
-	if err == nil {
-		c.epoch = epoch
-	}
-	return err
+	c.epoch, c.unsure = epoch, c.unsure && epoch == c.epoch
+	return nil
 }
 
 // claimLocked returns the epoch of the fence after it was claimed. Who claims
@@ -87,13 +98,22 @@ func (s *Server) claimLocked(f registry.Fence, bump bool, last int) (int, error)
 		return is.epoch, nil
 	}
 	if bump {
-		s.epoch = max(is.epoch, last, s.version, s.epoch) + 1
-		is.epoch = s.epoch
+		is = s.movedLocked(is, last)
+	} else {
+		s.changedLocked(catalog.Ref{})
 	}
-	s.changedLocked(catalog.Ref{})
 	is.sources, is.version = all, s.version
 	s.fences[f.Owner] = is
 	return is.epoch, nil
+}
+
+// movedLocked is a fence at an epoch that none was at before, also none that the one
+// who moves it had last.
+func (s *Server) movedLocked(is fence, last int) fence {
+	s.epoch = max(is.epoch, last, s.version, s.epoch) + 1
+	s.changedLocked(catalog.Ref{})
+	is.epoch, is.version = s.epoch, s.version
+	return is
 }
 
 // Put writes each service on condition of its version and the fence.
@@ -106,7 +126,11 @@ func (c *client) Put(ctx context.Context, all []*catalog.Service) []registry.Res
 		if err := c.mayWriteLocked(svc, epoch); err != nil {
 			return "", err
 		}
-		c.landed(c.server.records[canon.Ref()], canon)
+		c.landed(c.server.records[svc.Ref()], canon, svc.Version)
+		if canon == nil {
+			c.server.removeLocked(svc.Ref())
+			return "", nil
+		}
 		c.server.setLocked(canon)
 		return canon.Version, nil
 	})
@@ -118,7 +142,7 @@ func (c *client) Delete(ctx context.Context, all []*catalog.Service) []registry.
 		if err := c.mayWriteLocked(svc, epoch); err != nil {
 			return "", err
 		}
-		c.landed(c.server.records[svc.Ref()], nil)
+		c.landed(c.server.records[svc.Ref()], nil, svc.Version)
 		c.server.removeLocked(svc.Ref())
 		return "", nil
 	})
@@ -130,8 +154,15 @@ type writer func(svc *catalog.Service, epoch int) (version string, err error)
 // each writes one service after the other and shows the feed what came of it.
 func (c *client) each(ctx context.Context, verb Verb, all []*catalog.Service, write writer) []registry.Result {
 	results := make([]registry.Result, len(all))
+	stop := c.settle(ctx)
 	for i, svc := range all {
-		version, err := c.one(ctx, verb, svc, write)
+		version, err := "", stop
+		if stop == nil {
+			version, err = c.one(ctx, verb, svc, write)
+		}
+		if c.server.ways.Unsure && stop == nil && errors.Is(err, registry.ErrUnknownOutcome) {
+			stop = fmt.Errorf("not tried: %w", err)
+		}
 		if err != nil {
 			err = fmt.Errorf("memory: write service %q: %w", svc.Key, err)
 		}
@@ -139,6 +170,10 @@ func (c *client) each(ctx context.Context, verb Verb, all []*catalog.Service, wr
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.server.ways.Follows {
+		c.wroteLocked(results)
+		return results
+	}
 	if err := c.catchUpLocked(); err != nil {
 		return results // the Watch meets the same error and ends by it
 	}
@@ -148,17 +183,17 @@ func (c *client) each(ctx context.Context, verb Verb, all []*catalog.Service, wr
 func (c *client) one(ctx context.Context, verb Verb, svc *catalog.Service, write writer) (string, error) {
 	fate, err := c.reach(ctx, Request{Verb: verb, Ref: svc.Ref()})
 	if err != nil {
-		return "", err
+		return "", c.lost(fate, err)
 	}
 	defer c.server.mu.Unlock()
 	epoch := c.epoch // also if it was claimed anew since the others of its batch
 	if fate == Late {
 		c.server.late = append(c.server.late, func() bool { _, err := write(svc, epoch); return err == nil })
-		return "", registry.ErrUnknownOutcome
+		return "", c.unknownLocked()
 	}
 	version, err := write(svc, epoch)
 	if fate == Unanswered || c.server.link == deaf {
-		return "", registry.ErrUnknownOutcome
+		return "", c.unknownLocked()
 	}
 	return version, err
 }
@@ -174,7 +209,9 @@ func (c *client) mayWriteLocked(svc *catalog.Service, epoch int) error {
 		return registry.ErrFenced
 	case svc.Mark == nil || svc.Mark.Owner != c.owner:
 		return registry.ErrNotOwned
-	case is == nil && svc.Version == "", is != nil && svc.Version == is.Version && is.Mark.Format <= catalog.MarkFormat:
+	case is == nil && svc.Version == "":
+		return nil
+	case is != nil && svc.Version != "" && c.server.comparesLocked(svc.Version) == c.server.comparesLocked(is.Version) && is.Mark.Format <= catalog.MarkFormat:
 		return nil
 	case is != nil && is.Mark.Format > catalog.MarkFormat:
 		return registry.ErrNotOwned

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
@@ -90,12 +91,14 @@ func (p *memoryPlace) Forget(_ T, change func()) {
 	p.server.Link().Heal()
 }
 
-// TestMemory holds that the reference implementation passes. Time is fake, so
-// that patience and pauses cost nothing.
+// TestMemory holds that the reference implementation passes, whatever its ways. Time
+// is fake, so that patience and pauses cost nothing.
 func TestMemory(t *testing.T) {
+	all := memory.Ways{Follows: true, Unsure: true, Anew: true, ReadyOnly: true, Lull: 500 * time.Millisecond}
 	for _, c := range Cases() {
 		t.Run(c.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { c.Do(t, newMemoryPlace()) })
+			synctest.Test(t, func(t *testing.T) { c.Do(t, &memoryPlace{server: memory.NewServerOf("memory:1", all)}) })
 		})
 	}
 }
