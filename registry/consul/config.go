@@ -90,15 +90,8 @@ func parse(s stanza.Stanza, env func(string) string) (registry.Config, error) {
 	if len(s.Args()) == 2 {
 		c.url = s.Args()[1]
 	}
-	seen := map[string]bool{}
-	for _, o := range s.Block {
-		if seen[o.Name()] {
-			return nil, o.Errorf("%q is said twice", o.Name())
-		}
-		seen[o.Name()] = true
-		if err := c.option(o); err != nil {
-			return nil, err
-		}
+	if err := s.Options(c.option); err != nil {
+		return nil, err
 	}
 	c.fromEnv(env)
 	if err := c.check(); err != nil {
@@ -108,34 +101,25 @@ func parse(s stanza.Stanza, env func(string) string) (registry.Config, error) {
 }
 
 func (c *config) option(o stanza.Stanza) error {
-	if err := o.NoBlock(); err != nil {
-		return err
-	}
-	one := map[string]*string{
+	values := stanza.Values{Many: map[string]*[]string{"allow": &c.allow, "trust": &c.trust}}
+	values.One = map[string]*string{
 		"namespace": &c.namespace, "datacenter": &c.datacenter, "partition": &c.tenant.partition, "tenant": &c.tenant.namespace,
 		"token_file": &c.tokenFile,
 		"ca_file":    &c.caFile, "cert_file": &c.certFile, "key_file": &c.keyFile, "nodes": new(string),
 	}
-	many := map[string]*[]string{"allow": &c.allow, "trust": &c.trust}
 	if is, err := c.hosts.Option(o); is {
 		return err
 	}
+	is, err := values.Option(o)
 	switch {
+	case err != nil:
+		return err
 	case o.Name() == "directory":
 		c.directory = true
 		return o.WantArgs(0, 0, "directory")
 	case o.Name() == "compare":
 		return c.setCompare(o)
-	case one[o.Name()] != nil:
-		if err := o.WantArgs(1, 1, o.Name()+" VALUE"); err != nil {
-			return err
-		}
-		*one[o.Name()] = o.Args()[0]
-	case many[o.Name()] != nil:
-		if err := o.WantArgs(1, -1, o.Name()+" VALUE..."); err != nil {
-			return err
-		}
-		*many[o.Name()] = o.Args()
+	case is:
 	default:
 		return o.Errorf("unknown word %q in %q", o.Name(), "consul")
 	}

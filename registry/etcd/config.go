@@ -67,43 +67,27 @@ func parse(s stanza.Stanza, env func(string) string) (registry.Config, error) {
 	if strings.Contains(c.name, "/") {
 		return nil, s.Errorf("name %q holds a %q", c.name, "/")
 	}
-	seen := map[string]bool{}
-	for _, o := range s.Block {
-		if seen[o.Name()] {
-			return nil, o.Errorf("%q is said twice", o.Name())
-		}
-		seen[o.Name()] = true
-		if err := c.option(o); err != nil {
-			return nil, err
-		}
+	if err := s.Options(c.option); err != nil {
+		return nil, err
 	}
 	c.fromEnv(env)
 	return c, c.check(s)
 }
 
 func (c *config) option(o stanza.Stanza) error {
-	if err := o.NoBlock(); err != nil {
-		return err
-	}
-	one := map[string]*string{
+	values := stanza.Values{Many: map[string]*[]string{"allow": &c.allow, "trust": &c.trust}}
+	values.One = map[string]*string{
 		"zone": &c.zone, "path": &c.path, "namespace": &c.namespace, "user_file": &c.userFile,
 		"ca_file": &c.caFile, "cert_file": &c.certFile, "key_file": &c.keyFile,
 	}
-	many := map[string]*[]string{"allow": &c.allow, "trust": &c.trust}
 	if is, err := c.hosts.Option(o); is {
 		return err
 	}
+	is, err := values.Option(o)
 	switch {
-	case one[o.Name()] != nil:
-		if err := o.WantArgs(1, 1, o.Name()+" VALUE"); err != nil {
-			return err
-		}
-		*one[o.Name()] = o.Args()[0]
-	case many[o.Name()] != nil:
-		if err := o.WantArgs(1, -1, o.Name()+" VALUE..."); err != nil {
-			return err
-		}
-		*many[o.Name()] = o.Args()
+	case err != nil:
+		return err
+	case is:
 	case o.Name() == "reverse":
 		return c.setReverse(o)
 	case o.Name() == "compare":

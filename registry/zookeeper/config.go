@@ -81,42 +81,26 @@ func parse(s stanza.Stanza, _ func(string) string) (registry.Config, error) {
 	if strings.Contains(c.name, "/") {
 		return nil, s.Errorf("name %q holds a %q", c.name, "/")
 	}
-	seen := map[string]bool{}
-	for _, o := range s.Block {
-		if seen[o.Name()] {
-			return nil, o.Errorf("%q is said twice", o.Name())
-		}
-		seen[o.Name()] = true
-		if err := c.option(o); err != nil {
-			return nil, err
-		}
+	if err := s.Options(c.option); err != nil {
+		return nil, err
 	}
 	return c, c.check(s)
 }
 
 func (c *config) option(o stanza.Stanza) error {
-	if err := o.NoBlock(); err != nil {
-		return err
-	}
-	one := map[string]*string{
+	values := stanza.Values{Many: map[string]*[]string{"allow": &c.allow, "trust": &c.trust}}
+	values.One = map[string]*string{
 		"path": &c.path, "format": &c.format, "namespace": &c.namespace, "auth_file": &c.authFile, "acl": &c.rights, "payload": &c.payload,
 		"server_name": &c.serverName, "ca_file": &c.caFile, "cert_file": &c.certFile, "key_file": &c.keyFile,
 	}
-	many := map[string]*[]string{"allow": &c.allow, "trust": &c.trust}
 	if is, err := c.hosts.Option(o); is {
 		return err
 	}
+	is, err := values.Option(o)
 	switch {
-	case one[o.Name()] != nil:
-		if err := o.WantArgs(1, 1, o.Name()+" VALUE"); err != nil {
-			return err
-		}
-		*one[o.Name()] = o.Args()[0]
-	case many[o.Name()] != nil:
-		if err := o.WantArgs(1, -1, o.Name()+" VALUE..."); err != nil {
-			return err
-		}
-		*many[o.Name()] = o.Args()
+	case err != nil:
+		return err
+	case is:
 	default:
 		return c.another(o)
 	}
