@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 var cluster = newLayout("skydns", "cluster.local", "etcd")
@@ -302,8 +303,8 @@ func TestDrift(t *testing.T) {
 			recs[i] = item{key: r.key, value: []byte(values[i])}.record(cluster, "prod")
 		}
 		got, _ := decode(cluster, recs, "prod", nil)
-		if len(got) != 1 || got[0].Meta[metaDrift] != tt.want {
-			t.Errorf("%s: drift %q, want %q", tt.name, got[0].Meta[metaDrift], tt.want)
+		if len(got) != 1 || got[0].Meta[registry.MetaDrift] != tt.want {
+			t.Errorf("%s: drift %q, want %q", tt.name, got[0].Meta[registry.MetaDrift], tt.want)
 		}
 	}
 }

@@ -14,10 +14,8 @@ import (
 	"time"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
-
-// metaDrift is the meta entry of a mirror of ours that is not as we write it.
-const metaDrift = "isthmus.dev/drift"
 
 var errHidden = errors.New("hidden by the records below it")
 
@@ -45,7 +43,7 @@ func decode(l layout, all []*record, own string, taken map[string]bool) ([]*cata
 		s := decodeService(recs)
 		if owner == own && own != "" {
 			if n := drift(l, s, recs, others(all, own, taken)); n > 0 {
-				s.Meta = map[string]string{metaDrift: strconv.Itoa(n)}
+				s.Meta = map[string]string{registry.MetaDrift: strconv.Itoa(n)}
 			}
 		}
 		services = append(services, s)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // group is all of one service key. It is open while its records are looked at,
@@ -17,12 +18,9 @@ type group struct {
 	open    bool
 	changed bool      // since it was opened
 	records []*record // of an open group, sorted by key
-	told    []told    // what the feed was told
+	told    registry.Told
 	refused map[string]bool
 }
-
-// told is one service of a group as the feed was told: version and drift.
-type told struct{ owner, as string }
 
 // address is who has a reverse key: our mirror of a service, in whose group the
 // record is, or another's record. The other is nil.

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 func TestReverseKey(t *testing.T) {
@@ -148,7 +149,7 @@ func TestOneNameAnAddress(t *testing.T) {
 	if r := w.Delete(t.Context(), []*catalog.Service{a})[0]; r.Err != nil {
 		t.Fatal(r.Err)
 	}
-	w.until(t, "want b put", func(s *catalog.Snapshot) bool { return s.Get(w.origin, b.Ref()).Meta[metaDrift] == "2" })
+	w.until(t, "want b put", func(s *catalog.Snapshot) bool { return s.Get(w.origin, b.Ref()).Meta[registry.MetaDrift] == "2" })
 	w.again(t, b)
 	const second = "10/1/0/1=prod:shop/b 10/1/0/2=prod:shop/b 10/1/0/3=prod:shop/b"
 	if got := z.reverses(t); got != second {
@@ -205,7 +206,7 @@ func TestReverseBesideOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.until(t, "want what is free now", func(s *catalog.Snapshot) bool { return s.Get(w.origin, mine.Ref()).Meta[metaDrift] == "6" })
+	w.until(t, "want what is free now", func(s *catalog.Snapshot) bool { return s.Get(w.origin, mine.Ref()).Meta[registry.MetaDrift] == "6" })
 	w.again(t, mine)
 	if got := strings.Count(z.reverses(t), "prod:shop/mine"); got != 30 {
 		t.Errorf("%d addresses are ours, want 30 of 32: not that of another bridge, nor what is unreadable", got)

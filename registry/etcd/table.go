@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 
 	"github.com/isthmus-dns/isthmus/catalog"
@@ -336,20 +335,10 @@ func (t *table) decodeLocked(k catalog.Key) (set []*catalog.Service, gone []cata
 		recs = append(recs, t.claimedLocked(r))
 	}
 	services, refused := decode(t.layout, recs, t.owner, t.takenLocked(k, hosts(recs, t.owner)))
-	now := make([]told, 0, len(services))
 	for _, s := range services {
 		s.Key = g.key
-		is := told{s.Ref().Owner, s.Version + " " + s.Meta[metaDrift]}
-		if now = append(now, is); !slices.Contains(g.told, is) {
-			set = append(set, s)
-		}
 	}
-	for _, was := range g.told {
-		if !slices.ContainsFunc(now, func(is told) bool { return is.owner == was.owner }) {
-			gone = append(gone, catalog.Ref{Key: g.key, Owner: was.owner})
-		}
-	}
-	g.told = now
+	set, gone = g.told.Tell(g.key, services, nil)
 	t.refuseLocked(g, refused)
 	if len(g.records) == 0 {
 		delete(t.groups, k)

@@ -190,7 +190,7 @@ func TestDriftOfWhatWasJustPut(t *testing.T) {
 		}
 		tab.update(append(all, tt.then(ops[0])...))
 		got := c.Snapshot().Get("etcd/x", s.Ref())
-		if is := fmt.Sprint(len(got.Endpoints), " ", got.Meta[metaDrift]); is != tt.want {
+		if is := fmt.Sprint(len(got.Endpoints), " ", got.Meta[registry.MetaDrift]); is != tt.want {
 			t.Errorf("%s: endpoints and drift %q, want %q", tt.name, is, tt.want)
 		}
 	}

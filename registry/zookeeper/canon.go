@@ -150,7 +150,7 @@ func cleanPorts(all []catalog.Port) []catalog.Port {
 func cleanMeta(meta map[string]string) map[string]string {
 	kept := map[string]string{}
 	for _, k := range slices.Sorted(maps.Keys(meta)) {
-		if k != metaDrift && len(kept) < maxMeta && len(k) <= maxMetaName && isWord(k) && isWord(meta[k]) {
+		if k != registry.MetaDrift && len(kept) < maxMeta && len(k) <= maxMetaName && isWord(k) && isWord(meta[k]) {
 			kept[k] = meta[k]
 		}
 	}

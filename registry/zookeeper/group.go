@@ -8,20 +8,18 @@ import (
 	"time"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // group is all of one service key: what stands at one name, or at several that read
 // as the same, as "a/b" and "a-b" do.
 type group struct {
 	key     catalog.Key
-	names   []string  // those at which anything stands, in order
-	told    []told    // what the feed was told
+	names   []string // those at which anything stands, in order
+	told    registry.Told
 	lapsed  time.Time // since when a service that was told has no instance, and nothing changed; zero: not so
 	refused map[string]bool
 }
-
-// told is one service of a group as the feed was told: version and drift.
-type told struct{ owner, as string }
 
 // keyOf is the key of the group of a name. One that is no key's has a group, too,
 // in no namespace, for what is refused of it.
@@ -137,7 +135,7 @@ func (t *table) dueLocked(g *group, now, since time.Time, busy func(name string)
 // told. What is written of one at once stands below several nodes, whose lists are asked
 // one by one; of a native no list is open but its own.
 func (t *table) mirroredLocked(g *group) bool {
-	if slices.ContainsFunc(g.told, func(was told) bool { return was.owner != "" }) {
+	if g.told.Any(func(owner string) bool { return owner != "" }) {
 		return true
 	}
 	return slices.ContainsFunc(g.names, func(name string) bool {
@@ -186,7 +184,7 @@ func (t *table) emptiedLocked() bool {
 
 // lapsedLocked reports that of a group: the feed has a native service, and here is none.
 func (t *table) lapsedLocked(g *group) bool {
-	if !slices.ContainsFunc(g.told, func(was told) bool { return was.owner == "" }) {
+	if !g.told.Any(func(owner string) bool { return owner == "" }) {
 		return false
 	}
 	return !slices.ContainsFunc(g.names, func(name string) bool {
@@ -211,26 +209,12 @@ func (t *table) decodeLocked(k catalog.Key, keep bool) (set []*catalog.Service, 
 		return nil, nil
 	}
 	services, refused := t.servicesLocked(g)
-	now := make([]told, 0, len(services))
 	for _, s := range services {
 		s.Key = g.key
-		is := told{s.Ref().Owner, s.Version + " " + s.Meta[metaDrift]}
-		if now = append(now, is); !slices.Contains(g.told, is) {
-			set = append(set, s)
-		}
 	}
-	for _, was := range g.told {
-		switch {
-		case slices.ContainsFunc(now, func(is told) bool { return is.owner == was.owner }):
-		case keep && was.owner == "":
-			now = append(now, was)
-		default:
-			gone = append(gone, catalog.Ref{Key: g.key, Owner: was.owner})
-		}
-	}
-	g.told = now
+	set, gone = g.told.Tell(g.key, services, func(owner string) bool { return keep && owner == "" })
 	t.refuseLocked(g, refused)
-	if len(g.names) == 0 && len(now) == 0 {
+	if len(g.names) == 0 && len(g.told) == 0 {
 		delete(t.groups, k)
 	}
 	return set, gone

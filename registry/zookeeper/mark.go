@@ -61,9 +61,6 @@ func instanceID(m *catalog.Mark, e *catalog.Endpoint, n int) string {
 	return ourPrefix + m.Owner + "-" + hex.EncodeToString(sum[:digits/2])
 }
 
-// metaDrift is the meta entry of a mirror of ours that is not as we write it.
-const metaDrift = "isthmus.dev/drift"
-
 // mirror is what stands at a name of one owner's.
 type mirror struct {
 	owner     string
@@ -125,7 +122,7 @@ func (l layout) mirror(key catalog.Key, m *mirror) *catalog.Service {
 			odd = l.drifted(m)
 		}
 		if odd > 0 {
-			s.Meta = map[string]string{metaDrift: strconv.Itoa(odd)}
+			s.Meta = map[string]string{registry.MetaDrift: strconv.Itoa(odd)}
 		}
 	}
 	s.Ports = portsOf(s.Endpoints)

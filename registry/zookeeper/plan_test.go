@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // standalone is a server with nothing but nodes.
@@ -159,7 +160,7 @@ func (s *standalone) wantKept(t *rapid.T, l layout, from, to *catalog.Service, d
 	if same := got != nil && got.Same(held(t, l, to)); same != done {
 		t.Fatalf("done %v, and it reads as\n%s\nwant\n%s", done, text(got), to.Text())
 	}
-	if from == nil || from.Meta[metaDrift] != "" {
+	if from == nil || from.Meta[registry.MetaDrift] != "" {
 		return
 	}
 	for _, e := range from.Endpoints {

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // drawService draws mirrors whose ids, host names and ports get in each other's way.
@@ -20,7 +21,7 @@ func drawService(t *rapid.T) *catalog.Service {
 	words := []string{"", "a", "b", "web-0", "any", "A/b", "_tcp", "x.y", "<&>\u2028\"", "\xff", "bü"}
 	word := func(what string) string { return rapid.SampledFrom(words).Draw(t, what) }
 	meta := func(what string) map[string]string {
-		return rapid.MapOfN(rapid.SampledFrom([]string{"a", "zone", metaDrift, catalog.MetaMainPort, statusName, "\xff"}), rapid.SampledFrom(words), 0, 3).Draw(t, what)
+		return rapid.MapOfN(rapid.SampledFrom([]string{"a", "zone", registry.MetaDrift, catalog.MetaMainPort, statusName, "\xff"}), rapid.SampledFrom(words), 0, 3).Draw(t, what)
 	}
 	s := &catalog.Service{
 		Key:  catalog.Key{Namespace: "zookeeper", Name: rapid.SampledFrom([]string{"web", "a%2fb", "x.y_z:1"}).Draw(t, "name")},

@@ -385,7 +385,7 @@ func TestDynamic(t *testing.T) {
 	live.end(errLost) // as if the connection broke
 	w.until(t, "drift", func(snap *catalog.Snapshot) bool {
 		is := snap.Get(w.origin, s.Ref())
-		return is != nil && is.Meta[metaDrift] != ""
+		return is != nil && is.Meta[registry.MetaDrift] != ""
 	})
 	w.put(t, mirrorOf("prod", "web", 2))
 	second := owners()

@@ -24,7 +24,7 @@ func TestCutInBetween(t *testing.T) {
 	if err := <-done; err == nil {
 		t.Fatal("all was written before the connection broke")
 	}
-	if is := w.catalog.Snapshot().Get(w.origin, s.Ref()); is.Meta[metaDrift] == "" {
+	if is := w.catalog.Snapshot().Get(w.origin, s.Ref()); is.Meta[registry.MetaDrift] == "" {
 		t.Errorf("a part of it reads as whole:\n%.1000s", is.Text())
 	}
 	r.link.Heal()

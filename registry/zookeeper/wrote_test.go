@@ -7,6 +7,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // TestWroteBeforeRead holds that nothing which a server told before it took a write of
@@ -20,7 +21,7 @@ func TestWroteBeforeRead(t *testing.T) {
 	there := func() bool {
 		k.tell()
 		s := k.catalog.Snapshot().Get("zookeeper/x", ref)
-		return s != nil && len(s.Endpoints) == 1 && s.Meta[metaDrift] == ""
+		return s != nil && len(s.Endpoints) == 1 && s.Meta[registry.MetaDrift] == ""
 	}
 	want, err := k.layout.encode(mirrorOf("prod", "web", 1), options{Registered: 7})
 	if err != nil {
