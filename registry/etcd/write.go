@@ -12,7 +12,6 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -42,12 +41,11 @@ type writing struct {
 	client  *clientv3.Client
 	history int
 	results []registry.Result // each is set by the transaction that its service is part of
-	flights errgroup.Group    // returns no error
+	flights *registry.Flights
 
 	mu       sync.Mutex             // guards what follows
 	reserved map[string]catalog.Ref // reverse keys that a service of this write creates
 	fence    *fence
-	stop     error // why nothing more is tried
 }
 
 // planner is planPut or planDelete.
@@ -64,28 +62,30 @@ type part struct {
 
 func (e *etcd) write(ctx context.Context, all []*catalog.Service, plan planner) []registry.Result {
 	w := &writing{
-		etcd: e, all: all, plans: plan, reserved: map[string]catalog.Ref{},
+		etcd: e, all: all, plans: plan, reserved: map[string]catalog.Ref{}, flights: registry.NewFlights(maxFlights),
 		fence: e.claimedFence(), history: e.table.age(), results: make([]registry.Result, len(all)),
 	}
-	if w.fence == nil {
-		w.stop = fmt.Errorf("etcd %q: nothing claimed: %w", e.config.name, registry.ErrFenced)
-	} else if w.client, w.stop = e.client(); w.stop == nil {
-		w.stop = ctx.Err()
-	}
-	w.flights.SetLimit(maxFlights)
+	w.flights.Stop(w.begin(ctx))
 	w.launch(ctx)
-	_ = w.flights.Wait() // they return none
+	w.flights.Wait()
 	return w.results
 }
 
-func (w *writing) plan(s *catalog.Service, seen map[catalog.Ref]bool) ([]op, error) {
-	switch stop := w.stopped(); {
-	case stop != nil:
-		return nil, stop
-	case seen[s.Ref()]:
-		return nil, fmt.Errorf("service %q stands twice in one write: %w", s.Key, registry.ErrConflict)
+// begin returns why nothing can be written.
+func (w *writing) begin(ctx context.Context) (err error) {
+	if w.fence == nil {
+		return fmt.Errorf("etcd %q: nothing claimed: %w", w.etcd.config.name, registry.ErrFenced)
 	}
-	seen[s.Ref()] = true
+	if w.client, err = w.etcd.client(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (w *writing) plan(s *catalog.Service) ([]op, error) {
+	if err := w.flights.Admit(s); err != nil {
+		return nil, err
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	ops, err := w.plans(s, w.reserved)
@@ -116,7 +116,7 @@ func (w *writing) large(ctx context.Context, index int, ops []op) {
 // them, without that one. It returns the revision of the last transaction, or
 // 0 if there was none.
 func (w *writing) commit(ctx context.Context, batch []part) (revision int64) {
-	if stop := w.stopped(); stop != nil {
+	if stop := w.flights.Stopped(); stop != nil {
 		w.fail(batch, stop)
 		return 0
 	}
@@ -199,7 +199,7 @@ func (w *writing) conflicts(ctx context.Context, batch []part, resp *clientv3.Tx
 	}
 	if err := w.refence(held, resp.Responses[0].GetResponseRange().Kvs); err != nil {
 		err = fmt.Errorf("etcd %q: write: %w", w.etcd.config.name, err)
-		w.halt(err)
+		w.flights.Stop(err)
 		w.fail(batch, err)
 		return nil
 	}
@@ -304,13 +304,13 @@ func (w *writing) failed(ctx context.Context, batch []part, err error) (revision
 			w.etcd.dropClient(w.client)
 		}
 		err = fmt.Errorf("etcd %q: write: %w", w.etcd.config.name, err)
-		w.halt(err)
+		w.flights.Stop(err)
 		w.fail(batch, err)
 	default:
 		if w.etcd.unknown(err) {
 			w.etcd.dropClient(w.client)
 		}
-		w.halt(fmt.Errorf("etcd %q: not tried: %w", w.etcd.config.name, err))
+		w.flights.Stop(fmt.Errorf("etcd %q: not tried: %w", w.etcd.config.name, err))
 		w.fail(batch, fmt.Errorf("etcd %q: write: %w: %w", w.etcd.config.name, err, registry.ErrUnknownOutcome))
 	}
 	return 0

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/go-zookeeper/zk"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
@@ -80,11 +79,10 @@ type writing struct {
 	session *session
 	acl     []zk.ACL
 	results []registry.Result // each is set by the transaction that its service is part of
-	flights errgroup.Group    // returns no error
+	flights *registry.Flights
 
 	mu    sync.Mutex // guards what follows
 	fence *fence
-	stop  error // why nothing more is tried
 }
 
 // part is what one transaction is to do for one service: all of it or, where that does
@@ -97,72 +95,62 @@ type part struct {
 }
 
 func (z *zookeeper) write(ctx context.Context, all []*catalog.Service, plans func(*catalog.Service) (*plan, error)) []registry.Result {
-	w := &writing{z: z, all: all, plans: plans, acl: z.config.acl(), fence: z.claimedFence(), results: make([]registry.Result, len(all))}
-	if w.fence == nil {
-		w.stop = fmt.Errorf("zookeeper %q: nothing claimed: %w", z.config.name, registry.ErrFenced)
-	} else if w.stop = ctx.Err(); w.stop == nil && len(all) > 0 {
-		w.begin(ctx)
+	w := &writing{
+		z: z, all: all, plans: plans, acl: z.config.acl(), fence: z.claimedFence(),
+		results: make([]registry.Result, len(all)), flights: registry.NewFlights(maxFlights),
 	}
-	w.flights.SetLimit(maxFlights)
+	w.flights.Stop(w.begin(ctx))
 	w.launch(ctx)
-	_ = w.flights.Wait() // they return none
+	w.flights.Wait()
 	return w.results
 }
 
-// begin has a session, and the fence that is to be compared by now.
-func (w *writing) begin(ctx context.Context) {
-	if w.session, w.stop = w.z.client(ctx); w.stop == nil {
-		w.fence, w.stop = w.z.settle(ctx, w.session)
+// begin has a session, and the fence that is to be compared by now, or returns why
+// nothing can be written.
+func (w *writing) begin(ctx context.Context) (err error) {
+	if w.fence == nil {
+		return fmt.Errorf("zookeeper %q: nothing claimed: %w", w.z.config.name, registry.ErrFenced)
 	}
+	if err = ctx.Err(); err == nil && len(w.all) > 0 {
+		w.session, err = w.z.client(ctx)
+	}
+	if w.session != nil && err == nil {
+		w.fence, err = w.z.settle(ctx, w.session)
+	}
+	return err
 }
 
-// launch starts all transactions, each once there is room for it. The first goes
-// alone: while the server does not answer, or the fence was moved, only that one was
-// tried.
+// launch starts all transactions, each once there is room for it.
 func (w *writing) launch(ctx context.Context) {
-	alone := true
-	fly := func(do func()) {
-		if alone {
-			alone = false
-			do()
-			return
-		}
-		w.flights.Go(func() error { do(); return nil })
-	}
-	seen := map[catalog.Ref]bool{}
 	var batch []part
 	ops, size := 0, 0
 	for i, s := range w.all {
 		w.results[i].Ref = s.Ref()
-		p, err := w.plan(s, seen)
+		p, err := w.plan(s)
 		if err != nil || p == nil {
 			w.results[i].Version, w.results[i].Err = s.Version, err
 			continue
 		}
 		parts := p.parts(maxOps, maxBytes)
 		if len(parts) > 1 {
-			fly(func() { w.large(ctx, i, p, parts) })
+			w.flights.Launch(func() { w.large(ctx, i, p, parts) })
 			continue
 		}
 		n, bytes := len(parts[0]), step(parts[0]).bytes()
 		if len(batch) > 0 && (ops+n > maxOps || size+bytes > maxBytes) {
 			full := batch
-			fly(func() { w.commit(ctx, full) })
+			w.flights.Launch(func() { w.commit(ctx, full) })
 			batch, ops, size = nil, 0, 0
 		}
 		batch, ops, size = append(batch, part{index: i, plan: p, ops: parts[0]}), ops+n, size+bytes
 	}
-	fly(func() { w.commit(ctx, batch) })
+	w.flights.Launch(func() { w.commit(ctx, batch) })
 }
 
-func (w *writing) plan(s *catalog.Service, seen map[catalog.Ref]bool) (*plan, error) {
-	switch stop := w.stopped(); {
-	case stop != nil:
-		return nil, stop
-	case seen[s.Ref()]:
-		return nil, fmt.Errorf("service %q stands twice in one write: %w", s.Key, registry.ErrConflict)
+func (w *writing) plan(s *catalog.Service) (*plan, error) {
+	if err := w.flights.Admit(s); err != nil {
+		return nil, err
 	}
-	seen[s.Ref()] = true
 	return w.plans(s)
 }
 
@@ -180,7 +168,7 @@ func (w *writing) large(ctx context.Context, index int, p *plan, parts [][]op) {
 // without that one. It reports whether any was done.
 func (w *writing) commit(ctx context.Context, batch []part) (done bool) {
 	for len(batch) > 0 && !done {
-		if stop := cmp.Or(w.stopped(), ctx.Err()); stop != nil {
+		if stop := cmp.Or(w.flights.Stopped(), ctx.Err()); stop != nil {
 			w.fail(batch, stop)
 			return false
 		}
@@ -212,7 +200,7 @@ func (w *writing) try(ctx context.Context, batch []part) (rest []part, done bool
 		return w.refused(ctx, batch, refused, held), false
 	}
 	w.z.writes.doubt()
-	w.halt(fmt.Errorf("zookeeper %q: not tried: %w", w.z.config.name, err))
+	w.flights.Stop(fmt.Errorf("zookeeper %q: not tried: %w", w.z.config.name, err))
 	w.fail(batch, fmt.Errorf("zookeeper %q: write: %w", w.z.config.name, err))
 	return nil, false
 }
@@ -235,7 +223,7 @@ func (w *writing) refused(ctx context.Context, batch []part, why *refusal, held 
 	if why.at == 0 {
 		if err := w.refence(ctx, held, why.err); err != nil {
 			err = fmt.Errorf("zookeeper %q: write: %w", w.z.config.name, err)
-			w.halt(err)
+			w.flights.Stop(err)
 			w.fail(batch, err)
 			return nil
 		}
@@ -298,21 +286,6 @@ func (w *writing) refence(ctx context.Context, was *fence, why error) error {
 		return registry.ErrNoFence
 	}
 	return registry.ErrFenced
-}
-
-// stopped is why nothing more is tried.
-func (w *writing) stopped() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.stop
-}
-
-// halt ends the write: what is under way goes on, nothing more is tried. The first
-// reason counts.
-func (w *writing) halt(why error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.stop = cmp.Or(w.stop, why)
 }
 
 // held is the fence that the next transaction compares.
