@@ -45,7 +45,7 @@ func Supervise(ctx context.Context, r Registry, feed *catalog.Feed, log *slog.Lo
 		}
 		if context.Cause(watching) == errHollow {
 			log.Info("origin is read again", "origin", feed.Origin(), "why", errHollow)
-			wait(ctx, s.pause.NextBackOff())
+			_ = Pause(ctx, s.pause.NextBackOff()) // the loop looks at ctx
 			continue
 		}
 		most := away
@@ -54,7 +54,7 @@ func Supervise(ctx context.Context, r Registry, feed *catalog.Feed, log *slog.Lo
 			most = longest + longest/2 // which the pause may reach by chance
 		}
 		s.lost(err)
-		wait(ctx, min(s.pause.NextBackOff(), most))
+		_ = Pause(ctx, min(s.pause.NextBackOff(), most)) // as above
 	}
 }
 
@@ -155,11 +155,14 @@ func (s *supervisor) say(st catalog.State) {
 	}
 }
 
-func wait(ctx context.Context, d time.Duration) {
+// Pause waits for d. It returns ctx's error if ctx ends before.
+func Pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
+		return ctx.Err()
 	case <-t.C:
+		return nil
 	}
 }

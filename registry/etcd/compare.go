@@ -11,6 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 const (
@@ -23,7 +24,7 @@ const (
 func (e *etcd) compare(ctx context.Context, client *clientv3.Client, feed *catalog.Feed) error {
 	every := cmp.Or(e.config.compare, compareEvery)
 	for {
-		if err := pause(ctx, every*3/4+rand.N(every/2)); err != nil {
+		if err := registry.Pause(ctx, every*3/4+rand.N(every/2)); err != nil {
 			return fmt.Errorf("watch: %w", err)
 		}
 		if missed, err := e.compareOnce(ctx, client, feed); err == nil && missed > 0 {
@@ -41,7 +42,7 @@ func (e *etcd) compareOnce(ctx context.Context, client *clientv3.Client, feed *c
 	if err != nil || e.table.differing(keys, revision) == 0 {
 		return 0, err
 	}
-	if err := pause(ctx, compareGrace); err != nil {
+	if err := registry.Pause(ctx, compareGrace); err != nil {
 		return 0, err
 	}
 	if missed = e.table.differing(keys, revision); missed == 0 {
@@ -55,17 +56,6 @@ func (e *etcd) compareOnce(ctx context.Context, client *clientv3.Client, feed *c
 	}
 	e.table.replace(items, revision, feed)
 	return missed, nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // differing counts the keys of which the table knows less than a list of all

@@ -50,7 +50,7 @@ type compared interface {
 // again until ctx ends. That the server is there is for others to see.
 func (s *server) compare(ctx context.Context, v *view, sources []source) {
 	denied := map[string]bool{} // and said so
-	for pause(ctx, s.pace.every*3/4+rand.N(s.pace.every/2)) {
+	for registry.Pause(ctx, s.pace.every*3/4+rand.N(s.pace.every/2)) == nil {
 		for _, src := range sources {
 			if src.heads == nil || !src.past.begun() {
 				continue
@@ -85,7 +85,7 @@ func (s *server) compareOnce(ctx context.Context, src source) (missed int, err e
 	listed := map[types.NamespacedName]uint64{}
 	at, err := pages(ctx, src.heads, func(o metav1.Object) { listed[nameOf(o)] = versionOf(o) })
 	version := versionNumber(at)
-	if err != nil || known.differing(listed, version) == 0 || !pause(ctx, s.pace.grace) {
+	if err != nil || known.differing(listed, version) == 0 || registry.Pause(ctx, s.pace.grace) != nil {
 		return 0, err
 	}
 	if missed = known.differing(listed, version); missed == 0 {
@@ -129,16 +129,4 @@ func onePage(ctx context.Context, list cache.ListWithContextFunc, o metav1.ListO
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	return list(ctx, o)
-}
-
-// pause waits for d and returns true, or false when ctx ends.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -69,7 +69,7 @@ func (s *server) permitted(src source) source {
 	src.watch = func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 		w, err := watched(ctx, o)
 		// What asks for initial events lists next.
-		if o.SendInitialEvents == nil && refused(err) && pause(ctx, askAgain) {
+		if o.SendInitialEvents == nil && refused(err) && registry.Pause(ctx, askAgain) == nil {
 			return nil, apierrors.NewResourceExpired("the right may have been granted")
 		}
 		return w, err

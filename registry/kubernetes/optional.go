@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // optional is a lister of objects that the API server may not know of, or not
@@ -51,7 +53,7 @@ func (c *optional[L]) Watch(ctx context.Context, o metav1.ListOptions) (watch.In
 		return nil, apierrors.NewResourceExpired("they are readable by now")
 	case o.SendInitialEvents != nil:
 		return nil, errUnread
-	case pause(ctx, c.again):
+	case registry.Pause(ctx, c.again) == nil:
 		return nil, apierrors.NewResourceExpired("they may be readable now")
 	}
 	return nil, ctx.Err()

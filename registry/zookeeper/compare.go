@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-zookeeper/zk"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 const (
@@ -23,7 +25,7 @@ const (
 func (z *zookeeper) compare(ctx context.Context, w *walk) error {
 	every := cmp.Or(z.config.compare, compareEvery)
 	for {
-		if err := pause(ctx, every*3/4+rand.N(every/2)); err != nil {
+		if err := registry.Pause(ctx, every*3/4+rand.N(every/2)); err != nil {
 			return err
 		}
 		if !w.reported.Load() {
@@ -45,7 +47,7 @@ func (z *zookeeper) compare(ctx context.Context, w *walk) error {
 func (z *zookeeper) compareOnce(ctx context.Context, w *walk) (missed int, err error) {
 	suspects, err := differing(ctx, w.session, z.table.all())
 	if err == nil && len(suspects) > 0 {
-		if err = pause(ctx, compareGrace); err == nil {
+		if err = registry.Pause(ctx, compareGrace); err == nil {
 			suspects, err = differing(ctx, w.session, z.table.among(suspects))
 		}
 	}
@@ -164,15 +166,4 @@ func (t *table) deniedQuestions() (all []question) {
 		all = append(all, question{path, t.layout.role(path) == folder})
 	}
 	return all
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
