@@ -17,6 +17,7 @@ import (
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
 
 // TestAccess holds that a user with no more than the zone and the bridges' own
@@ -38,7 +39,7 @@ func TestAccess(t *testing.T) {
 	}
 	open := func() *etcd {
 		u, _ := url.Parse("http://" + z.link.Addr())
-		c := parseConfig(t, "etcd x "+u.String()+" {\nzone "+z.name+"\nuser_file "+user+"\n}", nil)
+		c := registrytest.Parse(t, Type(), "etcd x "+u.String()+" {\nzone "+z.name+"\nuser_file "+user+"\n}", nil)
 		e, err := c.Writer("prod", slog.New(slog.NewTextHandler(io.Discard, nil)))
 		if err != nil {
 			t.Fatal(err)
@@ -46,7 +47,7 @@ func TestAccess(t *testing.T) {
 		return e.(*etcd)
 	}
 	w := watch(t, open())
-	w.synced(t)
+	w.Synced(t)
 	claimed(t, w.etcd)
 	claims := open()
 	defer claims.Close()
@@ -114,11 +115,11 @@ func TestRestoredAccess(t *testing.T) {
 func TestRestoredWhileWatching(t *testing.T) {
 	w, restore := restorable(t)
 	seen := watch(t, w)
-	seen.synced(t)
+	seen.Synced(t)
 	claimed(t, w)
 	age := w.table.age()
 	restore()
-	seen.until(t, "restored", func(s *catalog.Snapshot) bool { return w.table.age() > age && s.State(seen.origin).Connected })
+	seen.Until(t, "restored", func(s *catalog.Snapshot) bool { return w.table.age() > age && s.State(seen.Origin).Connected })
 	if err := w.Claim(t.Context(), registry.Fence{Owner: "prod", Sources: []catalog.Identity{"x:1"}}, true); err != nil {
 		t.Errorf("the first request: %v", err)
 	}
@@ -145,7 +146,7 @@ func restorable(t *testing.T) (w *etcd, restore func()) {
 	for range 100 {
 		do(func() error { _, err := root.Put(ctx, "/others", "count"); return err })
 	}
-	c := parseConfig(t, "etcd x "+own.Endpoint()+" {\nzone "+z.name+"\n}", map[string]string{"ETCDCTL_USER": "bridge:hunter2"})
+	c := registrytest.Parse(t, Type(), "etcd x "+own.Endpoint()+" {\nzone "+z.name+"\n}", map[string]string{"ETCDCTL_USER": "bridge:hunter2"})
 	opened, err := c.Writer("prod", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

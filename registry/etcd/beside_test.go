@@ -15,7 +15,7 @@ func TestRecordInTheWay(t *testing.T) {
 		w := &watched{etcd: e}
 		if watching {
 			w = watch(t, e)
-			w.synced(t)
+			w.Synced(t)
 		} else {
 			defer e.Close()
 		}
@@ -28,11 +28,11 @@ func TestRecordInTheWay(t *testing.T) {
 			t.Errorf("the native record is at %d, was at %d", got.mod, theirs.mod)
 		}
 		r := watch(t, z.writer(t, "prod"))
-		got := r.synced(t).Get(r.origin, s.Ref())
+		got := r.Synced(t).Get(r.Origin, s.Ref())
 		if want, err := e.Canon(s); err != nil || got == nil || !got.Same(want) || got.Version != s.Version {
-			t.Errorf("watching %v: reads back as\n%s", watching, r.text(r.catalog.Snapshot()))
+			t.Errorf("watching %v: reads back as\n%s", watching, r.Text(r.Catalog.Snapshot()))
 		}
-		if hosts := r.hosts(r.catalog.Snapshot(), "shop/web"); hosts != "10.0.0.1" {
+		if hosts := r.hosts(r.Catalog.Snapshot(), "shop/web"); hosts != "10.0.0.1" {
 			t.Errorf("the native service has %s, want 10.0.0.1", hosts)
 		}
 	}
@@ -53,7 +53,7 @@ func TestOverwritten(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			z := newZone(t)
 			w := watch(t, z.writer(t, "prod"))
-			w.synced(t)
+			w.Synced(t)
 			claimed(t, w.etcd)
 			s := mirror("prod", "web", tc.n)
 			mustPut(t, w.etcd, s)
@@ -63,17 +63,17 @@ func TestOverwritten(t *testing.T) {
 			}
 			z.put(t, "svc/shop/web/_tcp/_http/i0 "+tc.value)
 			theirs := z.all(t)[0]
-			snap := w.until(t, "want a put", func(snap *catalog.Snapshot) bool {
-				got := snap.Get(w.origin, s.Ref())
+			snap := w.Until(t, "want a put", func(snap *catalog.Snapshot) bool {
+				got := snap.Get(w.Origin, s.Ref())
 				return got == nil || !got.Same(want)
 			})
 			s.Version = ""
-			if got := snap.Get(w.origin, s.Ref()); got != nil {
+			if got := snap.Get(w.Origin, s.Ref()); got != nil {
 				s.Version = got.Version
 			}
 			mustPut(t, w.etcd, s)
-			if got := w.catalog.Snapshot().Get(w.origin, s.Ref()); got == nil || !got.Same(want) || got.Version != s.Version {
-				t.Errorf("reported after the Put:\n%s\nwant\n%s", w.text(w.catalog.Snapshot()), want.Text())
+			if got := w.Catalog.Snapshot().Get(w.Origin, s.Ref()); got == nil || !got.Same(want) || got.Version != s.Version {
+				t.Errorf("reported after the Put:\n%s\nwant\n%s", w.Text(w.Catalog.Snapshot()), want.Text())
 			}
 			if got := z.all(t)[0]; got.key != theirs.key || got.mod != theirs.mod {
 				t.Errorf("their record is at %d, was at %d", got.mod, theirs.mod)
@@ -82,11 +82,11 @@ func TestOverwritten(t *testing.T) {
 			if _, err := z.raw.Delete(t.Context(), theirs.key); err != nil {
 				t.Fatal(err)
 			}
-			snap = w.until(t, "want a put again", func(snap *catalog.Snapshot) bool {
-				got := snap.Get(w.origin, s.Ref())
+			snap = w.Until(t, "want a put again", func(snap *catalog.Snapshot) bool {
+				got := snap.Get(w.Origin, s.Ref())
 				return got != nil && !got.Same(want)
 			})
-			s.Version = snap.Get(w.origin, s.Ref()).Version
+			s.Version = snap.Get(w.Origin, s.Ref()).Version
 			mustPut(t, w.etcd, s)
 			if n := len(z.all(t)); n != tc.n+1 {
 				t.Errorf("%d keys, want %d of ours and the fence", n, tc.n)

@@ -14,8 +14,8 @@ func TestCompare(t *testing.T) {
 	z.put(t, "svc/shop/new/a {\"host\":\"10.0.0.1\"}\nsvc/shop/changed/a {\"host\":\"10.0.0.2\"}\nsvc/shop/same/a {\"host\":\"10.0.0.3\"}")
 	z.put(t, "dns/ns/a {\"host\":\"10.0.0.4\"}\nsvc/shop/bad/a oops")
 	w := watch(t, z.reader(t))
-	before := w.synced(t)
-	feed := w.catalog.Feed(w.origin)
+	before := w.Synced(t)
+	feed := w.Catalog.Feed(w.Origin)
 	once := func() int {
 		t.Helper()
 		missed, err := w.compareOnce(t.Context(), z.raw, feed)
@@ -24,21 +24,21 @@ func TestCompare(t *testing.T) {
 		}
 		return missed
 	}
-	if n := once(); n != 0 || w.catalog.Snapshot() != before {
+	if n := once(); n != 0 || w.Catalog.Snapshot() != before {
 		t.Fatalf("%d missed of what is all known", n)
 	}
 	forget(w.table, z.layout.base)
 	if n := once(); n != 3 {
 		t.Errorf("%d missed, want 3", n)
 	}
-	s := w.catalog.Snapshot()
+	s := w.Catalog.Snapshot()
 	for key, want := range map[string]string{"shop/new": "10.0.0.1", "shop/changed": "10.0.0.2", "shop/same": "10.0.0.3", "shop/ghost": "none"} {
 		if got := w.hosts(s, key); got != want {
 			t.Errorf("after the compare %s is %s, want %s", key, got, want)
 		}
 	}
 	z.put(t, "svc/shop/same/a {\"host\":\"10.0.0.9\"}")
-	w.until(t, "see what comes after", func(s *catalog.Snapshot) bool { return w.hosts(s, "shop/same") == "10.0.0.9" })
+	w.Until(t, "see what comes after", func(s *catalog.Snapshot) bool { return w.hosts(s, "shop/same") == "10.0.0.9" })
 	if n := once(); n != 0 {
 		t.Errorf("%d missed after that", n)
 	}

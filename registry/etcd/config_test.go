@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
 
 func TestParse(t *testing.T) {
@@ -32,7 +33,7 @@ func TestParse(t *testing.T) {
 			"etcd edge http://a:1 { zone cluster.local path skydns namespace etcd ca_file /own cert_file /d key_file /e }"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := parseConfig(t, tt.in, tt.env)
+			c := registrytest.Parse(t, Type(), tt.in, tt.env)
 			if diff := cmp.Diff(tt.want, c.String()); diff != "" {
 				t.Errorf("String (-want +got):\n%s", diff)
 			}
@@ -63,14 +64,14 @@ func TestParseErrors(t *testing.T) {
 		{"etcd e {\nzone a {\n}\n}", `conf:2: "zone" takes no block`},
 		{"etcd e {\ncert_file /x\n}", `conf:1: cert_file and key_file go together`},
 	} {
-		if _, err := tryConfig(tt.in, nil); err == nil || err.Error() != tt.want {
+		if _, err := registrytest.TryParse(Type(), tt.in, nil); err == nil || err.Error() != tt.want {
 			t.Errorf("parse %q = %v, want %s", tt.in, err, tt.want)
 		}
 	}
 }
 
 func TestPolicy(t *testing.T) {
-	c := parseConfig(t, "etcd edge {\nallow shop\ntrust prod\n}", nil)
+	c := registrytest.Parse(t, Type(), "etcd edge {\nallow shop\ntrust prod\n}", nil)
 	want := catalog.OriginPolicy{Origin: "etcd/edge", Given: []string{"etcd", "shop"}, Trust: []string{"prod"}}
 	if diff := cmp.Diff(want, c.Policy()); diff != "" {
 		t.Errorf("Policy (-want +got):\n%s", diff)
@@ -92,7 +93,7 @@ func TestFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		_, err := parseConfig(t, "etcd e {\n"+tt.in+"\n}", nil).Reader(nil)
+		_, err := registrytest.Parse(t, Type(), "etcd e {\n"+tt.in+"\n}", nil).Reader(nil)
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("open with %q = %v, want %q", tt.content, err, tt.want)
 		}

@@ -43,7 +43,7 @@ func TestElection(t *testing.T) {
 
 // TestElectionPlace holds where an election may be.
 func TestElectionPlace(t *testing.T) {
-	c := parseConfig(t, "etcd x http://127.0.0.1:1 {\npath services/dns\n}", nil).(registry.Elector)
+	c := registrytest.Parse(t, Type(), "etcd x http://127.0.0.1:1 {\npath services/dns\n}", nil).(registry.Elector)
 	for place, want := range map[string]string{
 		"/isthmus/lead/prod":     "",
 		"isthmus/lead/prod":      "",

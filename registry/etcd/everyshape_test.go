@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
 
 // TestEveryShape holds that a real etcd takes every mirror that Canon says can be
@@ -15,7 +16,7 @@ import (
 func TestEveryShape(t *testing.T) {
 	z := newZone(t)
 	w := watch(t, z.writer(t, "prod"))
-	w.synced(t)
+	w.Synced(t)
 	claimed(t, w.etcd)
 	var last *catalog.Service
 	rapid.Check(t, func(rt *rapid.T) {
@@ -24,7 +25,7 @@ func TestEveryShape(t *testing.T) {
 		if err != nil {
 			rt.Fatalf("Canon: %v", err)
 		}
-		there := w.catalog.Snapshot().Get(w.origin, s.Ref())
+		there := w.Catalog.Snapshot().Get(w.Origin, s.Ref())
 		if there != nil {
 			s.Version = there.Version
 		}
@@ -38,25 +39,15 @@ func TestEveryShape(t *testing.T) {
 		if r := write(t.Context(), []*catalog.Service{s})[0]; r.Err != nil {
 			rt.Fatalf("write: %v\n%s", r.Err, s.Text())
 		}
-		if got := w.catalog.Snapshot().Get(w.origin, s.Ref()); textOf(got) != textOf(canon) {
-			rt.Fatalf("the feed shows (-Canon +feed)\n%s", cmp.Diff(textOf(canon), textOf(got)))
+		if got := w.Catalog.Snapshot().Get(w.Origin, s.Ref()); registrytest.Text(got) != registrytest.Text(canon) {
+			rt.Fatalf("the feed shows (-Canon +feed)\n%s", cmp.Diff(registrytest.Text(canon), registrytest.Text(got)))
 		}
 		last = canon
 	})
 	reader := watch(t, z.reader(t))
-	reader.synced(t)
+	reader.Synced(t)
 	ref := catalog.Ref{Key: catalog.Key{Namespace: "shop", Name: "web"}, Owner: "prod"}
-	if got := reader.catalog.Snapshot().Get(reader.origin, ref); textOf(got) != textOf(last) {
-		t.Errorf("a reader reads (-Canon +read)\n%s", cmp.Diff(textOf(last), textOf(got)))
+	if got := reader.Catalog.Snapshot().Get(reader.Origin, ref); registrytest.Text(got) != registrytest.Text(last) {
+		t.Errorf("a reader reads (-Canon +read)\n%s", cmp.Diff(registrytest.Text(last), registrytest.Text(got)))
 	}
-}
-
-// textOf is a service without its version.
-func textOf(s *catalog.Service) string {
-	if s == nil {
-		return "nothing"
-	}
-	bare := *s
-	bare.Version = ""
-	return bare.Text()
 }

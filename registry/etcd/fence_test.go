@@ -17,7 +17,7 @@ func TestClaimWhileWriting(t *testing.T) {
 	for _, bump := range []bool{false, true} {
 		z := newZone(t)
 		w := watch(t, z.writer(t, "prod"))
-		w.synced(t)
+		w.Synced(t)
 		claimed(t, w.etcd)
 		var all []*catalog.Service
 		for i := range 400 {
@@ -25,7 +25,7 @@ func TestClaimWhileWriting(t *testing.T) {
 		}
 		done := make(chan []registry.Result)
 		go func() { done <- w.Put(t.Context(), all) }()
-		w.until(t, "first write", func(s *catalog.Snapshot) bool { return s.State(w.origin).Services > 0 })
+		w.Until(t, "first write", func(s *catalog.Snapshot) bool { return s.State(w.Origin).Services > 0 })
 		err := w.Claim(t.Context(), twoSources("prod"), bump)
 		failed := 0
 		for _, r := range <-done {

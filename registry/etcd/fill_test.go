@@ -35,7 +35,7 @@ func BenchmarkFill(b *testing.B) {
 		b.StopTimer()
 		z := newZone(b)
 		w := watch(b, z.writer(b, "prod"))
-		w.synced(b)
+		w.Synced(b)
 		claimed(b, w.etcd)
 		all := many(2000)
 		b.StartTimer()

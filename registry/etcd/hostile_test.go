@@ -35,8 +35,8 @@ func TestLargeValues(t *testing.T) {
 	}
 	z.put(t, `svc/shop/web/a {"host":"10.0.0.2"}`)
 	w := watch(t, z.reader(t))
-	w.until(t, "web", func(s *catalog.Snapshot) bool {
-		return s.Get(w.origin, catalog.Ref{Key: catalog.Key{Namespace: "shop", Name: "web"}}) != nil
+	w.Until(t, "web", func(s *catalog.Snapshot) bool {
+		return s.Get(w.Origin, catalog.Ref{Key: catalog.Key{Namespace: "shop", Name: "web"}}) != nil
 	})
 	if _, err := z.raw.Delete(t.Context(), z.layout.base, clientv3.WithPrefix()); err != nil {
 		t.Fatal(err)

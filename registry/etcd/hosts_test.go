@@ -5,12 +5,13 @@ import (
 	"testing"
 
 	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
 
 // TestHosts holds that a record of any but ourselves is refused if it names a host
 // which the stanza does not let it.
 func TestHosts(t *testing.T) {
-	c := parseConfig(t, "etcd x {\ndeny_cidr 10.96.0.0/16\nallow_names example.org\n}", nil).(*config)
+	c := registrytest.Parse(t, Type(), "etcd x {\ndeny_cidr 10.96.0.0/16\nallow_names example.org\n}", nil).(*config)
 	l := newLayout(c.path, c.zone, c.namespace)
 	l.owner, l.hosts = "prod", &c.hosts
 	for _, tt := range []struct {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
 
 func TestIdentityForm(t *testing.T) {
@@ -33,7 +34,7 @@ func TestIdentityForm(t *testing.T) {
 	}
 }
 
-func (w *watched) identity() catalog.Identity { return w.catalog.Snapshot().State(w.origin).Identity }
+func (w *watched) identity() catalog.Identity { return w.Catalog.Snapshot().State(w.Origin).Identity }
 
 // TestIdentity holds that all who read one zone of one etcd see one identity,
 // whoever was first, that another zone has another, that the id is written once,
@@ -43,7 +44,7 @@ func TestIdentity(t *testing.T) {
 	a, b := newZoneOn(t, own.Endpoint()), newZoneOn(t, own.Endpoint())
 	all := []*watched{watch(t, a.reader(t)), watch(t, a.writer(t, "prod")), watch(t, a.reader(t)), watch(t, b.reader(t))}
 	for _, w := range all {
-		w.synced(t)
+		w.Synced(t)
 	}
 	id := idOf(t, a)
 	for i, z := range []*zone{a, a, a, b} {
@@ -53,7 +54,7 @@ func TestIdentity(t *testing.T) {
 		}
 	}
 	again := watch(t, a.writer(t, "prod"))
-	again.synced(t)
+	again.Synced(t)
 	if got := idOf(t, a); got.mod != id.mod || again.identity() != all[0].identity() {
 		t.Errorf("opened again: identity %q, id at revision %d; want %q, %d", again.identity(), got.mod, all[0].identity(), id.mod)
 	}
@@ -61,9 +62,9 @@ func TestIdentity(t *testing.T) {
 	if _, err := a.raw.Delete(t.Context(), idKey); err != nil {
 		t.Fatal(err)
 	}
-	all[0].until(t, "notice a new id", func(s *catalog.Snapshot) bool { return s.State("etcd/x").Identity != was })
+	all[0].Until(t, "notice a new id", func(s *catalog.Snapshot) bool { return s.State("etcd/x").Identity != was })
 	for _, w := range all[1:3] {
-		w.until(t, "agree on it", func(s *catalog.Snapshot) bool { return s.State("etcd/x").Identity == all[0].identity() })
+		w.Until(t, "agree on it", func(s *catalog.Snapshot) bool { return s.State("etcd/x").Identity == all[0].identity() })
 	}
 }
 
@@ -79,13 +80,13 @@ func TestIdentityByRights(t *testing.T) {
 	if err := os.WriteFile(user, []byte("bridge:hunter2"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := parseConfig(t, "etcd x http://"+z.link.Addr()+" {\nzone "+z.name+"\nuser_file "+user+"\n}", nil)
+	c := registrytest.Parse(t, Type(), "etcd x http://"+z.link.Addr()+" {\nzone "+z.name+"\nuser_file "+user+"\n}", nil)
 	e, err := c.(*config).open("", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := watch(t, e)
-	if s := w.synced(t); w.hosts(s, "shop/web") != "10.0.0.1" || w.identity() != bare {
+	if s := w.Synced(t); w.hosts(s, "shop/web") != "10.0.0.1" || w.identity() != bare {
 		t.Errorf("without a right on the id: identity %q, want %q", w.identity(), bare)
 	}
 	root := z.rootOf(t, own.Endpoint())
@@ -95,11 +96,11 @@ func TestIdentityByRights(t *testing.T) {
 	if _, err := root.RoleGrantPermission(t.Context(), "bridge", idKey, "", clientv3.PermissionType(clientv3.PermRead)); err != nil {
 		t.Fatal(err)
 	}
-	w.until(t, "see the id", func(s *catalog.Snapshot) bool { return s.State(w.origin).Identity == bare+":abc" })
+	w.Until(t, "see the id", func(s *catalog.Snapshot) bool { return s.State(w.Origin).Identity == bare+":abc" })
 	if _, err := root.Delete(t.Context(), idKey); err != nil {
 		t.Fatal(err)
 	}
-	s := w.until(t, "see that it is gone", func(s *catalog.Snapshot) bool { return s.State(w.origin).Identity == bare })
+	s := w.Until(t, "see that it is gone", func(s *catalog.Snapshot) bool { return s.State(w.Origin).Identity == bare })
 	if w.hosts(s, "shop/web") != "10.0.0.1" {
 		t.Errorf("without an id to read: shop/web has %s, want 10.0.0.1", w.hosts(s, "shop/web"))
 	}

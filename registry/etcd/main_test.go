@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,8 +18,8 @@ import (
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/integration/servers"
 	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 	"github.com/isthmus-dns/isthmus/registry/registrytest/proxy"
-	"github.com/isthmus-dns/isthmus/registry/stanza"
 )
 
 var (
@@ -43,14 +42,6 @@ func TestMain(m *testing.M) {
 		code = 1
 	}
 	os.Exit(code)
-}
-
-// tester is what the helpers need of a test; registrytest.T is one, too.
-type tester interface {
-	Helper()
-	Fatalf(format string, args ...any)
-	Cleanup(func())
-	Context() context.Context
 }
 
 // zone is a zone of its own on the shared server, reached through a link.
@@ -94,29 +85,12 @@ func newReverseZone(t testing.TB) *zone {
 	return z
 }
 
-func (z *zone) config(t tester) registry.Config {
+func (z *zone) config(t registrytest.T) registry.Config {
 	t.Helper()
-	return parseConfig(t, "etcd x http://"+z.link.Addr()+" {\n"+z.words+"\n}", nil)
+	return registrytest.Parse(t, Type(), "etcd x http://"+z.link.Addr()+" {\n"+z.words+"\n}", nil)
 }
 
-func parseConfig(t tester, text string, env map[string]string) registry.Config {
-	t.Helper()
-	c, err := tryConfig(text, env)
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
-	return c
-}
-
-func tryConfig(text string, env map[string]string) (registry.Config, error) {
-	all, err := stanza.Parse("conf", []byte(text))
-	if err != nil {
-		return nil, err
-	}
-	return Type().Parse(all[0], func(name string) string { return env[name] })
-}
-
-func (z *zone) reader(t tester) *etcd {
+func (z *zone) reader(t registrytest.T) *etcd {
 	t.Helper()
 	r, err := z.config(t).Reader(slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
@@ -125,7 +99,7 @@ func (z *zone) reader(t tester) *etcd {
 	return r.(*etcd)
 }
 
-func (z *zone) writer(t tester, owner string) *etcd {
+func (z *zone) writer(t registrytest.T, owner string) *etcd {
 	t.Helper()
 	w, err := z.config(t).Writer(owner, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
@@ -135,7 +109,7 @@ func (z *zone) writer(t tester, owner string) *etcd {
 }
 
 // put writes lines of "key value" below the zone, past everything.
-func (z *zone) put(t tester, lines string) {
+func (z *zone) put(t registrytest.T, lines string) {
 	t.Helper()
 	for line := range strings.Lines(lines) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
@@ -146,7 +120,7 @@ func (z *zone) put(t tester, lines string) {
 }
 
 // all returns every key of the zone and of its fences, with its revision.
-func (z *zone) all(t tester) []item {
+func (z *zone) all(t registrytest.T) []item {
 	t.Helper()
 	var all []item
 	watched := z.layout.watched()
@@ -167,79 +141,14 @@ func (z *zone) all(t tester) []item {
 // watched is a registry with a Watch that is called again whenever it returns.
 type watched struct {
 	*etcd
-	catalog *catalog.Catalog
-	origin  catalog.Origin
-	errs    chan error // of each Watch that returned, as far as there is room
+	*registrytest.Followed
 }
 
 func watch(t testing.TB, e *etcd) *watched {
-	w := &watched{etcd: e, catalog: catalog.New(catalog.Policy{}), origin: e.config.Origin(), errs: make(chan error, 100)}
-	feed := w.catalog.Feed(w.origin)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		for ctx.Err() == nil {
-			err := e.Watch(ctx, feed)
-			feed.Connected(err)
-			select {
-			case w.errs <- err:
-			default:
-			}
-		}
-	})
-	t.Cleanup(func() {
-		cancel()
-		running.Wait()
-		if err := e.Close(); err != nil {
-			t.Errorf("Close: %v", err)
-		}
-	})
-	return w
-}
-
-// until waits until ok holds of a snapshot.
-func (w *watched) until(t testing.TB, what string, ok func(*catalog.Snapshot) bool) *catalog.Snapshot {
-	t.Helper()
-	deadline := time.After(20 * time.Second)
-	for {
-		s := w.catalog.Snapshot()
-		if ok(s) {
-			return s
-		}
-		select {
-		case <-s.Changed():
-		case <-deadline:
-			t.Fatalf("%s: not within 20 s; state %+v\n%s", what, s.State(w.origin), w.text(s))
-		}
-	}
-}
-
-func (w *watched) synced(t testing.TB) *catalog.Snapshot {
-	t.Helper()
-	return w.until(t, "first report", func(s *catalog.Snapshot) bool { return s.Synced(w.origin) })
-}
-
-func (w *watched) text(s *catalog.Snapshot) string {
-	var all []*catalog.Service
-	for svc := range s.From(w.origin) {
-		c := *svc
-		c.Version = ""
-		all = append(all, &c)
-	}
-	var b strings.Builder
-	_ = catalog.WriteText(&b, all)
-	return b.String()
+	return &watched{e, registrytest.Follow(t, e, e.config.Origin())}
 }
 
 func (w *watched) hosts(s *catalog.Snapshot, key string) string {
 	k, _ := catalog.ParseKey(key)
-	svc := s.Get(w.origin, catalog.Ref{Key: k})
-	if svc == nil {
-		return "none"
-	}
-	var all []string
-	for _, e := range svc.Endpoints {
-		all = append(all, e.Host.String())
-	}
-	return strings.Join(all, " ")
+	return w.Hosts(s, k)
 }

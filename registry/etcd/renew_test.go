@@ -16,6 +16,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
 
 // TestRenewedPassword holds that neither a write nor a watch notices that the
@@ -36,13 +37,13 @@ func TestRenewedPassword(t *testing.T) {
 		}
 	}
 	write("bridge:hunter2")
-	c := parseConfig(t, "etcd x "+own.Endpoint()+" {\nzone "+z.name+"\nuser_file "+user+"\n}", nil)
+	c := registrytest.Parse(t, Type(), "etcd x "+own.Endpoint()+" {\nzone "+z.name+"\nuser_file "+user+"\n}", nil)
 	e, err := c.Writer("prod", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := watch(t, e.(*etcd))
-	w.synced(t)
+	w.Synced(t)
 	claimed(t, w.etcd)
 	mustPut(t, w.etcd, mirror("prod", "w1", 1))
 	root := z.rootOf(t, own.Endpoint())
@@ -63,9 +64,9 @@ func TestRenewedPassword(t *testing.T) {
 	}
 	mustPut(t, w.etcd, mirror("prod", "w3", 1))
 	for range 3 { // as often as a watch asks whether the server is there
-		changed := w.catalog.Snapshot().Changed()
+		changed := w.Catalog.Snapshot().Changed()
 		select {
-		case err := <-w.errs:
+		case err := <-w.Errs:
 			t.Fatalf("Watch = %v", err)
 		case <-changed:
 		case <-time.After(beatEvery):
@@ -88,7 +89,7 @@ func TestRenewedAuthority(t *testing.T) {
 		}
 	}
 	write(right)
-	c := parseConfig(t, "etcd x "+srv.URL+" {\nca_file "+file+"\n}", nil).(*config)
+	c := registrytest.Parse(t, Type(), "etcd x "+srv.URL+" {\nca_file "+file+"\n}", nil).(*config)
 	secure, err := c.tls()
 	if err != nil {
 		t.Fatal(err)

@@ -109,10 +109,10 @@ func (z *zone) reverses(t *testing.T) string {
 // again puts what the watcher says has drifted until nothing has.
 func (w *watched) again(t *testing.T, all ...*catalog.Service) {
 	t.Helper()
-	w.until(t, "be silent", func(s *catalog.Snapshot) bool {
+	w.Until(t, "be silent", func(s *catalog.Snapshot) bool {
 		silent := true
 		for _, want := range all {
-			got := s.Get(w.origin, want.Ref())
+			got := s.Get(w.Origin, want.Ref())
 			if c, err := w.Canon(want); err != nil || got == nil || !got.Same(c) {
 				silent = false
 				want.Version = ""
@@ -132,7 +132,7 @@ func (w *watched) again(t *testing.T, all ...*catalog.Service) {
 func TestOneNameAnAddress(t *testing.T) {
 	z := newReverseZone(t)
 	w := watch(t, z.writer(t, "prod"))
-	w.synced(t)
+	w.Synced(t)
 	claimed(t, w.etcd)
 	a, b := mirror("prod", "a", 2), mirror("prod", "b", 3)
 	mustPut(t, w.etcd, a, b)
@@ -149,13 +149,13 @@ func TestOneNameAnAddress(t *testing.T) {
 	if r := w.Delete(t.Context(), []*catalog.Service{a})[0]; r.Err != nil {
 		t.Fatal(r.Err)
 	}
-	w.until(t, "want b put", func(s *catalog.Snapshot) bool { return s.Get(w.origin, b.Ref()).Meta[registry.MetaDrift] == "2" })
+	w.Until(t, "want b put", func(s *catalog.Snapshot) bool { return s.Get(w.Origin, b.Ref()).Meta[registry.MetaDrift] == "2" })
 	w.again(t, b)
 	const second = "10/1/0/1=prod:shop/b 10/1/0/2=prod:shop/b 10/1/0/3=prod:shop/b"
 	if got := z.reverses(t); got != second {
 		t.Errorf("after the first is gone: %s, want %s", got, second)
 	}
-	b.Version = w.catalog.Snapshot().Get(w.origin, b.Ref()).Version
+	b.Version = w.Catalog.Snapshot().Get(w.Origin, b.Ref()).Version
 	if r := w.Delete(t.Context(), []*catalog.Service{b})[0]; r.Err != nil {
 		t.Fatal(r.Err)
 	}
@@ -186,7 +186,7 @@ func TestReverseBesideOthers(t *testing.T) {
 	do(at("10.1.0.20"), `oops`)
 	do(strings.TrimSuffix(at("10.1.0.3"), "3")+"ptr-3/0a1b2c3d", `{"text":"heritage=external-dns,external-dns/owner=x"}`)
 	w := watch(t, z.writer(t, "prod"))
-	if n := w.synced(t).State(w.origin).Refused; n != 0 {
+	if n := w.Synced(t).State(w.Origin).Refused; n != 0 {
 		t.Errorf("%d refused, want none", n)
 	}
 	claimed(t, w.etcd)
@@ -206,14 +206,14 @@ func TestReverseBesideOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.until(t, "want what is free now", func(s *catalog.Snapshot) bool { return s.Get(w.origin, mine.Ref()).Meta[registry.MetaDrift] == "6" })
+	w.Until(t, "want what is free now", func(s *catalog.Snapshot) bool { return s.Get(w.Origin, mine.Ref()).Meta[registry.MetaDrift] == "6" })
 	w.again(t, mine)
 	if got := strings.Count(z.reverses(t), "prod:shop/mine"); got != 30 {
 		t.Errorf("%d addresses are ours, want 30 of 32: not that of another bridge, nor what is unreadable", got)
 	}
 	z.words += " off"
 	off := watch(t, z.writer(t, "prod"))
-	off.synced(t)
+	off.Synced(t)
 	claimed(t, off.etcd)
 	off.again(t, mine)
 	if got, want := z.reverses(t), "10/1/0/1=other:shop/web 10/1/0/20=?"; got != want {

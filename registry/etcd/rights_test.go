@@ -17,6 +17,7 @@ import (
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
 
 // TestRights holds that a role with what is printed can do all that a bridge does,
@@ -43,7 +44,7 @@ func TestRights(t *testing.T) {
 			if err := os.WriteFile(file, []byte(who+":secret\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			c := parseConfig(t, "etcd x http://"+z.link.Addr()+" {\nzone "+z.name+"\nuser_file "+file+"\n}", nil).(*config)
+			c := registrytest.Parse(t, Type(), "etcd x http://"+z.link.Addr()+" {\nzone "+z.name+"\nuser_file "+file+"\n}", nil).(*config)
 			err := works(t, c, use)
 			denied := err != nil && strings.Contains(err.Error(), "permission denied")
 			if i < 0 && err != nil || i >= 0 && !denied {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 	"github.com/isthmus-dns/isthmus/registry/registrytest/hostile"
 )
 
@@ -82,7 +83,7 @@ func testRoundTrip(t *testing.T, l layout) {
 		if read := readBack(t, l, s, drawOthers(t, l, s)); !read.Same(c) {
 			t.Fatalf("what reads back beside others is not Canon:\n%s", cmp.Diff(c.Text(), read.Text()))
 		}
-		if diff := cmp.Diff(reach(s), reach(c)); diff != "" {
+		if diff := cmp.Diff(registrytest.Reach(s), registrytest.Reach(c)); diff != "" {
 			t.Fatalf("addresses and ports changed:\n%s", diff)
 		}
 	})
@@ -125,24 +126,6 @@ func readBack(t *rapid.T, l layout, s *catalog.Service, others map[string]bool) 
 		t.Fatalf("%d services, refused %v", len(all), refused)
 	}
 	return all[0]
-}
-
-// reach is what a client can get at: addresses, each with protocol and number.
-func reach(s *catalog.Service) []string {
-	var all []string
-	for _, e := range s.Endpoints {
-		if !e.Ready {
-			continue
-		}
-		all = append(all, e.Host.String())
-		for _, p := range e.Ports {
-			if p.Number > 0 && p.Proto != "ODD" {
-				all = append(all, fmt.Sprintf("%s %s %d", e.Host, p.Proto, p.Number))
-			}
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
 }
 
 // FuzzDecode holds that no key and value upset the decoder: a record is read, or

@@ -16,6 +16,7 @@ import (
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
 
 func claimed(t testing.TB, e *etcd) {
@@ -42,7 +43,7 @@ func TestCompactionUnderWatch(t *testing.T) {
 	z := newZone(t)
 	z.put(t, "svc/shop/old/a {\"host\":\"10.0.0.1\"}\nsvc/shop/stays/a {\"host\":\"10.0.0.2\"}")
 	w := watch(t, z.reader(t))
-	first := w.synced(t)
+	first := w.Synced(t)
 	z.link.Cut()
 	if _, err := z.raw.Delete(t.Context(), z.layout.base+"svc/shop/old/a"); err != nil {
 		t.Fatal(err)
@@ -56,7 +57,7 @@ func TestCompactionUnderWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	z.link.Heal()
-	last := w.until(t, "list again", func(s *catalog.Snapshot) bool {
+	last := w.Until(t, "list again", func(s *catalog.Snapshot) bool {
 		if w.hosts(s, "shop/stays") != "10.0.0.2" {
 			t.Error("shop/stays vanished in between")
 		}
@@ -79,10 +80,10 @@ func TestServerDown(t *testing.T) {
 	z := newZoneOn(t, own.Endpoint())
 	z.put(t, `svc/shop/web/a {"host":"10.0.0.1"}`)
 	w := watch(t, z.reader(t))
-	w.synced(t)
+	w.Synced(t)
 	begun := time.Now()
 	own.Kill()
-	down := w.until(t, "see that it is down", func(s *catalog.Snapshot) bool { return !s.State(w.origin).Connected })
+	down := w.Until(t, "see that it is down", func(s *catalog.Snapshot) bool { return !s.State(w.Origin).Connected })
 	if d := time.Since(begun); d > 5*time.Second {
 		t.Errorf("it took %v to see that the server is down", d)
 	}
@@ -92,16 +93,16 @@ func TestServerDown(t *testing.T) {
 	if err := own.Restart(ctx); err != nil {
 		t.Fatal(err)
 	}
-	w.until(t, "see that it is up", func(s *catalog.Snapshot) bool { return s.State(w.origin).Connected })
+	w.Until(t, "see that it is up", func(s *catalog.Snapshot) bool { return s.State(w.Origin).Connected })
 	z.put(t, `svc/shop/web/a {"host":"10.0.0.2"}`)
-	w.until(t, "see a change", func(s *catalog.Snapshot) bool { return w.hosts(s, "shop/web") == "10.0.0.2" })
+	w.Until(t, "see a change", func(s *catalog.Snapshot) bool { return w.hosts(s, "shop/web") == "10.0.0.2" })
 }
 
 // TestDownAtStart holds that a Watch of a server that is not there returns in
 // time, with a user or without.
 func TestDownAtStart(t *testing.T) {
 	for _, env := range []map[string]string{nil, {"ETCDCTL_USER": "root:hunter2"}} {
-		c := parseConfig(t, "etcd x http://127.0.0.1:1", env)
+		c := registrytest.Parse(t, Type(), "etcd x http://127.0.0.1:1", env)
 		e, err := c.(*config).open("", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -122,11 +123,11 @@ func TestDownAtStart(t *testing.T) {
 func TestLarge(t *testing.T) {
 	z := newZone(t)
 	w := watch(t, z.writer(t, "prod"))
-	w.synced(t)
+	w.Synced(t)
 	claimed(t, w.etcd)
 	s := mirror("prod", "web", 1500)
 	mustPut(t, w.etcd, s)
-	got := w.catalog.Snapshot().Get(w.origin, s.Ref())
+	got := w.Catalog.Snapshot().Get(w.Origin, s.Ref())
 	want, err := w.Canon(s)
 	if err != nil || got == nil || !got.Same(want) || got.Version != s.Version {
 		t.Fatalf("reported after Put: %v", got)
@@ -141,8 +142,8 @@ func TestLarge(t *testing.T) {
 	go func() {
 		defer close(done)
 		for {
-			snap := w.catalog.Snapshot()
-			if svc := snap.Get(w.origin, s.Ref()); svc == nil {
+			snap := w.Catalog.Snapshot()
+			if svc := snap.Get(w.Origin, s.Ref()); svc == nil {
 				least = 0
 			} else {
 				least = min(least, len(svc.Endpoints))
@@ -160,7 +161,7 @@ func TestLarge(t *testing.T) {
 	if least < 1500 {
 		t.Errorf("while all endpoints were replaced, %d of 1500 stood", least)
 	}
-	if got := w.catalog.Snapshot().Get(w.origin, s.Ref()); len(got.Endpoints) != 1500 || got.Version != s.Version {
+	if got := w.Catalog.Snapshot().Get(w.Origin, s.Ref()); len(got.Endpoints) != 1500 || got.Version != s.Version {
 		t.Errorf("reported after the second Put: %d endpoints, version %s, want 1500, %s", len(got.Endpoints), got.Version, s.Version)
 	}
 	for _, r := range w.Delete(t.Context(), []*catalog.Service{s}) {
@@ -185,7 +186,7 @@ svc/shop/web/_tcp/_http/i0 {"host":"10.0.0.3","port":1,"owner":"default"}
 	z.put(t, theirs)
 	before := z.all(t)
 	w := watch(t, z.writer(t, "prod"))
-	w.synced(t)
+	w.Synced(t)
 	claimed(t, w.etcd)
 	s := mirror("prod", "web", 3)
 	mustPut(t, w.etcd, s)
@@ -193,7 +194,7 @@ svc/shop/web/_tcp/_http/i0 {"host":"10.0.0.3","port":1,"owner":"default"}
 	mark owner=? format=0
 	endpoint 10.0.0.1 id=0a1b2c3d ready serving hostname=0a1b2c3d
 `
-	if got := w.text(w.catalog.Snapshot()); !strings.HasPrefix(got, want) || strings.Contains(got, "drift") {
+	if got := w.Text(w.Catalog.Snapshot()); !strings.HasPrefix(got, want) || strings.Contains(got, "drift") {
 		t.Errorf("reported:\n%s\nwant\n%s...", got, want)
 	}
 	if n := len(z.all(t)); n != len(before)+4 {
@@ -210,7 +211,7 @@ svc/shop/web/_tcp/_http/i0 {"host":"10.0.0.3","port":1,"owner":"default"}
 	if _, err := z.raw.Delete(t.Context(), z.layout.base+"a-web/1b2c3d4e"); err != nil {
 		t.Fatal(err)
 	}
-	w.until(t, "become native", func(s *catalog.Snapshot) bool { return w.hosts(s, "etcd/web") == "10.0.0.1" })
+	w.Until(t, "become native", func(s *catalog.Snapshot) bool { return w.hosts(s, "etcd/web") == "10.0.0.1" })
 }
 
 // TestOutOfReach holds that nothing is written where external-dns would delete
@@ -221,7 +222,7 @@ func TestOutOfReach(t *testing.T) {
 svc/shop/web/0a1b2c3d {"host":"10.0.0.2"}
 svc/shop/old-db/1b2c3d4e {"text":"heritage=external-dns,external-dns/owner=default"}`)
 	w := watch(t, z.writer(t, "prod"))
-	w.synced(t)
+	w.Synced(t)
 	claimed(t, w.etcd)
 	for name, ok := range map[string]bool{"webapp": false, "web-x": false, "we": true, "b-web": true, "a-web2": false, "old-db2": false, "db2": true} {
 		s := mirror("prod", name, 1)
@@ -237,21 +238,21 @@ func TestMalformedNeighbours(t *testing.T) {
 	z := newZone(t)
 	z.put(t, "svc/shop/web/bad oops\nsvc/shop/web/a {\"host\":\"10.0.0.1\"}\nsvc/Shop/web/a {\"host\":\"10.0.0.1\"}")
 	w := watch(t, z.writer(t, "prod"))
-	s := w.synced(t)
-	if got := w.hosts(s, "shop/web"); got != "10.0.0.1" || s.State(w.origin).Refused != 2 {
-		t.Errorf("hosts %s, %d refused; want 10.0.0.1, 2", got, s.State(w.origin).Refused)
+	s := w.Synced(t)
+	if got := w.hosts(s, "shop/web"); got != "10.0.0.1" || s.State(w.Origin).Refused != 2 {
+		t.Errorf("hosts %s, %d refused; want 10.0.0.1, 2", got, s.State(w.Origin).Refused)
 	}
 	claimed(t, w.etcd)
 	svc := mirror("prod", "web", 2)
 	mustPut(t, w.etcd, svc)
 	z.put(t, `svc/shop/web/bad {"host":"10.0.0.9"}`)
-	w.until(t, "mend", func(s *catalog.Snapshot) bool {
-		return s.State(w.origin).Refused == 1 && w.hosts(s, "shop/web") == "10.0.0.1 10.0.0.9"
+	w.Until(t, "mend", func(s *catalog.Snapshot) bool {
+		return s.State(w.Origin).Refused == 1 && w.hosts(s, "shop/web") == "10.0.0.1 10.0.0.9"
 	})
 	if _, err := z.raw.Delete(t.Context(), z.layout.base+"svc/Shop/web/a"); err != nil {
 		t.Fatal(err)
 	}
-	w.until(t, "be gone", func(s *catalog.Snapshot) bool { return s.State(w.origin).Refused == 0 })
+	w.Until(t, "be gone", func(s *catalog.Snapshot) bool { return s.State(w.Origin).Refused == 0 })
 }
 
 // TestConflictsAreTheirOwn holds that of many services in one transaction only
@@ -287,7 +288,7 @@ func TestConflictsAreTheirOwn(t *testing.T) {
 func TestFigures(t *testing.T) {
 	z := newZone(t)
 	w := watch(t, z.writer(t, "prod"))
-	w.synced(t)
+	w.Synced(t)
 	claimed(t, w.etcd)
 	var all []*catalog.Service
 	for i := range 1000 {
@@ -307,10 +308,10 @@ func TestFigures(t *testing.T) {
 	t.Logf("one change of one: %v", time.Since(begun))
 	begun = time.Now()
 	z.put(t, `svc/shop/native/a {"host":"10.0.0.1"}`)
-	w.until(t, "see a registration", func(s *catalog.Snapshot) bool { return w.hosts(s, "shop/native") == "10.0.0.1" })
+	w.Until(t, "see a registration", func(s *catalog.Snapshot) bool { return w.hosts(s, "shop/native") == "10.0.0.1" })
 	t.Logf("registration to catalog: %v", time.Since(begun))
 	begun = time.Now()
-	watch(t, z.reader(t)).synced(t)
+	watch(t, z.reader(t)).Synced(t)
 	t.Logf("first report of 3,001 records: %v", time.Since(begun))
 }
 
@@ -320,7 +321,7 @@ func TestFigures(t *testing.T) {
 func TestUnknownOutcome(t *testing.T) {
 	z := newZone(t)
 	w := watch(t, z.writer(t, "prod"))
-	w.synced(t)
+	w.Synced(t)
 	claimed(t, w.etcd)
 	mustPut(t, w.etcd, mirror("prod", "warm", 1))
 	z.link.LoseAnswers()
@@ -336,10 +337,10 @@ func TestUnknownOutcome(t *testing.T) {
 	// Whether it was done is for the watch to tell, and until then for the
 	// server to refuse.
 	for begun := time.Now(); ; {
-		snap := w.catalog.Snapshot()
+		snap := w.Catalog.Snapshot()
 		for _, s := range all {
 			s.Version = ""
-			if there := snap.Get(w.origin, s.Ref()); there != nil {
+			if there := snap.Get(w.Origin, s.Ref()); there != nil {
 				s.Version = there.Version
 			}
 		}
@@ -351,8 +352,8 @@ func TestUnknownOutcome(t *testing.T) {
 			t.Fatalf("Put after the answers are back = %v, %v", res[0].Err, res[1].Err)
 		}
 	}
-	if s := w.catalog.Snapshot(); s.Get(w.origin, all[0].Ref()) == nil || s.Get(w.origin, all[1].Ref()) == nil {
-		t.Errorf("reported:\n%s", w.text(s))
+	if s := w.Catalog.Snapshot(); s.Get(w.Origin, all[0].Ref()) == nil || s.Get(w.Origin, all[1].Ref()) == nil {
+		t.Errorf("reported:\n%s", w.Text(s))
 	}
 }
 

@@ -35,10 +35,10 @@ func TestBeside(t *testing.T) {
 			z.put(t, tt.theirs)
 			before := z.all(t)
 			w := watch(t, z.writer(t, "prod"))
-			w.synced(t)
+			w.Synced(t)
 			claimed(t, w.etcd)
 			s := mirror("prod", "web", 2)
-			for theirs := range w.catalog.Snapshot().From(w.origin) {
+			for theirs := range w.Catalog.Snapshot().From(w.Origin) {
 				if err := w.Beside(s, theirs); !errors.Is(err, tt.want) {
 					t.Errorf("Beside = %v, want %v", err, tt.want)
 				}
@@ -74,13 +74,13 @@ func TestBeside(t *testing.T) {
 func TestHiddenAlready(t *testing.T) {
 	z := newZone(t)
 	w := watch(t, z.writer(t, "prod"))
-	w.synced(t)
+	w.Synced(t)
 	claimed(t, w.etcd)
 	s := mirror("prod", "web", 1)
 	mustPut(t, w.etcd, s)
 	z.put(t, `svc/shop/web {"host":"10.0.0.1","port":1}`)
 	r := watch(t, z.writer(t, "prod"))
-	r.synced(t)
+	r.Synced(t)
 	claimed(t, r.etcd)
 	more := mirror("prod", "web", 2)
 	more.Version = s.Version

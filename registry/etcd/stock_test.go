@@ -51,7 +51,7 @@ service shop/other ExternalName ttl=60s
 func TestStockPlugin(t *testing.T) {
 	z := newReverseZone(t)
 	w := watch(t, z.writer(t, "prod"))
-	w.synced(t)
+	w.Synced(t)
 	claimed(t, w.etcd)
 	for _, part := range strings.SplitAfter(strings.ReplaceAll(stockServices, "ZONE", z.name), "service ")[1:] {
 		mustPut(t, w.etcd, service(t, strings.TrimSuffix("service "+part, "service ")))

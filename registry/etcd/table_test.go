@@ -15,6 +15,7 @@ import (
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/integration/servers"
 	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
 
 // TestNewestWins has the ways in which a list, events and writes of our own
@@ -44,8 +45,8 @@ func TestNewestWins(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tab := newTable(cluster, "prod", slog.New(slog.NewTextHandler(io.Discard, nil)))
-			w := &watched{catalog: catalog.New(catalog.Policy{}), origin: "etcd/x"}
-			feed := w.catalog.Feed(w.origin)
+			w := &watched{Followed: &registrytest.Followed{Catalog: catalog.New(catalog.Policy{}), Origin: "etcd/x"}}
+			feed := w.Catalog.Feed(w.Origin)
 			tab.replace([]item{at(5, "10.0.0.5")}, 5, feed)
 			for i, s := range tt.steps {
 				switch s.how {
@@ -56,7 +57,7 @@ func TestNewestWins(t *testing.T) {
 				case "write":
 					tab.wrote([]item{s.it}, s.it.mod, tab.age())
 				}
-				if got := w.hosts(w.catalog.Snapshot(), "etcd/web"); got != s.want {
+				if got := w.hosts(w.Catalog.Snapshot(), "etcd/web"); got != s.want {
 					t.Errorf("after step %d (%s): %s, want %s", i+1, s.how, got, s.want)
 				}
 			}
@@ -78,12 +79,12 @@ func TestOtherHistory(t *testing.T) {
 	t.Cleanup(func() { _ = own.Stop() })
 	z := newZoneOn(t, own.Endpoint())
 	w := watch(t, z.writer(t, "prod"))
-	w.synced(t)
+	w.Synced(t)
 	claimed(t, w.etcd)
 	s := mirror("prod", "web", 3)
 	mustPut(t, w.etcd, s)
 	z.put(t, `svc/shop/old/a {"host":"10.0.0.1"}`)
-	before := w.until(t, "see all", func(s *catalog.Snapshot) bool { return w.hosts(s, "shop/old") == "10.0.0.1" })
+	before := w.Until(t, "see all", func(s *catalog.Snapshot) bool { return w.hosts(s, "shop/old") == "10.0.0.1" })
 	if err := own.Halt(); err != nil {
 		t.Fatal(err)
 	}
@@ -94,13 +95,13 @@ func TestOtherHistory(t *testing.T) {
 		t.Fatal(err)
 	}
 	z.put(t, `svc/shop/new/a {"host":"10.0.0.2"}`)
-	after := w.until(t, "see the new history", func(s *catalog.Snapshot) bool { return w.hosts(s, "shop/new") == "10.0.0.2" })
-	was, id := before.State(w.origin).Identity, after.State(w.origin).Identity
+	after := w.Until(t, "see the new history", func(s *catalog.Snapshot) bool { return w.hosts(s, "shop/new") == "10.0.0.2" })
+	was, id := before.State(w.Origin).Identity, after.State(w.Origin).Identity
 	if cluster := strings.Split(string(was), ":")[1]; id == was || !strings.HasPrefix(string(id), "etcd:"+cluster+":") {
 		t.Errorf("identity %q, was %q: want another of the same cluster id", id, was)
 	}
-	if n := after.State(w.origin).Services; n != 1 {
-		t.Errorf("%d services, want what the new history holds:\n%s", n, w.text(after))
+	if n := after.State(w.Origin).Services; n != 1 {
+		t.Errorf("%d services, want what the new history holds:\n%s", n, w.Text(after))
 	}
 	s.Version = ""
 	if r := w.Put(t.Context(), []*catalog.Service{s}); !errors.Is(r[0].Err, registry.ErrFenced) {
@@ -144,10 +145,10 @@ func TestOwnIsNotReadAgain(t *testing.T) {
 		}, "10.0.0.1"},
 	} {
 		tab := newTable(cluster, "prod", slog.New(slog.NewTextHandler(io.Discard, nil)))
-		w := &watched{catalog: catalog.New(catalog.Policy{}), origin: "etcd/x"}
-		tab.replace(nil, 5, w.catalog.Feed(w.origin))
+		w := &watched{Followed: &registrytest.Followed{Catalog: catalog.New(catalog.Policy{}), Origin: "etcd/x"}}
+		tab.replace(nil, 5, w.Catalog.Feed(w.Origin))
 		tt.do(tab)
-		if got := w.hosts(w.catalog.Snapshot(), "etcd/web"); got != tt.want {
+		if got := w.hosts(w.Catalog.Snapshot(), "etcd/web"); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
 		if tab.update([]item{{key: "/x", mod: 8}}); len(tab.own)+len(tab.open) > 0 {

@@ -11,6 +11,7 @@ import (
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/integration/servers"
 	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
 
 // userFile is a file with a user and a password.
@@ -45,18 +46,18 @@ func TestUnreadable(t *testing.T) {
 	r.put(t, "web/a "+at("10.0.0.1")+"\nweb/b "+at("10.0.0.2")+"\nhidden/a "+at("10.0.0.3"))
 	r.lock(t, "/hidden", "other", "hunter2")
 	w := watch(t, r.reader(t))
-	s := w.synced(t)
-	if w.refusal(s, "hidden") == nil || s.State(w.origin).Partial == nil {
-		t.Errorf("hidden: refused %v, partial %v; want both", w.refusal(s, "hidden"), s.State(w.origin).Partial)
+	s := w.Synced(t)
+	if w.refusal(s, "hidden") == nil || s.State(w.Origin).Partial == nil {
+		t.Errorf("hidden: refused %v, partial %v; want both", w.refusal(s, "hidden"), s.State(w.Origin).Partial)
 	}
 	if got := w.hosts(s, "web"); got != "10.0.0.1 10.0.0.2" {
 		t.Errorf("web has %s beside a hidden node", got)
 	}
 	r.lock(t, "/web/b", "other", "hunter2")
 	r.link.Cut()
-	w.until(t, "lose the connection", func(s *catalog.Snapshot) bool { return !s.State(w.origin).Connected })
+	w.Until(t, "lose the connection", func(s *catalog.Snapshot) bool { return !s.State(w.Origin).Connected })
 	r.link.Heal()
-	s = w.until(t, "refuse web/b", func(s *catalog.Snapshot) bool { return w.refusal(s, "web/b") != nil })
+	s = w.Until(t, "refuse web/b", func(s *catalog.Snapshot) bool { return w.refusal(s, "web/b") != nil })
 	if got := w.hosts(s, "web"); got != "10.0.0.1 10.0.0.2" {
 		t.Errorf("web has %s since one of its nodes may not be read, want both", got)
 	}
@@ -69,8 +70,8 @@ func TestUnreadable(t *testing.T) {
 		}
 	}
 	w.has(t, "hidden", "10.0.0.3")
-	s = w.until(t, "refuse none", func(s *catalog.Snapshot) bool { return s.State(w.origin).Refused == 0 })
-	if err := s.State(w.origin).Partial; err != nil {
+	s = w.Until(t, "refuse none", func(s *catalog.Snapshot) bool { return s.State(w.Origin).Refused == 0 })
+	if err := s.State(w.Origin).Partial; err != nil {
 		t.Errorf("partial: %v, though all may be read", err)
 	}
 	r.put(t, "web/b "+at("10.0.0.9"))
@@ -87,21 +88,21 @@ func TestWrongPassword(t *testing.T) {
 	r.put(t, "web/a "+at("10.0.0.1"))
 	r.lock(t, "", "reader", "hunter2")
 	w := watch(t, r.reader(t))
-	w.synced(t)
+	w.Synced(t)
 	w.stays(t, "web")
 	rewrite(t, file, "reader:hunter3")
 	r.link.Cut()
-	w.until(t, "lose the connection", func(s *catalog.Snapshot) bool { return !s.State(w.origin).Connected })
+	w.Until(t, "lose the connection", func(s *catalog.Snapshot) bool { return !s.State(w.Origin).Connected })
 	r.link.Heal()
-	s := w.until(t, "be refused", func(s *catalog.Snapshot) bool {
-		err := s.State(w.origin).Err
+	s := w.Until(t, "be refused", func(s *catalog.Snapshot) bool {
+		err := s.State(w.Origin).Err
 		return err != nil && strings.Contains(err.Error(), "list \""+r.path+"\": not allowed to user \"reader\" with this password")
 	})
-	if err := s.State(w.origin).Err; strings.Contains(err.Error(), "hunter") {
+	if err := s.State(w.Origin).Err; strings.Contains(err.Error(), "hunter") {
 		t.Errorf("%v: it holds the password", err)
 	}
 	rewrite(t, file, "reader:hunter2")
-	w.until(t, "be let in", func(s *catalog.Snapshot) bool { return s.State(w.origin).Connected })
+	w.Until(t, "be let in", func(s *catalog.Snapshot) bool { return s.State(w.Origin).Connected })
 }
 
 // TestTLS holds that a server can be read by TLS, with a certificate where it wants
@@ -130,7 +131,7 @@ func TestTLS(t *testing.T) {
 		"tls":                                                                           false,
 	} {
 		words = strings.ReplaceAll(words, "DIR", dir)
-		c := parseConfig(t, "zookeeper x "+own.SecureAddress()+" {\n"+r.words+"\n"+words+"\n}", nil).(*config)
+		c := registrytest.Parse(t, Type(), "zookeeper x "+own.SecureAddress()+" {\n"+r.words+"\n"+words+"\n}", nil).(*config)
 		s, err := c.dial(t.Context())
 		if (err == nil) != ok {
 			t.Errorf("dial with %q = %v, want ok %v", words, err, ok)
@@ -157,7 +158,7 @@ func TestNoUserNoWrite(t *testing.T) {
 	own := serverstest.ZooKeeper(t)
 	r := newTreeOn(t, own.Address())
 	plain := watch(t, r.reader(t))
-	plain.synced(t)
+	plain.Synced(t)
 	if is, _, err := r.raw.conn.Exists(stateRoot); is || err != nil {
 		t.Errorf("%q exists: %v, %v; want that a reader writes nothing", stateRoot, is, err)
 	}
@@ -166,13 +167,13 @@ func TestNoUserNoWrite(t *testing.T) {
 	}
 	r.words += "\nauth_file " + userFile(t, "bridge:hunter2")
 	user := watch(t, r.reader(t))
-	user.synced(t)
+	user.Synced(t)
 	id, _, err := r.raw.conn.Get(idPath)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := identityOf(r.path, string(id))
-	plain.until(t, "see the id", func(s *catalog.Snapshot) bool { return s.State(plain.origin).Identity == want })
+	plain.Until(t, "see the id", func(s *catalog.Snapshot) bool { return s.State(plain.Origin).Identity == want })
 	if got := user.identity(); got != want {
 		t.Errorf("identity = %q, want %q", got, want)
 	}
@@ -184,4 +185,4 @@ func TestNoUserNoWrite(t *testing.T) {
 	}
 }
 
-func (w *watched) identity() catalog.Identity { return w.catalog.Snapshot().State(w.origin).Identity }
+func (w *watched) identity() catalog.Identity { return w.Catalog.Snapshot().State(w.Origin).Identity }

@@ -17,7 +17,7 @@ import (
 func TestChurn(t *testing.T) {
 	r := newTree(t)
 	w := watch(t, r.reader(t))
-	w.synced(t)
+	w.Synced(t)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -32,9 +32,9 @@ func TestChurn(t *testing.T) {
 		}
 	}
 	first := watch(t, r.reader(t))
-	want := first.text(first.synced(t))
-	w.until(t, "know the same:\n"+want, func(s *catalog.Snapshot) bool {
-		return s.State(w.origin).Connected && w.text(s) == want
+	want := first.Text(first.Synced(t))
+	w.Until(t, "know the same:\n"+want, func(s *catalog.Snapshot) bool {
+		return s.State(w.Origin).Connected && w.Text(s) == want
 	})
 }
 

@@ -15,19 +15,19 @@ func TestCompare(t *testing.T) {
 	r.words += "\ncompare 1s"
 	r.put(t, "new/a "+at("10.0.0.1")+"\nchanged/a "+at("10.0.0.2")+"\nsame/a "+at("10.0.0.3"))
 	w := watch(t, r.reader(t))
-	w.synced(t)
+	w.Synced(t)
 	w.stays(t, "same")
 	forget(w.table, r.path)
-	s := w.until(t, "count what was missed", func(s *catalog.Snapshot) bool { return s.State(w.origin).Missed > 0 })
+	s := w.Until(t, "count what was missed", func(s *catalog.Snapshot) bool { return s.State(w.Origin).Missed > 0 })
 	for name, want := range map[string]string{"new": "10.0.0.1", "changed": "10.0.0.2", "ghost": "none"} {
 		w.has(t, name, want)
 	}
-	if n := s.State(w.origin).Missed; n != 2 {
+	if n := s.State(w.Origin).Missed; n != 2 {
 		t.Errorf("%d missed, want 2: the path, of whose children one was new and one gone, and what changed", n)
 	}
 	r.put(t, "changed/a "+at("10.0.0.9"))
 	w.has(t, "changed", "10.0.0.9")
-	if n := w.catalog.Snapshot().State(w.origin).Missed; n != 2 {
+	if n := w.Catalog.Snapshot().State(w.Origin).Missed; n != 2 {
 		t.Errorf("%d missed after that, want still 2", n)
 	}
 }

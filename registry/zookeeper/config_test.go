@@ -10,6 +10,7 @@ import (
 
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
 
 func TestParse(t *testing.T) {
@@ -26,7 +27,7 @@ func TestParse(t *testing.T) {
 			"zookeeper zk 127.0.0.1:2181 { " + defaults + " server_name zk.example.org ca_file /ca cert_file /c key_file /k tls }"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, parseConfig(t, tt.in, nil).String()); diff != "" {
+			if diff := cmp.Diff(tt.want, registrytest.Parse(t, Type(), tt.in, nil).String()); diff != "" {
 				t.Errorf("String (-want +got):\n%s", diff)
 			}
 		})
@@ -58,14 +59,14 @@ func TestParseErrors(t *testing.T) {
 		{"zookeeper z {\ndeny_cidr x\n}", `conf:2: deny_cidr: "x" is no network such as 10.96.0.0/16 or fd00:10:96::/112`},
 		{"zookeeper z {\ncert_file /x\n}", `conf:1: cert_file and key_file go together`},
 	} {
-		if _, err := tryConfig(tt.in, nil); err == nil || err.Error() != tt.want {
+		if _, err := registrytest.TryParse(Type(), tt.in, nil); err == nil || err.Error() != tt.want {
 			t.Errorf("parse %q = %v, want %s", tt.in, err, tt.want)
 		}
 	}
 }
 
 func TestPolicy(t *testing.T) {
-	c := parseConfig(t, "zookeeper zk {\nallow shop\ntrust prod\n}", nil)
+	c := registrytest.Parse(t, Type(), "zookeeper zk {\nallow shop\ntrust prod\n}", nil)
 	want := catalog.OriginPolicy{Origin: "zookeeper/zk", Given: []string{"zookeeper", "shop"}, Trust: []string{"prod"}}
 	if diff := cmp.Diff(want, c.Policy()); diff != "" {
 		t.Errorf("Policy (-want +got):\n%s", diff)
@@ -92,7 +93,7 @@ func TestFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		_, err := parseConfig(t, "zookeeper z {\n"+tt.in+"\n}", nil).Reader(nil)
+		_, err := registrytest.Parse(t, Type(), "zookeeper z {\n"+tt.in+"\n}", nil).Reader(nil)
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("open with %q = %v, want %q", tt.content, err, tt.want)
 		}

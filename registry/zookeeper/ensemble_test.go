@@ -11,6 +11,7 @@ import (
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/integration/servers"
 	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
 
 // TestEnsemble holds that who reads an ensemble goes on at another server when its own
@@ -19,12 +20,12 @@ func TestEnsemble(t *testing.T) {
 	e := serverstest.ZooKeeperEnsemble(t)
 	r := &tree{path: "/services", raw: rawSession(t, strings.Join(e.Addresses(), " "))}
 	r.put(t, "stays/a "+at("10.0.0.1")+"\nold/a "+at("10.0.0.2"))
-	z, err := parseConfig(t, "zookeeper x "+strings.Join(e.Addresses(), " "), nil).(*config).open("", discard())
+	z, err := registrytest.Parse(t, Type(), "zookeeper x "+strings.Join(e.Addresses(), " "), nil).(*config).open("", discard())
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := watch(t, z)
-	w.synced(t)
+	w.Synced(t)
 	w.stays(t, "stays")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -41,7 +42,7 @@ func TestEnsemble(t *testing.T) {
 	r.put(t, "new/a "+at("10.0.0.3"))
 	w.has(t, "new", "10.0.0.3")
 	w.has(t, "old", "none")
-	w.until(t, "be connected", func(s *catalog.Snapshot) bool { return s.State(w.origin).Connected })
+	w.Until(t, "be connected", func(s *catalog.Snapshot) bool { return s.State(w.Origin).Connected })
 }
 
 // TestFollower holds that who begins to read is told what was written before, also by

@@ -43,5 +43,5 @@ func (m *abroad) Writer(t registrytest.T, owner string) registry.Writer {
 }
 
 func (m *abroad) config(t registrytest.T) registry.Config {
-	return parseConfig(t, "zookeeper x "+m.servers+" {\n"+m.words+"\n}", nil)
+	return registrytest.Parse(t, Type(), "zookeeper x "+m.servers+" {\n"+m.words+"\n}", nil)
 }

@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
 
 // TestEveryShape holds that a real server takes every mirror that Canon says can be
@@ -23,32 +24,22 @@ func TestEveryShape(t *testing.T) {
 		if err != nil {
 			rt.Fatalf("Canon: %v", err)
 		}
-		if there := w.catalog.Snapshot().Get(w.origin, s.Ref()); there != nil {
+		if there := w.Catalog.Snapshot().Get(w.Origin, s.Ref()); there != nil {
 			s.Version = there.Version
 		}
 		if result := w.Put(t.Context(), []*catalog.Service{s})[0]; result.Err != nil {
 			rt.Fatalf("Put: %v\n%s", result.Err, s.Text())
 		}
-		if got := w.catalog.Snapshot().Get(w.origin, s.Ref()); textOf(got) != textOf(canon) {
-			rt.Fatalf("the feed shows (-Canon +feed)\n%s", cmp.Diff(textOf(canon), textOf(got)))
+		if got := w.Catalog.Snapshot().Get(w.Origin, s.Ref()); registrytest.Text(got) != registrytest.Text(canon) {
+			rt.Fatalf("the feed shows (-Canon +feed)\n%s", cmp.Diff(registrytest.Text(canon), registrytest.Text(got)))
 		}
 		last[s.Ref()] = canon
 	})
 	reader := watch(t, r.reader(t))
-	reader.synced(t)
+	reader.Synced(t)
 	for ref, want := range last {
-		if got := reader.catalog.Snapshot().Get(reader.origin, ref); textOf(got) != textOf(want) {
-			t.Errorf("a reader reads (-Canon +read)\n%s", cmp.Diff(textOf(want), textOf(got)))
+		if got := reader.Catalog.Snapshot().Get(reader.Origin, ref); registrytest.Text(got) != registrytest.Text(want) {
+			t.Errorf("a reader reads (-Canon +read)\n%s", cmp.Diff(registrytest.Text(want), registrytest.Text(got)))
 		}
 	}
-}
-
-// textOf is a service without its version.
-func textOf(s *catalog.Service) string {
-	if s == nil {
-		return "nothing"
-	}
-	bare := *s
-	bare.Version = ""
-	return bare.Text()
 }

@@ -48,7 +48,7 @@ func TestForgedFence(t *testing.T) {
 	r := newTree(t)
 	r.words += "\nacl world"
 	w := watch(t, r.writer(t, "prod"))
-	w.synced(t)
+	w.Synced(t)
 	r.write(t, w.layout.fencePath(), "hello")
 	if err := w.claim(t, true); !errors.Is(err, registry.ErrForeignFence) {
 		t.Errorf("claim = %v, want %v", err, registry.ErrForeignFence)
@@ -85,7 +85,7 @@ func TestDeposed(t *testing.T) {
 	if err := old.Put(t.Context(), all[:1])[0].Err; err != nil {
 		t.Fatal(err)
 	}
-	next.synced(t)
+	next.Synced(t)
 	if err := next.claim(t, true); err != nil {
 		t.Fatal(err)
 	}

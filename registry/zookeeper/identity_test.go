@@ -40,7 +40,7 @@ func TestIdentity(t *testing.T) {
 	}
 	all := []*watched{open(a), open(a), open(b)}
 	for _, w := range all {
-		w.synced(t)
+		w.Synced(t)
 	}
 	id, stat, err := a.raw.conn.Get(idPath)
 	if err != nil {
@@ -52,7 +52,7 @@ func TestIdentity(t *testing.T) {
 		}
 	}
 	again := open(a)
-	again.synced(t)
+	again.Synced(t)
 	if _, now, err := a.raw.conn.Get(idPath); err != nil || now.Mzxid != stat.Mzxid || again.identity() != all[0].identity() {
 		t.Errorf("opened again: identity %q, id written at %d (%v); want %q, %d", again.identity(), now.Mzxid, err, all[0].identity(), stat.Mzxid)
 	}
@@ -60,12 +60,12 @@ func TestIdentity(t *testing.T) {
 		t.Fatal(err)
 	}
 	was := identityOf(a.path, string(id))
-	all[0].until(t, "notice a new id", func(s *catalog.Snapshot) bool {
+	all[0].Until(t, "notice a new id", func(s *catalog.Snapshot) bool {
 		is := s.State("zookeeper/x").Identity
 		return is != was && is != identityOf(a.path, "")
 	})
 	for _, w := range []*watched{all[1], again} {
-		w.until(t, "agree on it", func(s *catalog.Snapshot) bool { return s.State("zookeeper/x").Identity == all[0].identity() })
+		w.Until(t, "agree on it", func(s *catalog.Snapshot) bool { return s.State("zookeeper/x").Identity == all[0].identity() })
 	}
 }
 
@@ -77,7 +77,7 @@ func TestHiddenID(t *testing.T) {
 	r.words += "\nacl world"
 	r.put(t, "web/a "+at("10.0.0.1"))
 	w := watch(t, r.reader(t))
-	w.synced(t)
+	w.Synced(t)
 	w.stays(t, "web")
 	was := w.identity()
 	acl, _, err := r.raw.conn.GetACL(idPath)
@@ -88,7 +88,7 @@ func TestHiddenID(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 { // the Watch that saw it, and those after it
-		if err := <-w.errs; !errors.Is(err, errHidden) {
+		if err := <-w.Errs; !errors.Is(err, errHidden) {
 			t.Fatalf("Watch = %v, want %v", err, errHidden)
 		}
 		if got := w.identity(); got != was {
@@ -101,5 +101,5 @@ func TestHiddenID(t *testing.T) {
 	if _, err := r.raw.conn.SetACL(idPath, acl, -1); err != nil {
 		t.Fatal(err)
 	}
-	w.until(t, "be connected again", func(s *catalog.Snapshot) bool { return s.State(w.origin).Connected })
+	w.Until(t, "be connected again", func(s *catalog.Snapshot) bool { return s.State(w.Origin).Connected })
 }

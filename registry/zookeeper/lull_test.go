@@ -160,7 +160,7 @@ func TestRegisteredAgain(t *testing.T) {
 	z := r.reader(t)
 	z.table.lull = time.Minute // between the two requests a busy machine may take long
 	w := watch(t, z)
-	w.synced(t)
+	w.Synced(t)
 	w.stays(t, "web")
 	for range 100 {
 		if !r.many([]any{&zk.DeleteRequest{Path: r.path + "/web/a", Version: -1}}) {

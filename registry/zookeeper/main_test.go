@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,8 +17,8 @@ import (
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/integration/servers"
 	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 	"github.com/isthmus-dns/isthmus/registry/registrytest/proxy"
-	"github.com/isthmus-dns/isthmus/registry/stanza"
 )
 
 var (
@@ -42,14 +41,6 @@ func TestMain(m *testing.M) {
 		code = 1
 	}
 	os.Exit(code)
-}
-
-// tester is what the helpers need of a test; registrytest.T is one, too.
-type tester interface {
-	Helper()
-	Fatalf(format string, args ...any)
-	Cleanup(func())
-	Context() context.Context
 }
 
 // tree is a path of its own on a server, reached through a link.
@@ -88,7 +79,7 @@ func newPath() string { return fmt.Sprintf("/p%d", paths.Add(1)) }
 // rawSession is one that lasts until the end of the test.
 func rawSession(t testing.TB, address string) *session {
 	t.Helper()
-	c := parseConfig(t, "zookeeper raw "+address, nil).(*config)
+	c := registrytest.Parse(t, Type(), "zookeeper raw "+address, nil).(*config)
 	s, err := c.dial(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -97,29 +88,12 @@ func rawSession(t testing.TB, address string) *session {
 	return s
 }
 
-func (r *tree) config(t tester) registry.Config {
+func (r *tree) config(t registrytest.T) registry.Config {
 	t.Helper()
-	return parseConfig(t, "zookeeper x "+r.link.Addr()+" {\n"+r.words+"\n}", nil)
+	return registrytest.Parse(t, Type(), "zookeeper x "+r.link.Addr()+" {\n"+r.words+"\n}", nil)
 }
 
-func parseConfig(t tester, text string, env map[string]string) registry.Config {
-	t.Helper()
-	c, err := tryConfig(text, env)
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
-	return c
-}
-
-func tryConfig(text string, env map[string]string) (registry.Config, error) {
-	all, err := stanza.Parse("conf", []byte(text))
-	if err != nil {
-		return nil, err
-	}
-	return Type().Parse(all[0], func(name string) string { return env[name] })
-}
-
-func (r *tree) reader(t tester) *zookeeper {
+func (r *tree) reader(t registrytest.T) *zookeeper {
 	t.Helper()
 	z, err := r.config(t).Reader(discard())
 	if err != nil {
@@ -131,7 +105,7 @@ func (r *tree) reader(t tester) *zookeeper {
 func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
 // put writes lines of "path data" below the tree's path, with all nodes above.
-func (r *tree) put(t tester, lines string) {
+func (r *tree) put(t registrytest.T, lines string) {
 	t.Helper()
 	for line := range strings.Lines(lines) {
 		path, data, _ := strings.Cut(strings.TrimSpace(line), " ")
@@ -140,7 +114,7 @@ func (r *tree) put(t tester, lines string) {
 }
 
 // write puts one node, with all nodes above.
-func (r *tree) write(t tester, path, data string) {
+func (r *tree) write(t registrytest.T, path, data string) {
 	t.Helper()
 	r.parents(t, parent(path))
 	_, err := r.raw.conn.Create(path, []byte(data), zk.FlagPersistent, zk.WorldACL(zk.PermAll))
@@ -153,7 +127,7 @@ func (r *tree) write(t tester, path, data string) {
 }
 
 // parents makes a node and all above, containers as Curator's are.
-func (r *tree) parents(t tester, path string) {
+func (r *tree) parents(t registrytest.T, path string) {
 	t.Helper()
 	if path == "" {
 		return
@@ -166,14 +140,14 @@ func (r *tree) parents(t tester, path string) {
 }
 
 // remove deletes nodes below the tree's path, and all below them.
-func (r *tree) remove(t tester, paths ...string) {
+func (r *tree) remove(t registrytest.T, paths ...string) {
 	t.Helper()
 	for _, path := range paths {
 		r.removeAll(t, strings.TrimSuffix(r.path+"/"+path, "/"))
 	}
 }
 
-func (r *tree) removeAll(t tester, path string) {
+func (r *tree) removeAll(t registrytest.T, path string) {
 	t.Helper()
 	names, _, err := r.raw.conn.Children(path)
 	if err != nil {
@@ -209,92 +183,27 @@ func (r *tree) many(ops []any) bool {
 // watched is a registry with a Watch that is called again whenever it returns.
 type watched struct {
 	*zookeeper
-	catalog *catalog.Catalog
-	origin  catalog.Origin
-	errs    chan error // of each Watch that returned, as far as there is room
+	*registrytest.Followed
 }
 
 func watch(t testing.TB, z *zookeeper) *watched {
-	w := &watched{zookeeper: z, catalog: catalog.New(catalog.Policy{}), origin: z.config.Origin(), errs: make(chan error, 100)}
-	feed := w.catalog.Feed(w.origin)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		for ctx.Err() == nil {
-			err := z.Watch(ctx, feed)
-			feed.Connected(err)
-			select {
-			case w.errs <- err:
-			default:
-			}
-		}
-	})
-	t.Cleanup(func() {
-		cancel()
-		running.Wait()
-		if err := z.Close(); err != nil {
-			t.Errorf("Close: %v", err)
-		}
-	})
-	return w
-}
-
-// until waits until ok holds of a snapshot.
-func (w *watched) until(t testing.TB, what string, ok func(*catalog.Snapshot) bool) *catalog.Snapshot {
-	t.Helper()
-	deadline := time.After(20 * time.Second)
-	for {
-		s := w.catalog.Snapshot()
-		if ok(s) {
-			return s
-		}
-		select {
-		case <-s.Changed():
-		case <-deadline:
-			t.Fatalf("%s: not within 20 s; state %+v\n%s", what, s.State(w.origin), w.text(s))
-		}
-	}
-}
-
-func (w *watched) synced(t testing.TB) *catalog.Snapshot {
-	t.Helper()
-	return w.until(t, "first report", func(s *catalog.Snapshot) bool { return s.Synced(w.origin) })
+	return &watched{z, registrytest.Follow(t, z, z.config.Origin())}
 }
 
 // has waits until a service in the stanza's namespace has these hosts, or "none".
 func (w *watched) has(t testing.TB, name, hosts string) *catalog.Snapshot {
 	t.Helper()
-	return w.until(t, name+" has "+hosts, func(s *catalog.Snapshot) bool { return w.hosts(s, name) == hosts })
+	return w.Until(t, name+" has "+hosts, func(s *catalog.Snapshot) bool { return w.hosts(s, name) == hosts })
 }
 
-func (w *watched) text(s *catalog.Snapshot) string {
-	var b strings.Builder
-	var all []*catalog.Service
-	for svc := range s.From(w.origin) {
-		c := *svc
-		c.Version = ""
-		all = append(all, &c)
-	}
-	_ = catalog.WriteText(&b, all)
-	text := b.String()
-	return text[:min(len(text), 5000)]
-}
-
+// hosts are those of a service in the stanza's namespace.
 func (w *watched) hosts(s *catalog.Snapshot, name string) string {
-	svc := s.Get(w.origin, catalog.Ref{Key: catalog.Key{Namespace: "zookeeper", Name: name}})
-	if svc == nil {
-		return "none"
-	}
-	var all []string
-	for _, e := range svc.Endpoints {
-		all = append(all, e.Host.String())
-	}
-	return strings.Join(all, " ")
+	return w.Hosts(s, catalog.Key{Namespace: "zookeeper", Name: name})
 }
 
 // refusal returns why a node below the tree's path is refused.
 func (w *watched) refusal(s *catalog.Snapshot, path string) error {
-	for record, err := range s.Refused(w.origin) {
+	for record, err := range s.Refused(w.Origin) {
 		if record == w.layout.path+"/"+path {
 			return err
 		}

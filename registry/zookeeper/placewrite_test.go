@@ -17,7 +17,7 @@ var _ registrytest.Writable = (*place)(nil)
 
 func (p *place) Writer(t registrytest.T, owner string) registry.Writer { return p.writer(t, owner) }
 
-func (r *tree) writer(t tester, owner string) *zookeeper {
+func (r *tree) writer(t registrytest.T, owner string) *zookeeper {
 	t.Helper()
 	w, err := r.config(t).Writer(owner, discard())
 	if err != nil {
@@ -93,7 +93,7 @@ func (p *place) Stamp(t registrytest.T) string {
 }
 
 // stamp writes the versions of a node and all below it.
-func (r *tree) stamp(t tester, b *strings.Builder, path string) {
+func (r *tree) stamp(t registrytest.T, b *strings.Builder, path string) {
 	t.Helper()
 	there, stat, err := r.raw.conn.Exists(path)
 	if err != nil {

@@ -61,8 +61,8 @@ func watchesOf(services, instances int) int { return 2 + 2*services + instances 
 // shows waits until a service has an instance at an address, or none where that is empty.
 func (w *watched) shows(t *testing.T, service, instance, address string) {
 	t.Helper()
-	w.until(t, service+"/"+instance+" is at "+address, func(s *catalog.Snapshot) bool {
-		svc := s.Get(w.origin, catalog.Ref{Key: catalog.Key{Namespace: "zookeeper", Name: service}})
+	w.Until(t, service+"/"+instance+" is at "+address, func(s *catalog.Snapshot) bool {
+		svc := s.Get(w.Origin, catalog.Ref{Key: catalog.Key{Namespace: "zookeeper", Name: service}})
 		if svc == nil {
 			return address == ""
 		}
@@ -83,7 +83,7 @@ func TestRequests(t *testing.T) {
 			r := newTapped(t, "1h")
 			r.fill(t, services)
 			w := watch(t, r.reader(t))
-			w.synced(t)
+			w.Synced(t)
 			r.keeps(t, watchesOf(services, services*instances))
 			r.asks(t, "everything", r.reading(services)...)
 			for _, c := range changes {
@@ -96,9 +96,9 @@ func TestRequests(t *testing.T) {
 				r.asks(t, c.name, want...)
 			}
 			r.link.Cut()
-			w.until(t, "lose the connection", func(s *catalog.Snapshot) bool { return !s.State(w.origin).Connected })
+			w.Until(t, "lose the connection", func(s *catalog.Snapshot) bool { return !s.State(w.Origin).Connected })
 			r.link.Heal()
-			w.until(t, "be there again", func(s *catalog.Snapshot) bool { return s.State(w.origin).Connected })
+			w.Until(t, "be there again", func(s *catalog.Snapshot) bool { return s.State(w.Origin).Connected })
 			r.keeps(t, watchesOf(services, services*instances))
 			r.asks(t, "everything again", r.reading(services)...)
 		})
@@ -154,7 +154,7 @@ func TestRequestsOverTime(t *testing.T) {
 	r := newTapped(t, "1h")
 	r.fill(t, services)
 	w := watch(t, r.reader(t))
-	w.synced(t)
+	w.Synced(t)
 	r.tap.take()
 	var want []string
 	for n := range rounds {
@@ -185,7 +185,7 @@ func TestRequestsOfComparison(t *testing.T) {
 	r := newTapped(t, "1s")
 	r.fill(t, services)
 	w := watch(t, r.reader(t))
-	w.synced(t)
+	w.Synced(t)
 	want := append(r.reading(services), "exists "+r.path, "exists "+w.layout.sides())
 	for s := range services {
 		path := fmt.Sprintf("%s/s%d", r.path, s)

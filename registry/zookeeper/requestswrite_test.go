@@ -73,7 +73,7 @@ var writes = []struct {
 		w.put(t, m)
 	}, nil, 13},
 	{"a mirror less", func(t *testing.T, w *watched) {
-		m := w.catalog.Snapshot().Get(w.origin, mirrorOf("prod", "web", 0).Ref())
+		m := w.Catalog.Snapshot().Get(w.Origin, mirrorOf("prod", "web", 0).Ref())
 		if err := w.Delete(t.Context(), []*catalog.Service{m})[0].Err; err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/isthmus-dns/isthmus/integration/servers"
 	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
 
 // TestRightsText has the commands for a stanza, which hold nothing of its auth_file.
@@ -60,7 +61,7 @@ create /services "" auth::cdrwa,world:anyone:cr
 `},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := parseConfig(t, "zookeeper x {\n"+tt.words+"\n}", nil).(*config)
+			c := registrytest.Parse(t, Type(), "zookeeper x {\n"+tt.words+"\n}", nil).(*config)
 			if diff := cmp.Diff(tt.want, c.Rights(tt.use).Text); diff != "" {
 				t.Errorf("Text (-want +got):\n%s", diff)
 			}
@@ -84,7 +85,7 @@ func lessers(t *testing.T, address string) []lesser {
 	rewrite(t, file, "bridge:hunter2\n")
 	use := registry.Use{Owner: "prod", Reads: true, Mirrors: []registry.Naming{{Namespace: "zookeeper", Name: "{service}"}}}
 	next := func() *config {
-		return parseConfig(t, "zookeeper x "+address+" {\npath "+newPath()+"/x\nacl private\nauth_file "+file+"\n}", nil).(*config)
+		return registrytest.Parse(t, Type(), "zookeeper x "+address+" {\npath "+newPath()+"/x\nacl private\nauth_file "+file+"\n}", nil).(*config)
 	}
 	all := []lesser{{config: next(), use: use}}
 	for i, g := range all[0].config.grants(use) {
@@ -155,7 +156,7 @@ func TestBelowOthers(t *testing.T) {
 	words := "acl private\nauth_file " + userFile(t, "bridge:hunter2")
 	use := registry.Use{Owner: "prod", Reads: true}
 	for depth := 1; depth <= 3; depth++ {
-		c := parseConfig(t, fmt.Sprintf("zookeeper x %s {\npath %s/x/y\n%s\n}", own.Address(), newPath(), words), nil).(*config)
+		c := registrytest.Parse(t, Type(), fmt.Sprintf("zookeeper x %s {\npath %s/x/y\n%s\n}", own.Address(), newPath(), words), nil).(*config)
 		sides := newLayout(c.path, curator, "zookeeper").sides()
 		state := []string{stateRoot, sides, sides + "/" + use.Owner}[:depth]
 		for _, path := range append([]string{parent(parent(c.path))}, state...) {
@@ -228,14 +229,14 @@ func (l lesser) works(t *testing.T) (catalog.Identity, error) {
 		return "", err
 	}
 	w := watch(t, opened.(*zookeeper))
-	for s := w.catalog.Snapshot(); !s.Synced(w.origin); s = w.catalog.Snapshot() {
+	for s := w.Catalog.Snapshot(); !s.Synced(w.Origin); s = w.Catalog.Snapshot() {
 		select {
 		case <-s.Changed():
-		case err := <-w.errs:
+		case err := <-w.Errs:
 			return "", err
 		}
 	}
-	state := w.catalog.Snapshot().State(w.origin)
+	state := w.Catalog.Snapshot().State(w.Origin)
 	if state.Partial != nil {
 		return state.Identity, state.Partial
 	}

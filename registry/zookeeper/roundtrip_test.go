@@ -14,6 +14,7 @@ import (
 
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
 
 // drawService draws mirrors whose ids, host names and ports get in each other's way.
@@ -91,7 +92,7 @@ func TestRoundTrip(t *testing.T) {
 		if read := readBack(t, l, nodesOf(t, l, s)); read == nil || !read.Same(c) {
 			t.Fatalf("what reads back is not Canon:\n%s", cmp.Diff(c.Text(), text(read)))
 		}
-		if diff := cmp.Diff(reach(s), reach(c)); diff != "" {
+		if diff := cmp.Diff(registrytest.Reach(s), registrytest.Reach(c)); diff != "" {
 			t.Fatalf("addresses and ports changed:\n%s", diff)
 		}
 	})
@@ -197,24 +198,6 @@ func text(s *catalog.Service) string {
 		return "nothing"
 	}
 	return s.Text()
-}
-
-// reach is what a client can get at: addresses, each with protocol and number.
-func reach(s *catalog.Service) []string {
-	var all []string
-	for _, e := range s.Endpoints {
-		if !e.Ready {
-			continue
-		}
-		all = append(all, e.Host.String())
-		for _, p := range e.Ports {
-			if p.Number > 0 && p.Proto != "ODD" {
-				all = append(all, fmt.Sprintf("%s %s %d", e.Host, p.Proto, p.Number))
-			}
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
 }
 
 // TestCuratorFields holds that an instance has the fields that Curator's readers take,

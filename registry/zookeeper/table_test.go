@@ -11,6 +11,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
 
 // known is a table of its own with the feed that it reports to.
@@ -46,8 +47,13 @@ func (k *known) hold(path, data string) bool {
 }
 
 func (k *known) hosts(name string) string {
-	w := watched{catalog: k.catalog, origin: "zookeeper/x"}
+	w := watched{Followed: k.followed()}
 	return w.hosts(k.catalog.Snapshot(), name)
+}
+
+// followed is the feed's catalog as of a registry that is followed.
+func (k *known) followed() *registrytest.Followed {
+	return &registrytest.Followed{Catalog: k.catalog, Origin: "zookeeper/x"}
 }
 
 // tell reports all that is due when nothing but busy is being asked.
@@ -225,7 +231,7 @@ func TestDeny(t *testing.T) {
 			t.Errorf("web has %s, want what was known", got)
 		}
 	}
-	w := watched{zookeeper: &zookeeper{layout: k.layout}, catalog: k.catalog, origin: "zookeeper/x"}
+	w := watched{zookeeper: &zookeeper{layout: k.layout}, Followed: k.followed()}
 	if err := w.refusal(k.catalog.Snapshot(), "web"); !errors.Is(err, zk.ErrNoAuth) {
 		t.Errorf("web is refused with %v", err)
 	}

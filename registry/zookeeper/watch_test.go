@@ -22,12 +22,12 @@ func at(address string) string {
 // stays holds from now on, until the test ends, that a service never vanishes.
 func (w *watched) stays(t testing.TB, name string) {
 	t.Helper()
-	want := w.hosts(w.catalog.Snapshot(), name)
+	want := w.hosts(w.Catalog.Snapshot(), name)
 	ctx, cancel := context.WithCancel(context.Background())
 	var looking sync.WaitGroup
 	looking.Go(func() {
 		for ctx.Err() == nil {
-			s := w.catalog.Snapshot()
+			s := w.Catalog.Snapshot()
 			if got := w.hosts(s, name); got != want {
 				t.Errorf("%s was %s for a moment, want %s throughout", name, got, want)
 				return
@@ -48,11 +48,11 @@ func TestServerDown(t *testing.T) {
 	r := newTreeOn(t, own.Address())
 	r.put(t, "stays/a "+at("10.0.0.1")+"\nold/a "+at("10.0.0.2"))
 	w := watch(t, r.reader(t))
-	w.synced(t)
+	w.Synced(t)
 	w.stays(t, "stays")
 	begun := time.Now()
 	own.Kill()
-	w.until(t, "see that it is down", func(s *catalog.Snapshot) bool { return !s.State(w.origin).Connected })
+	w.Until(t, "see that it is down", func(s *catalog.Snapshot) bool { return !s.State(w.Origin).Connected })
 	if d := time.Since(begun); d > 5*time.Second {
 		t.Errorf("it took %v to see that the server is down", d)
 	}
@@ -73,12 +73,12 @@ func TestStall(t *testing.T) {
 	r.words += "\nsession_timeout 1s"
 	r.put(t, "stays/a "+at("10.0.0.1")+"\nold/a "+at("10.0.0.2"))
 	w := watch(t, r.reader(t))
-	w.synced(t)
+	w.Synced(t)
 	w.stays(t, "stays")
 	r.link.Stall()
 	r.put(t, "new/a "+at("10.0.0.3"))
 	r.remove(t, "old")
-	w.until(t, "see that it is cut off", func(s *catalog.Snapshot) bool { return !s.State(w.origin).Connected })
+	w.Until(t, "see that it is cut off", func(s *catalog.Snapshot) bool { return !s.State(w.Origin).Connected })
 	r.link.Heal()
 	w.has(t, "new", "10.0.0.3")
 	w.has(t, "old", "none")
@@ -91,7 +91,7 @@ func TestParents(t *testing.T) {
 	r.path += "/up/services"
 	r.words = "path " + r.path
 	w := watch(t, r.reader(t))
-	w.synced(t)
+	w.Synced(t)
 	for i := range 3 {
 		addr := fmt.Sprintf("10.0.0.%d", i+1)
 		r.put(t, "web/a "+at(addr)+"\nshop/cart/a "+at(addr))
@@ -115,7 +115,7 @@ func TestRecreated(t *testing.T) {
 	r := newTree(t)
 	r.put(t, "web/a "+at("10.0.0.1")+"\nweb/b "+at("10.0.0.2"))
 	w := watch(t, r.reader(t))
-	w.synced(t)
+	w.Synced(t)
 	last := ""
 	for i := range 300 {
 		last = fmt.Sprintf("10.0.%d.%d", 1+i/250, 1+i%250)
@@ -143,9 +143,9 @@ func TestManyChildren(t *testing.T) {
 	}
 	begun := time.Now()
 	w := watch(t, r.reader(t))
-	s := w.synced(t)
+	s := w.Synced(t)
 	count := func(s *catalog.Snapshot) int {
-		if svc := s.Get(w.origin, catalog.Ref{Key: catalog.Key{Namespace: "zookeeper", Name: "web"}}); svc != nil {
+		if svc := s.Get(w.Origin, catalog.Ref{Key: catalog.Key{Namespace: "zookeeper", Name: "web"}}); svc != nil {
 			return len(svc.Endpoints)
 		}
 		return 0
@@ -157,12 +157,12 @@ func TestManyChildren(t *testing.T) {
 	if !r.many(create[5000:]) {
 		t.Fatal("create: not done")
 	}
-	w.until(t, "10,000 endpoints", func(s *catalog.Snapshot) bool { return count(s) == 10_000 })
+	w.Until(t, "10,000 endpoints", func(s *catalog.Snapshot) bool { return count(s) == 10_000 })
 	for i, op := range remove[9990:] { // one by one: lists are spaced, and nothing else happens
 		if !r.many([]any{op}) {
 			t.Fatal("delete: not done")
 		}
-		w.until(t, "one less", func(s *catalog.Snapshot) bool { return count(s) == 9999-i })
+		w.Until(t, "one less", func(s *catalog.Snapshot) bool { return count(s) == 9999-i })
 	}
 	if !r.many(remove[1:9990]) {
 		t.Fatal("delete: not done")
@@ -177,7 +177,7 @@ func TestNames(t *testing.T) {
 	r.put(t, "Web/a "+at("10.0.0.1")+"\na/b/c/i "+at("10.0.0.2")+"\na/b/x "+at("10.0.0.3")+"\na-b/i "+at("10.0.0.4"))
 	r.put(t, "a/b foreign data\nlonely foreign data\nown "+at("10.0.0.5"))
 	w := watch(t, r.reader(t))
-	s := w.synced(t)
+	s := w.Synced(t)
 	last := r.path[1:] // the path itself is the service called so
 	for name, want := range map[string]string{"web": "10.0.0.1", "a-b-c": "10.0.0.2", "a-b": "10.0.0.3", "lonely": "none", last: "10.0.0.5"} {
 		if got := w.hosts(s, name); got != want {
@@ -187,11 +187,11 @@ func TestNames(t *testing.T) {
 	if err := w.refusal(s, "a-b"); err == nil || !strings.Contains(err.Error(), r.path+"/a/b") {
 		t.Errorf("a-b is refused with %v, want that a/b has its key", err)
 	}
-	if n := s.State(w.origin).Refused; n != 1 {
+	if n := s.State(w.Origin).Refused; n != 1 {
 		t.Errorf("%d records refused, want 1", n)
 	}
 	r.put(t, "web/a "+at("10.0.0.6")+"\nWEB/a "+at("10.0.0.7"))
-	s = w.until(t, "refuse two that are newer", func(s *catalog.Snapshot) bool { return w.refusal(s, "web") != nil && w.refusal(s, "WEB") != nil })
+	s = w.Until(t, "refuse two that are newer", func(s *catalog.Snapshot) bool { return w.refusal(s, "web") != nil && w.refusal(s, "WEB") != nil })
 	if got := w.hosts(s, "web"); got != "10.0.0.1" {
 		t.Errorf("web has %s since others wrote its name otherwise", got)
 	}
@@ -209,7 +209,7 @@ func TestBadNodes(t *testing.T) {
 	r.put(t, "web/a "+at("10.0.0.1")+"\nweb/bad {\"address\":\"127.0.0.1\"}\nweb/port {\"address\":\"10.0.0.9\",\"port\":70000}")
 	r.put(t, "web/large "+at("10.0.0.9")+strings.Repeat(" ", maxInstance)+".\nweb/foreign oops\nweb/empty ")
 	w := watch(t, r.reader(t))
-	s := w.synced(t)
+	s := w.Synced(t)
 	if got := w.hosts(s, "web"); got != "10.0.0.1" {
 		t.Errorf("web has %s, want 10.0.0.1", got)
 	}
@@ -218,14 +218,14 @@ func TestBadNodes(t *testing.T) {
 			t.Errorf("%s is not refused", path)
 		}
 	}
-	if n := s.State(w.origin).Refused; n != 4 {
+	if n := s.State(w.Origin).Refused; n != 4 {
 		t.Errorf("%d records refused, want 4", n)
 	}
 	r.put(t, "web/foreign/b "+at("10.0.0.2"))
 	w.has(t, "web-foreign", "10.0.0.2")
-	w.until(t, "accept web/foreign", func(s *catalog.Snapshot) bool { return w.refusal(s, "web/foreign") == nil })
+	w.Until(t, "accept web/foreign", func(s *catalog.Snapshot) bool { return w.refusal(s, "web/foreign") == nil })
 	r.put(t, "web/bad "+at("10.0.0.3"))
 	w.has(t, "web", "10.0.0.1 10.0.0.3")
 	r.remove(t, "web/port", "web/large")
-	w.until(t, "refuse none", func(s *catalog.Snapshot) bool { return s.State(w.origin).Refused == 0 })
+	w.Until(t, "refuse none", func(s *catalog.Snapshot) bool { return s.State(w.Origin).Refused == 0 })
 }

@@ -23,7 +23,7 @@ const source = catalog.Identity("source:1")
 func claimed(t testing.TB, r *tree, owner string) *watched {
 	t.Helper()
 	w := watch(t, r.writer(t, owner))
-	w.synced(t)
+	w.Synced(t)
 	if err := w.Claim(t.Context(), registry.Fence{Owner: owner, Sources: []catalog.Identity{source}}, true); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func (w *watched) put(t testing.TB, s *catalog.Service) *catalog.Service {
 	t.Helper()
 	over := *s
 	over.Version = ""
-	if is := w.catalog.Snapshot().Get(w.origin, s.Ref()); is != nil {
+	if is := w.Catalog.Snapshot().Get(w.Origin, s.Ref()); is != nil {
 		over.Version = is.Version
 	}
 	r := w.Put(t.Context(), []*catalog.Service{&over})[0]
@@ -61,7 +61,7 @@ func (w *watched) put(t testing.TB, s *catalog.Service) *catalog.Service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := w.catalog.Snapshot().Get(w.origin, s.Ref())
+	got := w.Catalog.Snapshot().Get(w.Origin, s.Ref())
 	if got == nil || !got.Same(want) || got.Version != r.Version {
 		t.Fatalf("after Put the feed shows, at %q,\n%.3000s\nwant\n%.3000s", r.Version, text(got), want.Text())
 	}
@@ -242,11 +242,11 @@ func TestSideGone(t *testing.T) {
 		if err := change(r, w.layout.sidePath("prod", "web")); err != nil {
 			t.Fatal(err)
 		}
-		w.until(t, "lose the mirror", func(snap *catalog.Snapshot) bool {
-			return snap.Get(w.origin, s.Ref()) == nil && snap.State(w.origin).Refused >= 3
+		w.Until(t, "lose the mirror", func(snap *catalog.Snapshot) bool {
+			return snap.Get(w.Origin, s.Ref()) == nil && snap.State(w.Origin).Refused >= 3
 		})
 		w.put(t, mirrorOf("prod", "web", 2))
-		w.until(t, "refuse none", func(snap *catalog.Snapshot) bool { return snap.State(w.origin).Refused == 0 })
+		w.Until(t, "refuse none", func(snap *catalog.Snapshot) bool { return snap.State(w.Origin).Refused == 0 })
 		if got := r.nodes(t, r.path+"/web"); len(got) != 2 {
 			t.Errorf("there are %q, want two", got)
 		}
@@ -290,7 +290,7 @@ web/isthmus-other-0123456789ab {"address":"10.0.0.2"}`)
 		if err := w.Put(t.Context(), []*catalog.Service{mirrorOf("prod", "leaf", 1)})[0].Err; !errors.Is(err, registry.ErrNotOwned) {
 			t.Errorf("Put below another's instance = %v, want %v", err, registry.ErrNotOwned)
 		}
-		w.until(t, "leaf", func(*catalog.Snapshot) bool { return w.table.knows(r.path + "/leaf") })
+		w.Until(t, "leaf", func(*catalog.Snapshot) bool { return w.table.knows(r.path + "/leaf") })
 	}
 }
 
@@ -383,8 +383,8 @@ func TestDynamic(t *testing.T) {
 		t.Fatal(err)
 	}
 	live.end(errLost) // as if the connection broke
-	w.until(t, "drift", func(snap *catalog.Snapshot) bool {
-		is := snap.Get(w.origin, s.Ref())
+	w.Until(t, "drift", func(snap *catalog.Snapshot) bool {
+		is := snap.Get(w.Origin, s.Ref())
 		return is != nil && is.Meta[registry.MetaDrift] != ""
 	})
 	w.put(t, mirrorOf("prod", "web", 2))

@@ -19,19 +19,19 @@ func TestCutInBetween(t *testing.T) {
 	r.link.Slow(100 * time.Millisecond) // so that others are under way when the first is seen
 	done := make(chan error, 1)
 	go func() { done <- w.Put(t.Context(), []*catalog.Service{s})[0].Err }()
-	w.until(t, "the first transaction", func(snap *catalog.Snapshot) bool { return snap.Get(w.origin, s.Ref()) != nil })
+	w.Until(t, "the first transaction", func(snap *catalog.Snapshot) bool { return snap.Get(w.Origin, s.Ref()) != nil })
 	r.link.Cut()
 	if err := <-done; err == nil {
 		t.Fatal("all was written before the connection broke")
 	}
-	if is := w.catalog.Snapshot().Get(w.origin, s.Ref()); is.Meta[registry.MetaDrift] == "" {
+	if is := w.Catalog.Snapshot().Get(w.Origin, s.Ref()); is.Meta[registry.MetaDrift] == "" {
 		t.Errorf("a part of it reads as whole:\n%.1000s", is.Text())
 	}
 	r.link.Heal()
 	want := mirrorOf("prod", "web", 2000)
-	w.until(t, "the rest", func(snap *catalog.Snapshot) bool {
+	w.Until(t, "the rest", func(snap *catalog.Snapshot) bool {
 		over := *want
-		if is := snap.Get(w.origin, s.Ref()); is != nil {
+		if is := snap.Get(w.Origin, s.Ref()); is != nil {
 			over.Version = is.Version
 		}
 		err := w.Put(t.Context(), []*catalog.Service{&over})[0].Err
@@ -47,8 +47,8 @@ func TestCutInBetween(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.until(t, "all of it", func(snap *catalog.Snapshot) bool {
-		is := snap.Get(w.origin, s.Ref())
+	w.Until(t, "all of it", func(snap *catalog.Snapshot) bool {
+		is := snap.Get(w.Origin, s.Ref())
 		return is != nil && is.Same(canon)
 	})
 }
