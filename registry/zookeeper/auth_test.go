@@ -145,7 +145,7 @@ func TestTLS(t *testing.T) {
 		s.close()
 	}
 	for server, words := range map[string]string{own.SecureAddress(): "", own.Address(): "tls"} {
-		c := parseConfig(t, "zookeeper x "+server+" {\n"+words+"\n}", nil).(*config)
+		c := registrytest.Parse(t, Type(), "zookeeper x "+server+" {\n"+words+"\n}", nil).(*config)
 		if _, err := c.dial(t.Context()); err == nil || !strings.Contains(err.Error(), "TLS") {
 			t.Errorf("dial with %q the port for the other: %v; want that TLS is named", words, err)
 		}

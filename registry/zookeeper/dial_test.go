@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
 
 // frozen listens on a free port, takes connections as a server does that is paused, and
@@ -46,7 +48,7 @@ func newFrozen(t *testing.T) *frozen {
 // not waited for while another one gives a session, and is left alone then.
 func TestDialPastFrozen(t *testing.T) {
 	f := newFrozen(t)
-	c := parseConfig(t, "zookeeper x "+f.Addr().String()+" "+server.Address(), nil).(*config)
+	c := registrytest.Parse(t, Type(), "zookeeper x "+f.Addr().String()+" "+server.Address(), nil).(*config)
 	for try := 0; f.taken.Load() == 0; try++ {
 		if try == 100 {
 			t.Fatal("the frozen server is never asked")

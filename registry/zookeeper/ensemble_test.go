@@ -57,7 +57,7 @@ func TestFollower(t *testing.T) {
 	}
 	behind := e.Members()[slices.IndexFunc(e.Members(), func(z *servers.ZooKeeper) bool { return z != leader })]
 	r := &tree{path: "/services", raw: rawSession(t, leader.Address())}
-	z, err := parseConfig(t, "zookeeper x "+behind.Address(), nil).(*config).open("", discard())
+	z, err := registrytest.Parse(t, Type(), "zookeeper x "+behind.Address(), nil).(*config).open("", discard())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -120,8 +120,8 @@ func TestUnderWay(t *testing.T) {
 	}
 	r.link.Heal()
 	w.has(t, "web", "none")
-	w.until(t, "another session", func(s *catalog.Snapshot) bool {
-		return s.State(w.origin).Connected && s.Get(w.origin, first.Ref()) == nil
+	w.Until(t, "another session", func(s *catalog.Snapshot) bool {
+		return s.State(w.Origin).Connected && s.Get(w.Origin, first.Ref()) == nil
 	})
 	w.put(t, mirrorOf("prod", "web", 1))
 	var refused *refusal

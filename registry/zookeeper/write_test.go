@@ -184,8 +184,8 @@ func TestManyEndpoints(t *testing.T) {
 	}
 	for range 2 {
 		got := w.put(t, s)
-		if n := len(got.Endpoints); n != len(s.Endpoints) || got.Meta[metaDrift] != "" {
-			t.Fatalf("%d endpoints are held, %s", n, got.Meta[metaDrift])
+		if n := len(got.Endpoints); n != len(s.Endpoints) || got.Meta[registry.MetaDrift] != "" {
+			t.Fatalf("%d endpoints are held, %s", n, got.Meta[registry.MetaDrift])
 		}
 		if e := got.Endpoints[0]; e.Node != "" || e.Hostname == "" || e.Zone == "" || e.Pod == "" || e.Meta[catalog.MetaMainPort] != "http" {
 			t.Errorf("of an endpoint is left %+v", e)

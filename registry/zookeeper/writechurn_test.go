@@ -45,7 +45,7 @@ func TestWriteChurn(t *testing.T) {
 	for i := range 3 { // a write whose answer was lost may come late
 		c.register(t, fmt.Sprintf("%s/end%d/a", c.path, i))
 		for _, o := range c.owners {
-			o.w.until(t, "see the end", func(s *catalog.Snapshot) bool { return o.w.hosts(s, fmt.Sprintf("end%d", i)) != "none" })
+			o.w.Until(t, "see the end", func(s *catalog.Snapshot) bool { return o.w.hosts(s, fmt.Sprintf("end%d", i)) != "none" })
 			o.settle(t)
 		}
 		if differs = cmp.Diff(c.wanted(t), c.stands(t)); differs == "" {
@@ -113,7 +113,7 @@ func (o *owned) try(t *testing.T, name string) bool {
 	t.Helper()
 	want := o.want[name]
 	ref := mirrorOf(o.w.layout.owner, name, 0).Ref()
-	is := o.w.catalog.Snapshot().Get(o.w.origin, ref)
+	is := o.w.Catalog.Snapshot().Get(o.w.Origin, ref)
 	var result registry.Result
 	switch {
 	case want != nil:
@@ -139,7 +139,7 @@ func (o *owned) try(t *testing.T, name string) bool {
 func (o *owned) settle(t *testing.T) {
 	t.Helper()
 	for name := range o.want {
-		o.w.until(t, name+" is as it is wanted", func(*catalog.Snapshot) bool { return o.try(t, name) })
+		o.w.Until(t, name+" is as it is wanted", func(*catalog.Snapshot) bool { return o.try(t, name) })
 	}
 }
 
