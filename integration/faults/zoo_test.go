@@ -145,8 +145,8 @@ func (z *zoo) freezeLeader(t *testing.T) {
 // expire keeps the bridge from a ZooKeeper until long after its sessions there ended,
 // and those of a user whose services go with that.
 func (z *zoo) expire(t *testing.T, of *zooTarget, how func(links), after string) {
-	ctx, before := t.Context(), of.given.list()
-	gone := z.frail(t, of)
+	ctx, gone := t.Context(), z.frail(t, of)
+	before := of.given.list()
 	how(z.bridge.links[of.called])
 	if err := z.know(ctx, of, before, len(before)); err != nil {
 		t.Error(err)
@@ -169,14 +169,14 @@ func (z *zoo) expire(t *testing.T, of *zooTarget, how func(links), after string)
 // frail registers services of a user that the bridge mirrors, and returns what ends that
 // user without a farewell.
 func (z *zoo) frail(t *testing.T, of *zooTarget) (end func()) {
-	const services = 5
+	const few = 5
 	link, err := proxy.New(of.at[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = link.Close() })
 	user := zooUser(t, []string{link.Addr()}, 10*time.Second)
-	for n := range services {
+	for n := range few {
 		if err := of.enrol(user, of.native(fmt.Sprintf("frail-%d", n)), fmt.Sprintf("10.42.1.%d", n+1), "DYNAMIC"); err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +185,7 @@ func (z *zoo) frail(t *testing.T, of *zooTarget) (end func()) {
 		t.Fatal(err)
 	}
 	return func() {
-		for n := range services {
+		for n := range few {
 			z.removed.add(of.native(fmt.Sprintf("frail-%d", n)))
 		}
 		link.Cut()
