@@ -21,7 +21,7 @@ func TestBridgeFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := func(name string) string { return map[string]string{"KUBECONFIG": kubeconfig}[name] }
-	for file, want := range map[string]int{"../README.md": 1, "../bridge/README.md": 3} {
+	for file, want := range map[string]int{"../README.md": 1, "../bridge/README.md": 4} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
