@@ -38,10 +38,11 @@ func besides(all taken, row, how string, at limits) []figure {
 		return figures
 	}
 	for i, f := range (taken{row: theirs}).figures(row, endpoint(), how, limits{}) {
-		figures[i].Values[cache] = f.Values[ours]
+		figures[i].Note += fmt.Sprintf("; Curator's cache %s ms", f.value(ours))
 	}
 	for i, there := range map[int]bool{0: true, 2: false} { // the two p50, of which each change makes a pair
 		if len(figures) > i {
+			figures[i].Values[cache] = quantile(theirs[there], 0.5)
 			figures[i].Ratios = map[side]ratio{cache: paired(all[string(ours)][there], theirs[there])}
 		}
 	}
