@@ -5,6 +5,7 @@ import "errors"
 // What servers refuse, of that for which the library has only a number.
 var (
 	errSystem    = errors.New("the server failed")
+	errOld       = errors.New("the server does not know the request, as those before 3.5 do not")
 	errReadOnly  = errors.New("the server is cut off from the ensemble, and may only be read")
 	errSASL      = errors.New("the server wants SASL, which is not spoken here")
 	errQuota     = errors.New("the quota of a node above is exceeded")
@@ -19,6 +20,8 @@ func inWords(err error) error {
 	switch err.Error() {
 	case "unknown error: -1":
 		return errSystem
+	case "unknown error: -6":
+		return errOld
 	case "unknown error: -119":
 		return errReadOnly
 	case "unknown error: -124":

@@ -10,7 +10,7 @@ import (
 // TestCodes holds that what the library has no word for is said in words, whether a
 // server refuses a request by it or one operation of a transaction.
 func TestCodes(t *testing.T) {
-	codes := []int{-127, -119, -101, 0}
+	codes := []int{-127, -119, -6, -1, -124, -101, 0}
 	s, err := fake(t, greets(10_000), func(xid int) []byte {
 		code := codes[0]
 		if codes = codes[1:]; code != 0 {
@@ -21,7 +21,7 @@ func TestCodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []error{errThrottled, errReadOnly, zk.ErrNoNode} {
+	for _, want := range []error{errThrottled, errReadOnly, errOld, errSystem, errSASL, zk.ErrNoNode} {
 		if _, _, err := s.get(t.Context(), "/a", false); !errors.Is(err, want) {
 			t.Errorf("get = %v, want %v", err, want)
 		}
