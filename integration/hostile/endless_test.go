@@ -13,6 +13,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -27,13 +28,19 @@ import (
 	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 )
 
-// endless stands before a real Consul and a real etcd. It answers nothing at first;
-// then what they say of services never ends; then it hands on what they say.
+// endless stands before a real Consul, a real etcd and a real ZooKeeper. It answers
+// nothing at first; then what they say of services never ends; then it hands on what they
+// say.
 type endless struct {
 	consulURL, etcdURL string
+	zookeeperAddress   string
 	stage              atomic.Int32
-	begun              [2]atomic.Int64 // answers without end, of Consul and of etcd
-	sent               [2]atomic.Int64 // bytes of them
+	begun              [3]atomic.Int64 // answers without end, of Consul, of etcd and of ZooKeeper
+	sent               [3]atomic.Int64 // bytes of them
+
+	mu        sync.Mutex        // guards what follows
+	zookeeper map[net.Conn]bool // to be closed when its stage ends
+	stageOfZK int32             // ZooKeeper has stages of its own
 }
 
 // The stages.
@@ -43,7 +50,7 @@ const (
 	through
 )
 
-const late = "late" // what the two have, under this name and those with a number
+const late = "late" // what they have, under this name and those with a number
 
 func startEndless(t *testing.T) *endless {
 	t.Helper()
@@ -65,6 +72,13 @@ func startEndless(t *testing.T) *endless {
 	if err := client.Close(); err != nil {
 		t.Fatal(err)
 	}
+	zookeeper := serverstest.ZooKeeper(t)
+	znodes := connect(t, zookeeper.Address())
+	if err := node(znodes, "/services/"+late+"/a", instanceAt("10.45.0.3")); err != nil {
+		t.Fatal(err)
+	}
+	named(t, znodes, "endless")
+	e.beforeZooKeeper(t, zookeeper.Address())
 	e.beforeConsul(t, consul.URL())
 	e.beforeEtcd(t, strings.TrimPrefix(etcd.Endpoint(), "http://"))
 	return e

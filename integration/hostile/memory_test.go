@@ -24,11 +24,12 @@ import (
 //   - What real registries hold here is 130 MB of values of which next to nothing is
 //     kept, a page of 64 MiB of them at a time; 100,000 records and 20,000 instances,
 //     with what Kubernetes has of them, are 150 MiB; and one answer of 20,000
-//     instances has 15 MB, of which four times as much is made.
+//     instances has 15 MB, of which four times as much is made. 100,000 instances in
+//     ZooKeeper, and 150,000 nodes below one that are nothing, take 300 MiB.
 //   - Of answers without end one may have 128 MiB and 31 others 4 MiB each. Decoded
-//     they are four times as large.
+//     they are four times as large. Of a ZooKeeper without end 384 MiB are kept.
 const (
-	mostOfReal    = 1024
+	mostOfReal    = 1280
 	mostOfEndless = 2048
 )
 
@@ -60,7 +61,9 @@ func TestMemory(t *testing.T) {
 	}{
 		{"values of 10 MB", mostOfReal, w.largeValues},
 		{"100,000 keys", mostOfReal, w.manyKeys},
+		{"100,000 nodes", mostOfReal, w.manyNodes},
 		{"20,000 instances", mostOfReal, w.manyInstances},
+		{"a ZooKeeper without end", mostOfEndless, w.babbling},
 		{"answers without end", mostOfEndless, w.withoutEnd},
 	} {
 		begin := time.Now()
@@ -127,6 +130,7 @@ func (w *registries) largeValues(t *testing.T) {
 		}
 	}
 	w.largeInConsul(t, long)
+	w.largeNodes(t, long)
 	w.passes(t, "large")
 	w.removeLarge(t)
 }
@@ -240,7 +244,7 @@ func (w *registries) registerChildren(ctx context.Context, from, n int) error {
 	return err
 }
 
-// passes holds that what is registered now in both comes to all that read them.
+// passes holds that what is registered now in all comes to all that read them.
 func (w *registries) passes(t *testing.T, after string) {
 	t.Helper()
 	name, ctx := "after-"+after, t.Context()
@@ -250,9 +254,12 @@ func (w *registries) passes(t *testing.T, after string) {
 	if _, err := w.client.Put(ctx, zone+name+"-e/a", `{"host":"10.44.0.2","port":80}`); err != nil {
 		t.Fatal(err)
 	}
+	if err := node(w.znodes, "/services/"+name+"-z/a", instanceAt("10.44.0.3")); err != nil {
+		t.Fatal(err)
+	}
 	err := until(ctx, "what comes after", func() error {
-		return errors.Join(w.answered(name, "consul", "10.44.0.1"), w.answered(name+"-e", "etcd", "10.44.0.2"),
-			w.holds(ctx, "hostile", name, "10.44.0.1"), w.holds(ctx, "hostile", name+"-e", "10.44.0.2"))
+		return errors.Join(w.answered(name, "consul", "10.44.0.1"), w.answered(name+"-e", "etcd", "10.44.0.2"), w.answered(name+"-z", "zookeeper", "10.44.0.3"),
+			w.holds(ctx, "hostile", name, "10.44.0.1"), w.holds(ctx, "hostile", name+"-e", "10.44.0.2"), w.holds(ctx, "hostile", name+"-z", "10.44.0.3"))
 	})
 	if err != nil {
 		t.Error(err)
@@ -279,6 +286,28 @@ func (w *registries) withoutEnd(t *testing.T) {
 	err := until(t.Context(), "what ends at last", func() error {
 		return errors.Join(w.holds(t.Context(), "endless", late+"-0", "10.45.0.1"), w.holds(t.Context(), "endless", late, "10.45.0.2"))
 	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// babbling has what is no ZooKeeper answer in every way, and then the one that it stands
+// before.
+func (w *registries) babbling(t *testing.T) {
+	e := w.endless
+	e.turn(babbling)
+	want := int64(len((*babbler)(nil).ways()) + 1) // so that the last is over
+	err := until(t.Context(), "what is no ZooKeeper is asked", func() error {
+		if n := e.begun[2].Load(); n < want {
+			return fmt.Errorf("%d times, want %d", n, want)
+		}
+		return nil
+	})
+	t.Logf("%d answers without end, %d MiB", e.begun[2].Load(), e.sent[2].Load()>>20)
+	e.turn(through)
+	err = errors.Join(err, until(t.Context(), "what is one at last", func() error {
+		return w.holds(t.Context(), "endless", "zk-"+late, "10.45.0.3")
+	}))
 	if err != nil {
 		t.Error(err)
 	}

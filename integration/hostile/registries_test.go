@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-zookeeper/zk"
 	"github.com/miekg/dns"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
@@ -37,13 +38,15 @@ const (
 	patience = 60 * time.Second
 )
 
-// registries are a real Consul and a real etcd to which somebody writes what he
-// should not, two more behind what makes their answers endless, and the programs that
-// read all four.
+// registries are a real Consul, etcd and ZooKeeper to which somebody writes what he
+// should not, one more of each behind what makes their answers endless, and the programs
+// that read all six.
 type registries struct {
 	consul  *servers.Consul
 	etcd    *servers.Etcd
 	client  *clientv3.Client // of that etcd
+	zk      *servers.ZooKeeper
+	znodes  *zk.Conn // of that ZooKeeper
 	kube    *servers.Kubernetes
 	api     kubernetes.Interface
 	endless *endless
@@ -68,6 +71,9 @@ func startRegistries(t *testing.T) *registries {
 		consul: serverstest.Consul(t, servers.Options{Args: []string{"-hcl", "limits { http_max_conns_per_client = 1000 }"}}),
 		kube:   serverstest.Kubernetes(t),
 	}
+	w.zk = serverstest.ZooKeeper(t, servers.ZooKeeperOptions{Options: servers.Options{Args: []string{"-Xmx1g"}}, MaxBuffer: 32 << 20})
+	w.znodes = connect(t, w.zk.Address())
+	named(t, w.znodes, "real")
 	w.endless = startEndless(t)
 	var err error
 	if w.client, err = clientv3.New(clientv3.Config{Endpoints: []string{w.etcd.Endpoint()}, MaxCallSendMsgSize: 32 << 20, Logger: zap.NewNop()}); err != nil {
@@ -105,7 +111,9 @@ func (w *registries) start(t *testing.T) {
     etcd edge %s
     consul endless %s
     etcd forever %s
-`, w.kube.Kubeconfig(), w.consul.URL(), w.etcd.Endpoint(), w.endless.consulURL, w.endless.etcdURL)
+    zookeeper vms %s
+    zookeeper always %s
+`, w.kube.Kubeconfig(), w.consul.URL(), w.etcd.Endpoint(), w.endless.consulURL, w.endless.etcdURL, w.zk.Address(), w.endless.zookeeperAddress)
 	files := map[string]string{
 		"Corefile": fmt.Sprintf("cluster.local:%d {\n    bind 127.0.0.1\n    errors\n    isthmus {%s    }\n}\n", dnsPort, origins),
 		"bridge.conf": fmt.Sprintf(`bridge hostile {%s    mirror consul/dc1 kubernetes/prod {
@@ -121,6 +129,13 @@ func (w *registries) start(t *testing.T) {
     mirror etcd/forever kubernetes/prod {
         namespaces *
         namespace endless
+    }
+    mirror zookeeper/vms kubernetes/prod {
+        namespace hostile
+    }
+    mirror zookeeper/always kubernetes/prod {
+        namespace endless
+        name zk-{service}
     }
     lead none
     admin %s
@@ -222,7 +237,10 @@ func good(registry string, i int) (name, address string) {
 	return fmt.Sprintf("good-%s-%d", registry, i), fmt.Sprintf("10.41.%d.%d", len(registry), i+1)
 }
 
-// registerGood registers what is right in Consul and in etcd.
+// all are the registries that have good services.
+func all() []string { return []string{"consul", "etcd", "zookeeper"} }
+
+// registerGood registers what is right in each of them.
 func (w *registries) registerGood(ctx context.Context) error {
 	for i := range goods {
 		name, address := good("consul", i)
@@ -231,6 +249,10 @@ func (w *registries) registerGood(ctx context.Context) error {
 		}
 		name, address = good("etcd", i)
 		if _, err := w.client.Put(ctx, zone+name+"/a", `{"host":"`+address+`","port":80}`); err != nil {
+			return err
+		}
+		name, address = good("zookeeper", i)
+		if err := node(w.znodes, "/services/"+name+"/a", instanceAt(address)); err != nil {
 			return err
 		}
 	}
@@ -266,7 +288,7 @@ func (w *registries) answered(name, registry, address string) error {
 // askOnce asks for all that is right over DNS, and returns how many answers there
 // were.
 func (w *registries) askOnce() (asked int, err error) {
-	for _, registry := range []string{"consul", "etcd"} {
+	for _, registry := range all() {
 		for i := range goods {
 			name, address := good(registry, i)
 			if err := w.answered(name, registry, address); err != nil {
@@ -280,7 +302,7 @@ func (w *registries) askOnce() (asked int, err error) {
 
 // mirrored returns an error if something of what is right is not in Kubernetes.
 func (w *registries) mirrored(ctx context.Context) error {
-	for _, registry := range []string{"consul", "etcd"} {
+	for _, registry := range all() {
 		for i := range goods {
 			name, address := good(registry, i)
 			if err := w.holds(ctx, "hostile", name, address); err != nil {
