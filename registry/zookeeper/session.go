@@ -62,7 +62,7 @@ func newSession(server string, raw net.Conn, timeout time.Duration) (*session, e
 	s.over, s.end = context.WithCancelCause(context.Background())
 	var err error
 	s.conn, s.loop, err = zk.Connect([]string{server}, timeout,
-		zk.WithHostProvider(&only{server: server, lost: s.gone}), zk.WithDialer(s.once(&wire{Conn: raw, broken: s.broke, room: s.room})), zk.WithEventCallback(s.heard),
+		zk.WithHostProvider(&only{server: server, lost: s.gone}), zk.WithDialer(s.once(newWire(raw, s.broke, s.room))), zk.WithEventCallback(s.heard),
 		zk.WithLogger(s), zk.WithLogInfo(false), zk.WithMaxBufferSize(maxList+4096), zk.WithMaxConnBufferSize(maxRequest+4096))
 	if err != nil {
 		s.end(err)

@@ -1,6 +1,7 @@
 package zookeeper
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -18,8 +19,9 @@ import (
 // One goroutine reads, and one writes a request with each Write, as the library does.
 type wire struct {
 	net.Conn
-	broken func(error)  // called with what is wrong, before Read returns it
-	room   func() error // waits until there may be a large list
+	in     *bufio.Reader // from it
+	broken func(error)   // called with what is wrong, before Read returns it
+	room   func() error  // waits until there may be a large list
 
 	mu    sync.Mutex      // guards asked
 	asked map[int32]int32 // operations that are not answered, by their number; nil until the first, which begins the session
@@ -60,6 +62,10 @@ var (
 	errEnded        = errors.New("it ended the connection before it gave a session, as one does that wants TLS, has no quorum or has too many connections")
 )
 
+func newWire(c net.Conn, broken func(error), room func() error) *wire {
+	return &wire{Conn: c, in: bufio.NewReaderSize(c, 1<<16), broken: broken, room: room}
+}
+
 // Write takes note of what is asked.
 func (w *wire) Write(p []byte) (int, error) {
 	w.mu.Lock()
@@ -97,7 +103,7 @@ func (w *wire) Read(p []byte) (int, error) {
 		w.ready = w.ready[n:]
 		return n, nil
 	}
-	n, err := w.Conn.Read(p[:min(len(p), w.plain)])
+	n, err := w.in.Read(p[:min(len(p), w.plain)])
 	w.plain -= n
 	return n, err
 }
@@ -105,7 +111,7 @@ func (w *wire) Read(p []byte) (int, error) {
 // next looks at what follows: the end of a frame, or another one's beginning.
 func (w *wire) next() error {
 	if w.skip+w.rest > 0 {
-		if _, err := io.CopyN(io.Discard, w.Conn, int64(w.skip)); err != nil {
+		if _, err := io.CopyN(io.Discard, w.in, int64(w.skip)); err != nil {
 			return err
 		}
 		w.plain, w.skip, w.rest = w.rest, 0, 0
@@ -139,7 +145,7 @@ func isEnd(err error) bool {
 // take reads so many bytes.
 func (w *wire) take(n int) ([]byte, error) {
 	b := make([]byte, n)
-	_, err := io.ReadFull(w.Conn, b)
+	_, err := io.ReadFull(w.in, b)
 	return b, err
 }
 

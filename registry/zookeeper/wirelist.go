@@ -1,7 +1,6 @@
 package zookeeper
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -35,8 +34,8 @@ func (w *wire) list(header []byte, n int) error {
 		w.ready, w.plain = append(header, count...), n-4
 		return nil
 	}
-	rest := &io.LimitedReader{R: w.Conn, N: int64(n - 4)}
-	names, err := shortened(bufio.NewReaderSize(rest, 1<<16), int(c), n-4-statBytes)
+	rest := &io.LimitedReader{R: w.in, N: int64(n - 4)}
+	names, err := shortened(rest, int(c), n-4-statBytes)
 	if err != nil {
 		return err
 	}
