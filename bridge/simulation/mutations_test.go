@@ -33,7 +33,7 @@ func mutations() []mutation {
 	return []mutation{
 		{"R1: an update is never seen to be needed", plan, "	case want.Same(m):\n		p.Same++", "	case !m.IsZero():\n		p.Same++"},
 		{"R1: a write that failed is never tried again", "bridge/mirror/retry.go", "min(firstRetry<<min(tries-1, 20), lastRetry)", "1000 * lastRetry"},
-		{"R1: a registry that was lost is not watched again", "registry/supervise.go", "		wait(ctx, min(s.pause.NextBackOff(), most))\n", "		_ = most\n		<-ctx.Done()\n"},
+		{"R1: a registry that was lost is not watched again", "registry/supervise.go", "		_ = Pause(ctx, min(s.pause.NextBackOff(), most)) // as above\n", "		_ = most\n		<-ctx.Done()\n"},
 		{"R1: a mirror stays that is not to be there, since the target holds none such", "bridge/mirror/desired.go", "		case err != nil:\n			err = partRefused{err}\n", "		case err == nil:\n			err = partRefused{errNotLet}\n		default:\n			err = partRefused{err}\n"},
 		{"R2: nothing is known of a source and all goes", hold, "	case !from.Synced:\n		return fmt.Sprintf(\"%s is not synced yet\", r.From)\n	case !from.Connected:\n		return fmt.Sprintf(\"%s is not connected\", r.From)\n	case from.Partial", "	case false && from.Partial"},
 		{"R2: what cannot be read is taken to be gone", hold, "	case from.Partial != nil:", "	case false:"},

@@ -105,6 +105,24 @@ func (w *registries) manyNodes(t *testing.T) {
 	}
 	t.Logf("written after %.1f s", time.Since(begin).Seconds())
 	w.passes(t, "many-nodes")
+	for path, count := range map[string]int{"/services/many": children, "/services/crowd": crowd} {
+		for from := 0; from < count; from += 1000 {
+			if err := w.noneBelow(path, from); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	w.passes(t, "no-nodes") // so that what follows takes its own room
+}
+
+// noneBelow removes what nodesBelow made.
+func (w *registries) noneBelow(path string, from int) error {
+	var ops []any
+	for i := range 1000 {
+		ops = append(ops, &zk.DeleteRequest{Path: fmt.Sprintf("%s/c%d", path, from+i), Version: -1})
+	}
+	_, err := w.znodes.Multi(ops...)
+	return err
 }
 
 // crowd is more than is listed of one node.
