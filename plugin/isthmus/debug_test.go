@@ -171,7 +171,7 @@ func TestDebugServer(t *testing.T) {
 			t.Errorf("%d blocks:\n%s", n, text)
 		}
 		var err error
-		if server, err = server.Restart(nil); err != nil {
+		if server, err = restart(t, server, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -327,7 +327,7 @@ func TestReload(t *testing.T) {
 	}
 
 	_, port, _ := net.SplitHostPort(taken.Addr().String())
-	if _, err := server.Restart(input(corefile(port, "45"))); err == nil {
+	if _, err := restart(t, server, input(corefile(port, "45"))); err == nil {
 		t.Fatal("a server started on a port that is taken")
 	}
 	waitForGoroutines(t, one)
@@ -336,7 +336,7 @@ func TestReload(t *testing.T) {
 	}
 	serial := serialOf(t, addr)
 	for _, ttl := range []string{"60", "90"} {
-		if server, err = server.Restart(input(corefile("0", ttl))); err != nil {
+		if server, err = restart(t, server, input(corefile("0", ttl))); err != nil {
 			t.Fatal(err)
 		}
 		addr = server.Servers()[0].LocalAddr().String()
