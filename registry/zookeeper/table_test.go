@@ -168,6 +168,31 @@ func TestLongNames(t *testing.T) {
 	}
 }
 
+// TestToldBefore holds that what was told before a server answered counts before the
+// answer, though both are there at once: of a node that was removed and made anew, between
+// a change of the list above it and that list, nothing is told any more.
+func TestToldBefore(t *testing.T) {
+	k := newKnown()
+	k.begin("")
+	k.list("/services", "web")
+	k.hold("/services/web", "")
+	k.list("/services/web", "a")
+	k.hold("/services/web/a", at("10.0.0.1"))
+	k.replace(k.feed)
+	s := new(session)
+	w := newWalk(s, k.table, k.feed)
+	list, hold := question{"/services/web", true}, question{"/services/web/a", false}
+	w.add(list, false)
+	w.next()
+	s.keep(change{zk.EventNodeDeleted, hold.path})
+	if err := w.take(answer{question: list, names: []string{"a"}, stat: &zk.Stat{Pzxid: k.zxid + 2}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, asked := w.open[hold]; !asked {
+		t.Error("a node that was made anew is not read")
+	}
+}
+
 // TestFull holds that what is kept is bounded, be it many nodes or large ones, and that
 // there is room again afterwards.
 func TestFull(t *testing.T) {

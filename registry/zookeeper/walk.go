@@ -200,9 +200,11 @@ func (w *walk) ask(ctx context.Context, q question) (a answer) {
 	}
 }
 
-// take takes over an answer, and asks what follows from it. An error is one that
-// leaves nothing to read.
+// take takes over an answer, and asks what follows from it. What was told before the
+// server answered counts before it: that a node is gone of which the answer lists
+// another is told by nothing after it. An error is one that leaves nothing to read.
 func (w *walk) take(a answer) error {
+	w.heard(w.session.told())
 	first := w.open[a.question].first
 	switch {
 	case errors.Is(a.err, zk.ErrNoNode):
