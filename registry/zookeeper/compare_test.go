@@ -45,7 +45,7 @@ func forget(t *table, path string) {
 	n.record, n.mzxid = &old, old.mzxid
 	t.touchNodeLocked(n)
 	t.nodes[path].pzxid--
-	if _, ask := t.foundLocked(t.nodes[path], "ghost", 100); !ask {
+	if _, ask := t.foundLocked(t.nodes[path], "ghost", false); !ask {
 		panic("ghost is there")
 	}
 }

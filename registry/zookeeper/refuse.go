@@ -25,6 +25,41 @@ func (t *table) refuseLocked(g *group, refused map[string]error) {
 	}
 }
 
+// deny takes note that a node cannot be read. What was known of it stands, and what
+// is below: that it may not be read any more does not mean that it is gone. Nothing
+// watches that meanwhile, so once it may be listed again all of it is read.
+func (t *table) deny(path string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := t.nodes[path]; n != nil {
+		t.denied[path], t.untold[path] = err, true
+		n.confirmed, n.listed = t.round, false
+		t.confirmLocked(n)
+	}
+}
+
+// allowLocked takes note that a node can be read, or is gone. What it holds may be
+// refused for another reason.
+func (t *table) allowLocked(path string) {
+	if t.denied[path] != nil {
+		delete(t.denied, path)
+		t.untold[path] = true
+		if n := t.nodes[path]; n != nil {
+			t.touchNodeLocked(n)
+		}
+	}
+}
+
+// confirmLocked has all below a node stand that was not found in this Watch yet.
+func (t *table) confirmLocked(n *node) {
+	for _, child := range n.below {
+		if child.confirmed < t.round {
+			child.confirmed, child.expired = t.round, true
+		}
+		t.confirmLocked(child)
+	}
+}
+
 // deniedLocked reports which nodes may not be read. What else there is may be of use,
 // but nobody knows what they hold.
 func (t *table) deniedLocked() {

@@ -265,10 +265,13 @@ func (t *table) setList(path string, names []string, stat *zk.Stat) (all []quest
 	n.listed, n.pzxid, n.confirmed = true, stat.Pzxid, t.round
 	t.allowLocked(path)
 	listed := make(map[string]bool, len(names))
-	for _, whole := range names {
-		name := catalog.Brief(whole)
+	for _, name := range names {
+		long := len(path)+1+len(name) > maxPath
+		if long {
+			name = catalog.Brief(name)
+		}
 		listed[name] = true
-		if q, ask := t.foundLocked(n, name, len(path)+1+len(whole)); ask {
+		if q, ask := t.foundLocked(n, name, long); ask {
 			all = append(all, q)
 		}
 	}
@@ -291,9 +294,10 @@ func (t *table) addLocked(n *node) {
 	t.heft += n.heft()
 }
 
-// foundLocked takes note of a child that was listed, at a path of so many bytes, and
-// returns what is to be asked of it if that is not known.
-func (t *table) foundLocked(up *node, name string, length int) (q question, ask bool) {
+// foundLocked takes note of a child that was listed, and returns what is to be asked of
+// it if that is not known. Of one at a path that is too long the name is what is kept of
+// it, by which nobody can ask.
+func (t *table) foundLocked(up *node, name string, long bool) (q question, ask bool) {
 	child := up.below[name]
 	path := up.path + "/" + name
 	role := t.layout.role(path)
@@ -310,7 +314,7 @@ func (t *table) foundLocked(up *node, name string, length int) (q question, ask 
 		return q, false
 	}
 	child.expired, child.confirmed = false, t.round
-	if length > maxPath {
+	if long {
 		child.err, child.listed = errLong, true
 		t.touchNodeLocked(child)
 		return q, false
@@ -319,41 +323,6 @@ func (t *table) foundLocked(up *node, name string, length int) (q question, ask 
 }
 
 var errLong = errors.New("its path is too long for a service")
-
-// deny takes note that a node cannot be read. What was known of it stands, and what
-// is below: that it may not be read any more does not mean that it is gone. Nothing
-// watches that meanwhile, so once it may be listed again all of it is read.
-func (t *table) deny(path string, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if n := t.nodes[path]; n != nil {
-		t.denied[path], t.untold[path] = err, true
-		n.confirmed, n.listed = t.round, false
-		t.confirmLocked(n)
-	}
-}
-
-// allowLocked takes note that a node can be read, or is gone. What it holds may be
-// refused for another reason.
-func (t *table) allowLocked(path string) {
-	if t.denied[path] != nil {
-		delete(t.denied, path)
-		t.untold[path] = true
-		if n := t.nodes[path]; n != nil {
-			t.touchNodeLocked(n)
-		}
-	}
-}
-
-// confirmLocked has all below a node stand that was not found in this Watch yet.
-func (t *table) confirmLocked(n *node) {
-	for _, child := range n.below {
-		if child.confirmed < t.round {
-			child.confirmed, child.expired = t.round, true
-		}
-		t.confirmLocked(child)
-	}
-}
 
 // drop takes away a node that is gone, or of a root what was below it. It returns the
 // node above, whose list said that it was there; "" if it was dropped before.

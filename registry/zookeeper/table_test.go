@@ -193,6 +193,18 @@ func TestToldBefore(t *testing.T) {
 	}
 }
 
+// TestLongestNames holds that a node with the longest path that is read is asked for by
+// that: at another there is none, so that it would be found and asked for without end.
+func TestLongestNames(t *testing.T) {
+	k := newKnown()
+	k.begin("a")
+	longest := strings.Repeat("a", maxPath-len("/services/"))
+	want := []question{{"/services/" + longest, false}}
+	if asked := k.list("/services", longest, longest+"a"); !slices.Equal(asked, want) {
+		t.Errorf("asked for %v, want %v", asked, want)
+	}
+}
+
 // TestFull holds that what is kept is bounded, be it many nodes or large ones, and that
 // there is room again afterwards.
 func TestFull(t *testing.T) {
