@@ -97,7 +97,7 @@
 // A node that the user may not read is refused. What was known of it stands, and
 // while there is one, the origin is reported to be known in part only: a bridge then
 // deletes nothing because of it. That one may be read again no watch tells; comparing
-// finds it.
+// finds it. The origin is known as a whole again once what was hidden has been reported.
 //
 // What a server says is bounded: an instance has 64 KiB, a node's path 1024 bytes. What
 // is more than 150,000 nodes below one, or has names of more than 32 MiB, stands as a node

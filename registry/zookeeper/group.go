@@ -61,7 +61,7 @@ func (t *table) touchLocked(name string) {
 func (t *table) stale() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.dirty)+len(t.untold) > 0
+	return len(t.dirty)+len(t.untold) > 0 || t.partial && len(t.denied) == 0
 }
 
 // replace reports everything, once all of it was read. What no list showed is gone.
@@ -87,6 +87,9 @@ func (t *table) replace(feed *catalog.Feed) {
 	}
 	t.sweepLocked()
 	feed.Replace(all)
+	if t.partial && len(t.denied)+len(t.shown) == 0 {
+		t.wholeLocked()
+	}
 }
 
 // flush reports what changed of services of which nothing is asked any more, and of

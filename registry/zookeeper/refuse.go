@@ -2,8 +2,10 @@ package zookeeper
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 )
@@ -33,6 +35,7 @@ func (t *table) deny(path string, err error) {
 	defer t.mu.Unlock()
 	if n := t.nodes[path]; n != nil {
 		t.denied[path], t.untold[path] = err, true
+		delete(t.shown, path)
 		n.confirmed, n.listed = t.round, false
 		t.confirmLocked(n)
 	}
@@ -43,7 +46,7 @@ func (t *table) deny(path string, err error) {
 func (t *table) allowLocked(path string) {
 	if t.denied[path] != nil {
 		delete(t.denied, path)
-		t.untold[path] = true
+		t.untold[path], t.shown[path], t.calm = true, true, time.Time{}
 		if n := t.nodes[path]; n != nil {
 			t.touchNodeLocked(n)
 		}
@@ -61,7 +64,7 @@ func (t *table) confirmLocked(n *node) {
 }
 
 // deniedLocked reports which nodes may not be read. What else there is may be of use,
-// but nobody knows what they hold.
+// but nobody knows what they hold. That all may be read again whole reports, later.
 func (t *table) deniedLocked() {
 	for path := range t.untold {
 		if t.denied[path] == nil {
@@ -72,11 +75,53 @@ func (t *table) deniedLocked() {
 	}
 	clear(t.untold)
 	if len(t.denied) == 0 {
-		t.feed.Partial(nil)
 		return
 	}
+	t.partial = true
 	first := slices.Min(slices.Collect(maps.Keys(t.denied)))
 	t.feed.Partial(fmt.Errorf("nodes cannot be read, %d of them, such as %q: %w", len(t.denied), first, t.denied[first]))
+}
+
+// whole reports, once all may be read again, that the feed was told of all: after what
+// could not be read, or else a bridge would take that to be gone. Of open nothing may be
+// part of it, and who asks has to be told by then what the answers were. It returns
+// whether that is still to come.
+func (t *table) whole(now time.Time, open iter.Seq[question]) (left bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.partial || len(t.denied) > 0 {
+		return false
+	}
+	switch {
+	case t.askedLocked(open):
+		t.calm = time.Time{}
+		return true
+	case t.calm.IsZero():
+		t.calm = now
+	}
+	if len(t.shown) > 0 && now.Sub(t.calm) < longSettle {
+		return true
+	}
+	t.wholeLocked()
+	return false
+}
+
+// askedLocked reports whether any of open is part of what is shown again.
+func (t *table) askedLocked(open iter.Seq[question]) bool {
+	for q := range open {
+		for path := q.path; path != ""; path = parent(path) {
+			if t.shown[path] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (t *table) wholeLocked() {
+	t.partial = false
+	clear(t.shown)
+	t.feed.Partial(nil)
 }
 
 func (t *table) rejectLocked(path string, err error) {

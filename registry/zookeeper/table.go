@@ -61,6 +61,9 @@ type table struct {
 	dirty   map[catalog.Key]time.Time // since when
 	denied  map[string]error          // nodes that may not be read
 	untold  map[string]bool           // of denied, what changed since the feed was told
+	partial bool                      // the feed was told that it may not be told of all
+	shown   map[string]bool           // what was denied when it was, and is not any more
+	calm    time.Time                 // since when nothing of shown is asked; zero: it is
 	refused map[string]bool           // records of which the feed was told that they are refused
 	id      string                    // of the ensemble that all this is of
 	told    bool                      // of that one everything was reported once
@@ -77,7 +80,7 @@ func newTable(l layout, log *slog.Logger) *table {
 func (t *table) resetLocked() {
 	t.heft, t.told = 0, false
 	t.nodes, t.sides, t.groups = map[string]*node{}, map[string]map[string]*side{}, map[catalog.Key]*group{}
-	t.dirty, t.denied, t.untold = map[catalog.Key]time.Time{}, map[string]error{}, map[string]bool{}
+	t.dirty, t.denied, t.untold, t.shown = map[catalog.Key]time.Time{}, map[string]error{}, map[string]bool{}, map[string]bool{}
 	for _, path := range t.layout.roots() {
 		t.nodes[path] = &node{reading: reading{stamp: stamp{path: path}}}
 	}
@@ -173,7 +176,9 @@ func (t *table) set(r reading) (list bool) {
 	if n.confirmed = t.round; n.czxid != r.czxid {
 		n.listed = false
 	}
-	t.allowLocked(r.path)
+	if !errors.Is(t.denied[r.path], errCrowd) {
+		t.allowLocked(r.path)
+	}
 	if r.mzxid < n.mzxid && n.taken == t.round {
 		return false // we wrote it since; the watch tells of that
 	}
@@ -181,6 +186,7 @@ func (t *table) set(r reading) (list bool) {
 	if n.leaf() {
 		n.listed = false
 		t.clearLocked(n)
+		t.allowLocked(r.path)
 	}
 	return !n.listed && !n.leaf()
 }

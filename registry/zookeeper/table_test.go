@@ -61,6 +61,13 @@ func (k *known) tell(busy ...string) {
 	k.flush(time.Now().Add(settle), func(name string) bool { return slices.Contains(busy, name) })
 }
 
+// isWhole reports whether the feed is told that it was told of all, so long after now,
+// while some is being asked.
+func (k *known) isWhole(later time.Duration, open ...question) bool {
+	k.whole(time.Now().Add(later), slices.Values(open))
+	return k.catalog.Snapshot().State("zookeeper/x").Partial == nil
+}
+
 // TestFlushAtOnce holds that a native is reported as soon as nothing of it is asked, and
 // that of a mirror all that was written with it has a moment to be read.
 func TestFlushAtOnce(t *testing.T) {
@@ -248,89 +255,6 @@ func TestOtherEnsemble(t *testing.T) {
 	k.replace(k.feed)
 	if st := k.catalog.Snapshot().State("zookeeper/x"); st.Partial != nil || st.Refused != 0 {
 		t.Errorf("of another ensemble: %d refused, partial %v", st.Refused, st.Partial)
-	}
-}
-
-// TestDeny holds that what was known of a node that may not be read any more stands,
-// and what is below it, over the next Watch, too.
-func TestDeny(t *testing.T) {
-	k := newKnown()
-	for range 2 {
-		k.begin("")
-		k.list("/services", "web")
-		if k.hosts("web") == "none" {
-			k.list("/services/web", "a")
-			k.hold("/services/web/a", at("10.0.0.1"))
-		}
-		k.deny("/services/web", zk.ErrNoAuth)
-		k.replace(k.feed)
-		if got := k.hosts("web"); got != "10.0.0.1" {
-			t.Errorf("web has %s, want what was known", got)
-		}
-	}
-	w := watched{zookeeper: &zookeeper{layout: k.layout}, Followed: k.followed()}
-	if err := w.refusal(k.catalog.Snapshot(), "web"); !errors.Is(err, zk.ErrNoAuth) {
-		t.Errorf("web is refused with %v", err)
-	}
-	k.drop("/services/web")
-	k.tell()
-	k.flush(time.Now().Add(settle+lull), func(string) bool { return false })
-	if st := k.catalog.Snapshot().State("zookeeper/x"); st.Partial != nil || st.Refused != 0 || st.Services != 0 {
-		t.Errorf("once it is gone: %+v", st)
-	}
-}
-
-// TestAllowed holds that what is below a node is read again once that may be listed:
-// nothing was watched there since the Watch began.
-func TestAllowed(t *testing.T) {
-	k := newKnown()
-	k.begin("")
-	k.list("/services", "web")
-	k.hold("/services/web", "")
-	k.list("/services/web", "a", "b")
-	k.hold("/services/web/a", at("10.0.0.1"))
-	k.hold("/services/web/b", "")
-	k.list("/services/web/b", "c")
-	k.hold("/services/web/b/c", at("10.0.0.2"))
-	k.replace(k.feed)
-	k.begin("")
-	k.list("/services", "web")
-	k.deny("/services/web", zk.ErrNoAuth)
-	k.replace(k.feed)
-	if got := k.hosts("web") + ", " + k.hosts("web-b"); got != "10.0.0.1, 10.0.0.2" {
-		t.Errorf("while web may not be read: %s", got)
-	}
-	if !k.hold("/services/web", "") {
-		t.Error("web is not listed once it may be")
-	}
-	if n := len(k.list("/services/web", "a", "b")); n != 2 {
-		t.Errorf("%d questions follow from the list of web, want 2", n)
-	}
-	if !k.hold("/services/web/b", "") {
-		t.Error("b is not listed once web may be")
-	}
-	if n := len(k.list("/services/web/b", "c")); n != 1 {
-		t.Errorf("%d questions follow from the list of b, want 1", n)
-	}
-}
-
-// TestAllowedBad holds that a record which was refused before its node could not be
-// read is refused again once that can be, though it is as it was.
-func TestAllowedBad(t *testing.T) {
-	k := newKnown()
-	k.begin("")
-	k.list("/services", "web")
-	k.hold("/services/web", "")
-	k.list("/services/web", "bad")
-	bad, stat := []byte(`{"address":"127.0.0.1"}`), &zk.Stat{Czxid: 7, Mzxid: 7}
-	k.set(k.read("/services/web/bad", bad, stat))
-	k.replace(k.feed)
-	k.deny("/services/web/bad", zk.ErrNoAuth)
-	k.tell()
-	k.set(k.read("/services/web/bad", bad, stat))
-	k.tell()
-	if st := k.catalog.Snapshot().State("zookeeper/x"); st.Refused != 1 || st.Partial != nil {
-		t.Errorf("%d refused, partial %v; want the record alone", st.Refused, st.Partial)
 	}
 }
 

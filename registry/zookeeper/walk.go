@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -298,6 +299,7 @@ func (w *walk) flush(now time.Time) {
 		return
 	}
 	left := w.table.flush(now, func(name string) bool { return w.busy[name] > 0 })
+	left = w.table.whole(now, maps.Keys(w.open)) || left
 	w.due, w.rested = time.Time{}, time.Now().Add(max(settle, 2*time.Since(now)))
 	if left {
 		w.due = w.rested
