@@ -9,9 +9,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
-const beatEvery = time.Second // how often a watch asks whether the server is there
+const beatEvery = time.Second // between two questions of a watch whether the server is there
 
 // zookeeper is one opened registry; it implements registry.Writer. A Watch has a
 // session of its own, so that nothing of it is left when it returns.
@@ -79,13 +80,9 @@ var errOther = fmt.Errorf("another ensemble, or the id at %q was changed", idPat
 // beat asks for the id again and again. A server that is cut off without a word is
 // found earlier that way than by the library.
 func (z *zookeeper) beat(ctx context.Context, s *session, w *walk, id string) error {
-	tick := time.NewTicker(beatEvery)
-	defer tick.Stop()
 	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
+		if err := registry.Pause(ctx, beatEvery); err != nil {
+			return err
 		}
 		now, hidden, err := probe(ctx, s)
 		switch {

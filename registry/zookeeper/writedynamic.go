@@ -2,7 +2,8 @@ package zookeeper
 
 import (
 	"context"
-	"time"
+
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // keep has a session for the instances that go with it for as long as a Watch runs, if
@@ -12,13 +13,9 @@ func (z *zookeeper) keep(ctx context.Context) error {
 	if !z.layout.dynamic {
 		return nil
 	}
-	tick := time.NewTicker(beatEvery)
-	defer tick.Stop()
 	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
+		if err := registry.Pause(ctx, beatEvery); err != nil {
+			return err
 		}
 		if z.claimedFence() != nil {
 			_, _ = z.client(ctx) // while no server gives one, the next Put says so
