@@ -123,15 +123,7 @@ func (r *inwardRun) again(ctx context.Context) error {
 		return err
 	}
 	defer m.stop()
-	ready, err := m.ready(ctx)
-	if err != nil {
-		return err
-	}
-	done, err := m.settled(ctx, "restart", r.count)
-	if err != nil {
-		return err
-	}
-	if err := sleep(ctx, r.settle/10); err != nil {
+	if err := r.restarted(ctx, m, rowInward, "ready after a restart", r.count); err != nil {
 		return err
 	}
 	after, err := r.versions(ctx)
@@ -142,9 +134,7 @@ func (r *inwardRun) again(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f := single(rowInward, "ready after a restart", "s", ready.Seconds(), 10)
-	f.Note = fmt.Sprintf("every rule was compared after %.1f s", done.Seconds())
-	r.add(f,
+	r.add(
 		single(rowInward, "put by a restart", "services", p.puts, 0),
 		single(rowInward, "deleted by a restart", "services", p.deletes, 0),
 		single(rowInward, "objects whose version a restart changed", "objects", float64(differing(before, after)), 0))

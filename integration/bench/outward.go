@@ -98,24 +98,10 @@ func (o *outwardRun) intoEtcd(ctx context.Context) error {
 		return err
 	}
 	defer m.stop()
-	taken, err := m.settled(ctx, "first sync into etcd", o.world.shape.size())
-	if err != nil {
+	held := func(ctx context.Context) (int, error) { _, keys, err := o.targets.held(ctx); return keys, err }
+	if _, err := o.filled(ctx, m, firstSync{rowFirst, "into etcd", 10, "etcd", "keys", held}); err != nil {
 		return err
 	}
-	_, keys, err := o.targets.held(ctx)
-	if err != nil {
-		return err
-	}
-	if keys < o.world.shape.Namespaces*o.world.shape.Endpoints {
-		return fmt.Errorf("first sync into etcd: %d keys, too few", keys)
-	}
-	mem, err := memoryOf(m.pid)
-	if err != nil {
-		return err
-	}
-	f := single(rowFirst, "into etcd", "s", taken.Seconds(), 10)
-	f.Note = o.rate(taken, fmt.Sprintf("%d keys, peak of memory %.0f MiB", keys, mem.peak))
-	o.add(f)
 	return o.alone(ctx, rowEtcd, limits{10, 60})
 }
 
@@ -134,11 +120,6 @@ func (o *outwardRun) consulAlone(ctx context.Context) error {
 	return o.alone(ctx, rowConsul, limits{15, 100})
 }
 
-// rate says how many services a second that was.
-func (o *outwardRun) rate(taken time.Duration, more string) string {
-	return fmt.Sprintf("%.0f services/s; %s", float64(o.world.shape.size())/taken.Seconds(), more)
-}
-
 // intoConsul times the first sync of the world into Consul, and what the same
 // bridge does afterwards.
 func (o *outwardRun) intoConsul(ctx context.Context) error {
@@ -147,21 +128,14 @@ func (o *outwardRun) intoConsul(ctx context.Context) error {
 		return err
 	}
 	defer m.stop()
-	taken, err := m.settled(ctx, "first sync into Consul", o.world.shape.size())
-	if err != nil {
+	held := func(ctx context.Context) (int, error) {
+		o.targets.full = true
+		instances, _, err := o.targets.held(ctx)
+		return instances, err
+	}
+	if _, err := o.filled(ctx, m, firstSync{rowFirst, "into Consul", 60, "Consul", "instances", held}); err != nil {
 		return err
 	}
-	o.targets.full = true
-	instances, _, err := o.targets.held(ctx)
-	if err != nil {
-		return err
-	}
-	if instances < o.world.shape.Namespaces*o.world.shape.Endpoints {
-		return fmt.Errorf("first sync into Consul: %d instances, too few", instances)
-	}
-	f := single(rowFirst, "into Consul", "s", taken.Seconds(), 60)
-	f.Note = o.rate(taken, fmt.Sprintf("%d instances", instances))
-	o.add(f)
 	if !o.wantsAny([]string{rowMemory, rowConsul, rowEtcd}) {
 		return nil
 	}
@@ -177,16 +151,7 @@ func (o *outwardRun) idle(ctx context.Context, m *mirrorer) error {
 	if !o.wantsAny([]string{rowMemory}) {
 		return nil
 	}
-	settle := 2 * o.settle // it reads once more what it wrote itself
-	o.log(fmt.Sprintf("%s: settling for %v, then idle for %v", rowMemory, settle, o.bridge.idle))
-	if err := sleep(ctx, settle); err != nil {
-		return err
-	}
-	busy, err := m.busy(ctx, o.bridge.idle)
-	if err != nil {
-		return err
-	}
-	mem, err := memoryOf(m.pid)
+	busy, mem, err := o.rest(ctx, m, rowMemory, 2*o.settle) // it reads once more what it wrote itself
 	if err != nil {
 		return err
 	}
@@ -195,6 +160,19 @@ func (o *outwardRun) idle(ctx context.Context, m *mirrorer) error {
 		single(rowMemory, "CPU when idle, of a core", "%", busy, 1),
 	)
 	return nil
+}
+
+// rest lets a bridge settle for so long, and returns what it uses of a core while nothing
+// changes, and what it holds then.
+func (o *outwardRun) rest(ctx context.Context, m *mirrorer, row string, settle time.Duration) (busy float64, mem memory, err error) {
+	o.log(fmt.Sprintf("%s: settling for %v, then idle for %v", row, settle, o.bridge.idle))
+	if err = sleep(ctx, settle); err == nil {
+		busy, err = m.busy(ctx, o.bridge.idle)
+	}
+	if err == nil {
+		mem, err = memoryOf(m.pid)
+	}
+	return busy, mem, err
 }
 
 // peak reads the most that a bridge ever held.

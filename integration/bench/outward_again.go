@@ -19,29 +19,34 @@ func (o *outwardRun) again(ctx context.Context) error {
 		return err
 	}
 	defer m.stop()
-	if err := o.restarted(ctx, m, before); err != nil {
+	err = o.restarted(ctx, m, rowRestart, "ready", o.world.shape.size())
+	if err == nil {
+		err = o.count(ctx, m, rowRestart, before)
+	}
+	if err != nil {
 		return err
 	}
 	return o.quiet(ctx, m)
 }
 
-// restarted times a restart, and counts what it wrote.
-func (o *outwardRun) restarted(ctx context.Context, m *mirrorer, before written) error {
+// restarted waits until a bridge that was started over mirrors as they should be, want of
+// each rule, has compared them and had time to write, and adds the line of it.
+func (o *outwardRun) restarted(ctx context.Context, m *mirrorer, row, name string, want int) error {
 	ready, err := m.ready(ctx)
 	if err != nil {
 		return err
 	}
-	done, err := m.settled(ctx, "restart", o.world.shape.size())
+	done, err := m.settled(ctx, "restart", want)
 	if err != nil {
 		return err
 	}
 	if err := sleep(ctx, o.settle/10); err != nil { // for what would be written late
 		return err
 	}
-	f := single(rowRestart, "ready", "s", ready.Seconds(), 10)
+	f := single(row, name, "s", ready.Seconds(), 10)
 	f.Note = fmt.Sprintf("every rule was compared after %.1f s", done.Seconds())
 	o.add(f)
-	return o.count(ctx, m, rowRestart, before)
+	return nil
 }
 
 // count makes lines of what was written since before: what the bridge says,

@@ -25,6 +25,52 @@ func (o *outwardRun) timing(rows ...string) timing {
 	return t
 }
 
+// series is changes of one kind and their opposite, timed first while nothing else goes on
+// and then beside others.
+type series struct {
+	timing
+	of    string // whose figures they are
+	how   string // the first are made
+	at    limits // of those
+	churn func(context.Context) (stop func() (perSecond float64, err error))
+	lines func(all taken, how string, at limits) []figure
+}
+
+// series times a series, and adds its lines.
+func (o *outwardRun) series(ctx context.Context, s series) error {
+	if err := o.still(ctx, s); err != nil {
+		return err
+	}
+	o.log(fmt.Sprintf("%s: %d changes of each kind at %d others a second", s.of, s.number, churnRate))
+	stop := s.churn(ctx)
+	busy, err := s.run(ctx)
+	rate, failed := stop()
+	figures := s.lines(busy, fmt.Sprintf("%d changes/s", churnRate), limits{0, 500})
+	for i := range figures {
+		figures[i].Note += fmt.Sprintf(", %.0f other changes/s", rate)
+	}
+	o.add(figures...)
+	return errors.Join(err, failed)
+}
+
+// still times the changes that are made while nothing else goes on.
+func (o *outwardRun) still(ctx context.Context, s series) error {
+	o.log(fmt.Sprintf("%s: %d changes of each kind, %s", s.of, s.number, s.how))
+	all, err := s.run(ctx)
+	o.add(s.lines(all, s.how, s.at)...)
+	return err
+}
+
+// linesOf returns what makes the lines of rows, whose changes are called as k says.
+func linesOf(k kinds, rows ...string) func(taken, string, limits) []figure {
+	return func(all taken, how string, at limits) (lines []figure) {
+		for _, row := range rows {
+			lines = append(lines, all.figures(row, k, how, at)...)
+		}
+		return lines
+	}
+}
+
 // alone times changes of EndpointSlices, nothing else going on, until the target
 // of row shows them. The bridge that runs mirrors to no other.
 func (o *outwardRun) alone(ctx context.Context, row string, at limits) error {
@@ -32,10 +78,7 @@ func (o *outwardRun) alone(ctx context.Context, row string, at limits) error {
 	if len(t.watches) == 0 {
 		return nil
 	}
-	o.log(fmt.Sprintf("%s: %d changes of each kind, idle", row, t.number))
-	idle, err := t.run(ctx)
-	o.add(idle.figures(row, endpoint(), "idle", at)...)
-	return err
+	return o.still(ctx, series{timing: t, of: row, how: "idle", at: at, lines: linesOf(endpoint(), row)})
 }
 
 // changes times changes of EndpointSlices until Consul and etcd show them: the
@@ -45,48 +88,21 @@ func (o *outwardRun) changes(ctx context.Context, m *mirrorer) error {
 	if len(t.watches) == 0 {
 		return nil
 	}
-	o.log(fmt.Sprintf("%s: %d changes of each kind to both, idle", bridgeGroup, t.number))
-	idle, err := t.run(ctx)
-	for _, row := range []string{rowConsul, rowEtcd} {
-		o.add(idle.figures(row, endpoint(), "idle, both at once", limits{})...)
-	}
-	if err != nil {
-		return err
-	}
-	o.log(fmt.Sprintf("%s: %d changes of each kind at %d others a second", bridgeGroup, t.number, churnRate))
-	stop := o.world.churnAll(ctx)
-	busy, err := t.run(ctx)
-	rate, failed := stop()
-	for _, row := range []string{rowConsul, rowEtcd} {
-		figures := busy.figures(row, endpoint(), fmt.Sprintf("%d changes/s", churnRate), limits{0, 500})
-		for i := range figures {
-			figures[i].Note += fmt.Sprintf(", %.0f other changes/s", rate)
-		}
-		o.add(figures...)
-	}
-	return errors.Join(err, failed, o.undone(ctx, m))
+	s := series{timing: t, of: bridgeGroup, how: "idle, both at once", churn: o.world.churnAll, lines: linesOf(endpoint(), rowConsul, rowEtcd)}
+	return errors.Join(o.series(ctx, s), o.undone(ctx, m, o.asBefore))
 }
 
 // endpoint is what the changes of EndpointSlices are called.
 func endpoint() kinds { return kinds{"add", "remove"} }
 
-// undone waits until all is at the targets as it was before the changes. What a
-// bridge says is not enough: it may not have heard of the last ones yet.
-func (o *outwardRun) undone(ctx context.Context, m *mirrorer) error {
+// asBefore returns an error unless Consul and etcd hold what they did before the changes.
+func (o *outwardRun) asBefore(ctx context.Context) error {
 	want := o.world.shape.Namespaces * o.world.shape.Endpoints
-	for start := time.Now(); ; {
-		consul, etcd, err := o.targets.held(ctx)
-		if err == nil && consul == want+1 && etcd == want { // Consul's own is one more
-			_, err = m.settled(ctx, "after the changes", o.world.shape.size())
-			return err
-		}
-		if time.Since(start) > undoLimit {
-			return errors.Join(err, fmt.Errorf("%v after the changes: %d instances in Consul and %d keys in etcd, want %d", undoLimit, consul-1, etcd, want))
-		}
-		if err := sleep(ctx, time.Second); err != nil {
-			return err
-		}
+	consul, etcd, err := o.targets.held(ctx)
+	if err == nil && (consul != want+1 || etcd != want) { // Consul's own is one more
+		err = fmt.Errorf("%d instances in Consul and %d keys in etcd, want %d", consul-1, etcd, want)
 	}
+	return err
 }
 
 // change adds an endpoint to the n-th service and takes it away again.

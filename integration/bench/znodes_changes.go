@@ -17,17 +17,12 @@ const requestsPerChange = 3
 // timed times changes of znodes until all of shows have them: first alone, and then
 // beside others all over ZooKeeper.
 func (r *znodeRun) timed(ctx context.Context, row string, shows map[side]watch) error {
-	r.log(fmt.Sprintf("%s: %d changes of each kind, idle", row, r.bridge.changes))
 	t := timing{watches: map[string]watch{}, changes: r.turn, number: r.bridge.changes, limit: changesLimit}
 	for s, w := range shows {
 		t.watches[string(s)] = w
 	}
-	idle, err := t.run(ctx)
-	r.add(besides(idle, row, "idle", limits{15, 100})...)
-	if err != nil {
-		return err
-	}
-	return r.busily(ctx, row, t)
+	lines := func(all taken, how string, at limits) []figure { return besides(all, row, how, at) }
+	return r.series(ctx, series{timing: t, of: row, how: "idle", at: limits{15, 100}, churn: r.churnAll, lines: lines})
 }
 
 // besides makes the lines of a row of what was timed at several sides.
@@ -47,20 +42,6 @@ func besides(all taken, row, how string, at limits) []figure {
 		}
 	}
 	return figures
-}
-
-// busily times changes beside others.
-func (r *znodeRun) busily(ctx context.Context, row string, t timing) error {
-	r.log(fmt.Sprintf("%s: %d changes of each kind at %d others a second", row, t.number, churnRate))
-	stop := r.churnAll(ctx)
-	busy, err := t.run(ctx)
-	rate, failed := stop()
-	figures := besides(busy, row, fmt.Sprintf("%d changes/s", churnRate), limits{0, 500})
-	for i := range figures {
-		figures[i].Note += fmt.Sprintf(", %.0f other changes/s", rate)
-	}
-	r.add(figures...)
-	return errors.Join(err, failed)
 }
 
 // countingTime is how long a server's requests are counted.

@@ -56,7 +56,7 @@ func intoZooKeeper(ctx context.Context, b *bench) (all []figure, err error) {
 		return nil, err
 	}
 	o := &znodesRun{outwardRun{bench: b}, z, mirroring{kubeconfig: b.world.kube.Kubeconfig(), zookeeper: z.server.Address(), auth: auth}}
-	if err = o.first(ctx); err == nil {
+	if err = o.fill(ctx); err == nil {
 		err = o.again(ctx)
 	}
 	return o.figures, err
@@ -69,71 +69,28 @@ type znodesRun struct {
 	into   mirroring
 }
 
-// first times the first sync of the world into ZooKeeper, and changes after it.
-func (o *znodesRun) first(ctx context.Context) error {
+// fill times the first sync of the world into ZooKeeper, and changes after it.
+func (o *znodesRun) fill(ctx context.Context) error {
 	m, err := o.startBridge(ctx, o.into)
 	if err != nil {
 		return err
 	}
 	defer m.stop()
-	taken, err := m.settled(ctx, "first sync into ZooKeeper", o.world.shape.size())
+	count := func(ctx context.Context) (int, error) { return o.znodes.counter(ctx, "zk_znode_count") }
+	want, err := o.filled(ctx, m, firstSync{rowZooKeeper, "first sync", 30, "ZooKeeper", "znodes", count})
 	if err != nil {
 		return err
 	}
-	nodes, err := o.znodes.counter(ctx, "zk_znode_count")
-	if err != nil {
+	asBefore := func(ctx context.Context) error {
+		n, err := count(ctx)
+		if err == nil && n != want {
+			err = fmt.Errorf("%d znodes, want %d", n, want)
+		}
 		return err
 	}
-	if nodes < o.world.shape.Namespaces*o.world.shape.Endpoints {
-		return fmt.Errorf("first sync into ZooKeeper: %d znodes, too few", nodes)
-	}
-	mem, err := memoryOf(m.pid)
-	if err != nil {
-		return err
-	}
-	f := single(rowZooKeeper, "first sync", "s", taken.Seconds(), 30)
-	f.Note = o.rate(taken, fmt.Sprintf("%d znodes, peak of memory %.0f MiB", nodes, mem.peak))
-	o.add(f)
-	return errors.Join(o.changed(ctx), o.undone(ctx, m, nodes))
-}
-
-// changed times changes of EndpointSlices, first alone and then beside others all
-// over the world, until a watch in ZooKeeper shows them.
-func (o *znodesRun) changed(ctx context.Context) error {
-	o.log(fmt.Sprintf("%s: %d changes of each kind, idle", rowZooKeeper, o.bridge.changes))
 	t := timing{watches: map[string]watch{rowZooKeeper: inZooKeeper(o.znodes.conn)}, changes: o.change, number: o.bridge.changes, limit: changesLimit}
-	idle, err := t.run(ctx)
-	o.add(idle.figures(rowZooKeeper, endpoint(), "idle", limits{15, 100})...)
-	if err != nil {
-		return err
-	}
-	o.log(fmt.Sprintf("%s: %d changes of each kind at %d others a second", rowZooKeeper, t.number, churnRate))
-	stop := o.world.churnAll(ctx)
-	busy, err := t.run(ctx)
-	rate, failed := stop()
-	figures := busy.figures(rowZooKeeper, endpoint(), fmt.Sprintf("%d changes/s", churnRate), limits{0, 500})
-	for i := range figures {
-		figures[i].Note += fmt.Sprintf(", %.0f other changes/s", rate)
-	}
-	o.add(figures...)
-	return errors.Join(err, failed)
-}
-
-// undone waits until all is in ZooKeeper as it was before the changes.
-func (o *znodesRun) undone(ctx context.Context, m *mirrorer, want int) error {
-	for start := time.Now(); ; {
-		nodes, err := o.znodes.counter(ctx, "zk_znode_count")
-		if err == nil && nodes == want {
-			_, err = m.settled(ctx, "after the changes", o.world.shape.size())
-			return err
-		}
-		if time.Since(start) > undoLimit {
-			return errors.Join(err, fmt.Errorf("%v after the changes: %d znodes, want %d", undoLimit, nodes, want))
-		}
-		if err := sleep(ctx, time.Second); err != nil {
-			return err
-		}
-	}
+	s := series{timing: t, of: rowZooKeeper, how: "idle", at: limits{15, 100}, churn: o.world.churnAll, lines: linesOf(endpoint(), rowZooKeeper)}
+	return errors.Join(o.series(ctx, s), o.undone(ctx, m, asBefore))
 }
 
 // again starts a bridge over mirrors that are as they should be, and counts what it
@@ -150,31 +107,15 @@ func (o *znodesRun) again(ctx context.Context) error {
 		return err
 	}
 	defer m.stop()
-	ready, err := m.ready(ctx)
-	if err != nil {
+	if err := o.restarted(ctx, m, rowZooKeeper, "ready after a restart", o.world.shape.size()); err != nil {
 		return err
 	}
-	done, err := m.settled(ctx, "restart", o.world.shape.size())
-	if err != nil {
-		return err
-	}
-	f := single(rowZooKeeper, "ready after a restart", "s", ready.Seconds(), 10)
-	f.Note = fmt.Sprintf("every rule was compared after %.1f s", done.Seconds())
-	o.add(f)
 	return errors.Join(o.idle(ctx, m), o.wrote(ctx, m, before))
 }
 
 // idle lets a bridge settle, and reads what it holds and uses while nothing changes.
 func (o *znodesRun) idle(ctx context.Context, m *mirrorer) error {
-	o.log(fmt.Sprintf("%s: settling for %v, then idle for %v", rowZooKeeper, o.settle, o.bridge.idle))
-	if err := sleep(ctx, o.settle); err != nil {
-		return err
-	}
-	busy, err := m.busy(ctx, o.bridge.idle)
-	if err != nil {
-		return err
-	}
-	mem, err := memoryOf(m.pid)
+	busy, mem, err := o.rest(ctx, m, rowZooKeeper, o.settle)
 	if err != nil {
 		return err
 	}
