@@ -23,12 +23,8 @@ const ensembleSize = 3
 // StartZooKeeperEnsemble starts three servers and returns when they have a leader and all of them answer. Each has a folder of
 // its own in o.Dir, named by its number, and what o says besides. o.Port is the first one's. ctx bounds the start.
 func StartZooKeeperEnsemble(ctx context.Context, o ZooKeeperOptions) (*ZooKeeperEnsemble, error) {
-	j, err := FindJava(ctx, o.Log)
+	j, o, temp, err := o.withJava(ctx)
 	if err != nil {
-		return nil, err
-	}
-	var temp bool
-	if o.Options, temp, err = o.prepare("zookeeper"); err != nil {
 		return nil, err
 	}
 	e, err := withPorts(ctx, o.Options, 4*ensembleSize, func(ctx context.Context, port []int) (*ZooKeeperEnsemble, error) {

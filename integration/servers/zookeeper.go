@@ -45,12 +45,8 @@ type ZooKeeper struct {
 // StartZooKeeper starts a ZooKeeper of one server and returns when it answers. What FindJava finds or fetches runs it. ctx
 // bounds the start.
 func StartZooKeeper(ctx context.Context, o ZooKeeperOptions) (*ZooKeeper, error) {
-	j, err := FindJava(ctx, o.Log)
+	j, o, temp, err := o.withJava(ctx)
 	if err != nil {
-		return nil, err
-	}
-	var temp bool
-	if o.Options, temp, err = o.prepare("zookeeper"); err != nil {
 		return nil, err
 	}
 	s := j.zooKeeper(o.Dir, temp)
@@ -62,6 +58,14 @@ func StartZooKeeper(ctx context.Context, o ZooKeeperOptions) (*ZooKeeper, error)
 		return nil, errors.Join(err, s.discard())
 	}
 	return z, nil
+}
+
+// withJava returns what runs servers, and the options with a folder, which is theirs to remove if it is temporary.
+func (o ZooKeeperOptions) withJava(ctx context.Context) (j *Java, _ ZooKeeperOptions, temp bool, err error) {
+	if j, err = FindJava(ctx, o.Log); err == nil {
+		o.Options, temp, err = o.prepare("zookeeper")
+	}
+	return j, o, temp, err
 }
 
 // zooKeeper returns the process of a server that is not started yet.
