@@ -2,11 +2,7 @@ package etcd
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -204,27 +200,9 @@ func (r *record) addTo(e *catalog.Endpoint) {
 	}
 }
 
-// versionOf is made of the revisions of all records: the newest, how many, and
-// a digest of each key with its revision.
+// versionOf is the version of what stands at all keys, each with its revision.
 func versionOf(recs []*record) string {
-	if len(recs) == 0 {
-		return ""
-	}
-	byKey := func(a, b *record) int { return cmp.Compare(a.key, b.key) }
-	if !slices.IsSortedFunc(recs, byKey) {
-		recs = slices.Clone(recs)
-		slices.SortFunc(recs, byKey)
-	}
-	h := sha256.New()
-	newest := int64(0)
-	var buf []byte
-	for _, r := range recs {
-		newest = max(newest, r.mod)
-		buf = append(append(buf[:0], r.key...), 0)
-		buf = binary.BigEndian.AppendUint64(buf, uint64(r.mod))
-		h.Write(buf)
-	}
-	return fmt.Sprintf("%d-%d-%s", newest, len(recs), hex.EncodeToString(h.Sum(nil)[:8]))
+	return registry.VersionOf(recs, func(r *record) (string, int64) { return r.key, r.mod })
 }
 
 // others returns the keys of all records that are not of owner, and taken.

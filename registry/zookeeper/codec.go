@@ -3,8 +3,6 @@ package zookeeper
 import (
 	"cmp"
 	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"path"
@@ -12,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/registry"
 )
 
 // stamp says which node is meant, and which state of it.
@@ -212,24 +211,8 @@ func portsOf(all []catalog.Endpoint) []catalog.Port {
 	return ports
 }
 
-// versionOf is made of the states of all nodes: the newest transaction, how many,
-// and a digest of each path with its transaction.
+// versionOf is the version of what stands at all nodes, each with the transaction that
+// wrote it last.
 func versionOf(all []stamp) string {
-	if len(all) == 0 {
-		return ""
-	}
-	byPath := func(a, b stamp) int { return cmp.Compare(a.path, b.path) }
-	if !slices.IsSortedFunc(all, byPath) {
-		all = slices.SortedFunc(slices.Values(all), byPath)
-	}
-	h := sha256.New()
-	newest := int64(0)
-	var buf []byte
-	for _, s := range all {
-		newest = max(newest, s.mzxid)
-		buf = append(append(buf[:0], s.path...), 0)
-		buf = binary.BigEndian.AppendUint64(buf, uint64(s.mzxid))
-		h.Write(buf)
-	}
-	return fmt.Sprintf("%x-%d-%s", newest, len(all), hex.EncodeToString(h.Sum(nil)[:8]))
+	return registry.VersionOf(all, func(s stamp) (string, int64) { return s.path, s.mzxid })
 }
