@@ -108,10 +108,14 @@ func (h *hostility) comeCrowd() error {
 		if err := json.Unmarshal(text, &report); err != nil {
 			return err
 		}
+		n := -1
 		for _, o := range report.Origins {
-			if o.Origin == "zookeeper/vms" && o.Refused.Count != crowd {
-				return fmt.Errorf("%d nodes are refused, want %d", o.Refused.Count, crowd)
+			if o.Origin == "zookeeper/vms" {
+				n = o.Refused.Count
 			}
+		}
+		if n != crowd {
+			return fmt.Errorf("%d nodes are refused, want %d", n, crowd)
 		}
 		return nil
 	})

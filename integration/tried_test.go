@@ -40,7 +40,7 @@ func tried(ts *testscript.TestScript, args []string) ([]byte, error) {
 	}
 	for _, a := range all {
 		if err := a.write(ts); (err != nil) != a.never {
-			return nil, fmt.Errorf("write %s %q: %w, want an error: %v", a.registry, a.record, err, a.never)
+			return nil, fmt.Errorf("write %s %q: %v, want an error: %v", a.registry, a.record, err, a.never)
 		}
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
