@@ -2,6 +2,7 @@ package zookeeper
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"regexp"
@@ -157,7 +158,9 @@ func choice(o stanza.Stanza, of ...string) error {
 }
 
 func (c *config) checkPath(o stanza.Stanza) error {
-	c.path = "/" + strings.Trim(c.path, "/")
+	if c.path = "/" + strings.Trim(c.path, "/"); c.path == "/" {
+		return o.Errorf("path %q: want a node below that, such as /services", o.Args()[0])
+	}
 	for _, part := range strings.Split(c.path[1:], "/") {
 		switch {
 		case part == "" || part == "." || part == "..":
@@ -244,7 +247,7 @@ func (c *config) Reader(log *slog.Logger) (registry.Registry, error) { return c.
 
 func (c *config) open(owner string, log *slog.Logger) (*zookeeper, error) {
 	if _, err := c.dialing(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("zookeeper %q: %w", c.name, err)
 	}
 	l := newLayout(c.path, c.format, c.namespace)
 	l.hosts = &c.hosts

@@ -45,7 +45,7 @@ func TestParseErrors(t *testing.T) {
 		{"zookeeper z {\ncolour red\n}", `conf:2: unknown word "colour" in "zookeeper"`},
 		{"zookeeper z {\npath a\npath b\n}", `conf:3: "path" is said twice`},
 		{"zookeeper z {\npath a b\n}", `conf:2: unexpected word "b": path VALUE`},
-		{"zookeeper z {\npath /\n}", `conf:2: path "/" has a part ""`},
+		{"zookeeper z {\npath /\n}", `conf:2: path "/": want a node below that, such as /services`},
 		{"zookeeper z {\npath a/../b\n}", `conf:2: path "a/../b" has a part ".."`},
 		{"zookeeper z {\npath /isthmus/x\n}", `conf:2: path "/isthmus/x": "/isthmus" is for the bridges' own state`},
 		{"zookeeper z {\npath /zookeeper\n}", `conf:2: path "/zookeeper": "/zookeeper" is for ZooKeeper's own state`},
@@ -73,6 +73,24 @@ func TestPolicy(t *testing.T) {
 	}
 	if diff := cmp.Diff(registry.Naming{Namespace: "zookeeper", Name: "{service}-{namespace}"}, c.Naming()); diff != "" {
 		t.Errorf("Naming (-want +got):\n%s", diff)
+	}
+}
+
+// TestFileGone holds that what is wrong with a file that went is said, and once by whom.
+func TestFileGone(t *testing.T) {
+	file := userFile(t, "root:hunter2")
+	z, err := registrytest.Parse(t, Type(), "zookeeper z {\nauth_file "+file+"\nacl world\n}", nil).Writer("prod", discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	feed := catalog.New(catalog.Policy{}).Feed("zookeeper/z")
+	for _, err := range []error{z.Watch(t.Context(), feed), z.Claim(t.Context(), registry.Fence{Owner: "prod"}, true)} {
+		if text := err.Error(); !strings.HasPrefix(text, `zookeeper "z": auth_file: open `) {
+			t.Errorf("without its file: %s", text)
+		}
 	}
 }
 

@@ -35,10 +35,10 @@ type credentials struct {
 // dialing reads the files of the stanza.
 func (c *config) dialing() (cred credentials, err error) {
 	if cred.user, err = c.user(); err != nil {
-		return cred, fmt.Errorf("zookeeper %q: auth_file: %w", c.name, err)
+		return cred, fmt.Errorf("auth_file: %w", err)
 	}
 	if cred.tls, err = c.tlsConfig(); err != nil {
-		return cred, fmt.Errorf("zookeeper %q: TLS: %w", c.name, err)
+		return cred, fmt.Errorf("TLS: %w", err)
 	}
 	return cred, nil
 }
