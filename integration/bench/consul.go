@@ -29,11 +29,7 @@ func consulMirrors(ctx context.Context, b *bench) (all []figure, err error) {
 			}
 		}
 	}
-	b.log(fmt.Sprintf("consul: settling for %v", b.settle))
-	if err := sleep(ctx, b.settle); err != nil {
-		return nil, err
-	}
-	resident, peak, err := l.memory()
+	resident, peak, err := l.memory(ctx, b, "consul")
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/isthmus-dns/isthmus/integration/servers"
 )
 
-// inwardNamespace is where the mirrors of Consul's services stand.
+// inwardNamespace is where the mirrors of Consul's or ZooKeeper's services stand.
 const inwardNamespace = "mirrored"
 
 // inward measures a bridge that mirrors as many Consul services as the world has

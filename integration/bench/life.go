@@ -26,11 +26,7 @@ func startAndMemory(ctx context.Context, b *bench) (all []figure, err error) {
 		}
 		b.log(fmt.Sprintf("start: pair %d of %d: ours %.0f ms, stock %.0f ms", pair+1, pairs, l.first[ours][pair], l.first[stock][pair]))
 	}
-	b.log(fmt.Sprintf("memory: settling for %v", b.settle))
-	if err := sleep(ctx, b.settle); err != nil {
-		return nil, err
-	}
-	resident, peak, err := l.memory()
+	resident, peak, err := l.memory(ctx, b, "memory")
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +64,13 @@ func (l *lives) live(ctx context.Context, b *bench, s side, keep bool, extra ...
 	return err
 }
 
-// memory reads what the kept servers hold, in the order of their pairs.
-func (l *lives) memory() (resident, peak map[side][]float64, err error) {
+// memory lets the kept servers settle and reads what they hold, in the order of their
+// pairs.
+func (l *lives) memory(ctx context.Context, b *bench, row string) (resident, peak map[side][]float64, err error) {
+	b.log(fmt.Sprintf("%s: settling for %v", row, b.settle))
+	if err := sleep(ctx, b.settle); err != nil {
+		return nil, nil, err
+	}
 	resident, peak = map[side][]float64{}, map[side][]float64{}
 	for _, d := range l.kept {
 		m, err := memoryOf(d.pid)

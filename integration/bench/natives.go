@@ -17,7 +17,7 @@ const (
 	nativesAtOnce   = 16  // of a transaction, which holds 128 operations
 )
 
-// native is the n-th service that users of a Consul registered.
+// native is the n-th service that users of a Consul, or of a ZooKeeper, registered.
 type native int
 
 func (n native) name() string { return fmt.Sprintf("app-%d", int(n)) }
