@@ -27,6 +27,7 @@ type layout struct {
 	namespace string
 	owner     string          // who reads: "" for a reader
 	hosts     *registry.Hosts // that others' nodes may name; nil: any
+	state     string          // the directory below which the side nodes of all owners stand
 
 	payload string        // of instances that are written: "" or spring
 	dynamic bool          // they go with the session that writes them
@@ -34,26 +35,26 @@ type layout struct {
 }
 
 func newLayout(path, format, namespace string) layout {
-	return layout{path: path, format: format, namespace: namespace}
+	return layout{path: path, format: format, namespace: namespace, state: stateRoot + "/" + escape(path)}
 }
 
 // stateRoot is above every node of a bridge's own that is no instance.
 const stateRoot = "/isthmus"
 
 // sides is the directory below which the side nodes of all owners stand.
-func (l layout) sides() string { return stateRoot + "/" + escape(l.path) }
+func (l layout) sides() string { return l.state }
 
 // mirrors is the directory of an owner's side nodes.
 func (l layout) mirrors(owner string) string { return l.sides() + "/" + owner + "/mirrors" }
 
 // escape makes one node's name of a path. Nothing else has the same.
 func escape(path string) string {
-	return strings.NewReplacer("%", "%25", "/", "%2F").Replace(path)
+	return strings.ReplaceAll(strings.ReplaceAll(path, "%", "%25"), "/", "%2F")
 }
 
 // unescape is the path of which escape makes name.
 func unescape(name string) (path string, ok bool) {
-	path = strings.NewReplacer("%25", "%", "%2F", "/").Replace(name)
+	path = strings.ReplaceAll(strings.ReplaceAll(name, "%2F", "/"), "%25", "%")
 	return path, escape(path) == name
 }
 
