@@ -79,7 +79,9 @@ func (l layout) readInstance(data []byte, ours bool) (instance, error) {
 	switch {
 	case len(data) > maxInstance:
 		return instance{}, fmt.Errorf("%w: %d bytes, at most %d", errForeign, len(data), maxInstance)
-	case ours || l.format == curator:
+	case ours:
+		return readMirrored(data)
+	case l.format == curator:
 		return readCurator(data)
 	case l.format == serverset:
 		return readServerset(data)

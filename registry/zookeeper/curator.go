@@ -22,6 +22,13 @@ type curatorText struct {
 	Enabled json.RawMessage `json:"enabled"`
 }
 
+// curatorPlace is the part of it that says where the instance listens.
+type curatorPlace struct {
+	Address *string `json:"address"`
+	Port    *int    `json:"port"`
+	SSLPort *int    `json:"sslPort"`
+}
+
 // readCurator reads an instance as Curator writes it. Data without an address is none.
 //
 //	port                              the port "" on TCP
@@ -32,28 +39,57 @@ type curatorText struct {
 //	other metadata of the payload     the endpoint's
 func readCurator(data []byte) (instance, error) {
 	var text curatorText
-	if err := json.Unmarshal(data, &text); err != nil {
-		if text.Address == nil {
-			return instance{}, fmt.Errorf("%w: %w", errForeign, err)
-		}
-		return instance{}, fmt.Errorf("data: %w", err)
+	err := json.Unmarshal(data, &text)
+	in, err := curatorPlace{text.Address, text.Port, text.SSLPort}.instance(err)
+	if err != nil {
+		return instance{}, err
 	}
-	if text.Address == nil {
-		return instance{}, fmt.Errorf("%w: no address", errForeign)
-	}
-	in := instance{host: catalog.ParseHost(*text.Address), down: string(text.Enabled) == "false"}
 	meta := payloadMeta(text.Payload)
 	status := strings.TrimSpace(meta[statusName])
-	in.down = in.down || status != "" && !strings.EqualFold(status, "UP")
+	in.down = string(text.Enabled) == "false" || status != "" && !strings.EqualFold(status, "UP")
 	delete(meta, statusName)
 	in.setMeta(meta)
-	if err := in.addPort(catalog.Port{App: fixedScheme(text.URISpec)}, text.Port); err != nil {
-		return instance{}, fmt.Errorf("port: %w", err)
-	}
-	if err := in.addPort(catalog.Port{Name: "https", App: "https"}, text.SSLPort); err != nil {
-		return instance{}, fmt.Errorf("sslPort: %w", err)
+	if scheme := fixedScheme(text.URISpec); scheme != "" {
+		in.setApp(scheme)
 	}
 	return in, nil
+}
+
+// readMirrored reads an instance of a mirror, of which the side node says the rest: where
+// it listens.
+func readMirrored(data []byte) (instance, error) {
+	var text curatorPlace
+	err := json.Unmarshal(data, &text)
+	return text.instance(err)
+}
+
+// instance is one that listens there; err is what became of reading its data.
+func (t curatorPlace) instance(err error) (in instance, _ error) {
+	switch {
+	case err != nil && t.Address == nil:
+		return in, fmt.Errorf("%w: %w", errForeign, err)
+	case err != nil:
+		return in, fmt.Errorf("data: %w", err)
+	case t.Address == nil:
+		return in, fmt.Errorf("%w: no address", errForeign)
+	}
+	in.host = catalog.ParseHost(*t.Address)
+	if err := in.addPort(catalog.Port{}, t.Port); err != nil {
+		return in, fmt.Errorf("port: %w", err)
+	}
+	if err := in.addPort(catalog.Port{Name: "https", App: "https"}, t.SSLPort); err != nil {
+		return in, fmt.Errorf("sslPort: %w", err)
+	}
+	return in, nil
+}
+
+// setApp says what the port without a name is for.
+func (in *instance) setApp(app string) {
+	for i := range in.ports {
+		if in.ports[i].Name == "" {
+			in.ports[i].App = app
+		}
+	}
 }
 
 // statusName is the metadata in which Spring says whether an instance is to be used.
