@@ -116,7 +116,7 @@ func (f *Feed) Replace(all []*Service) { f.ReplaceEach(slices.Values(all)) }
 // feed may be called, which would wait for this one.
 func (f *Feed) ReplaceEach(all iter.Seq[*Service]) {
 	f.edit(func(s *Snapshot, o *origin) bool {
-		o.state.Hollow = false
+		o.state.Hollow, o.state.Another = false, false
 		if o.services.Len() == 0 {
 			s.putAll(o, all)
 		} else {
@@ -182,7 +182,8 @@ func (f *Feed) UpdateNamespaces(set, gone []string) {
 }
 
 // Identify reports what the registry says it is. It comes before the first
-// Replace; a change of identity is a different registry under the same name.
+// Replace; a change of identity is a different registry under the same name, of
+// which nothing is known until the next Replace; see State.Another.
 func (f *Feed) Identify(id Identity) {
 	f.edit(func(s *Snapshot, o *origin) bool {
 		if o.state.Identity == id {
@@ -192,7 +193,7 @@ func (f *Feed) Identify(id Identity) {
 			s.forget(o) // it is another's past
 			o.state.Stale = time.Time{}
 		}
-		o.state.Identity = id
+		o.state.Identity, o.state.Another = id, o.state.Synced
 		s.newRegime(o)
 		return true
 	})

@@ -134,6 +134,32 @@ func TestConnectedAndRefused(t *testing.T) {
 	}
 }
 
+// TestAnother holds that what was read of one registry is said to be so once another
+// stands in its place, until that is read.
+func TestAnother(t *testing.T) {
+	c := New(Policy{})
+	feed := c.Feed("consul/a")
+	for _, step := range []struct {
+		name     string
+		do       func()
+		another  bool
+		services int
+	}{
+		{"known", func() { feed.Identify("1") }, false, 0},
+		{"known to be another before it was read", func() { feed.Identify("2") }, false, 0},
+		{"read", func() { feed.Replace([]*Service{{Key: Key{"shop", "web"}}}) }, false, 1},
+		{"the same", func() { feed.Identify("2") }, false, 1},
+		{"another", func() { feed.Identify("3") }, true, 1},
+		{"lost", func() { feed.Connected(errors.ErrUnsupported) }, true, 1},
+		{"read, too", func() { feed.Replace(nil) }, false, 0},
+	} {
+		step.do()
+		if st := c.Snapshot().State("consul/a"); st.Another != step.another || st.Services != step.services {
+			t.Errorf("%s: another %v with %d services, want %v with %d", step.name, st.Another, st.Services, step.another, step.services)
+		}
+	}
+}
+
 // TestOneChangeCost holds that a change of one service among 10,000 allocates
 // a path, not a copy.
 func TestOneChangeCost(t *testing.T) {

@@ -45,6 +45,7 @@ type State struct {
 	Origin    Origin
 	Identity  Identity
 	Synced    bool      // it reported everything at least once
+	Another   bool      // it is another registry than the one that what it holds was read from
 	Stale     time.Time // it holds what was known of it then, and was never read since; zero: it does not
 	Connected bool      // it could be read when last heard of
 	Since     time.Time // since when it is connected, or not; zero: never tried

@@ -52,6 +52,7 @@ type Writer interface {
 	// again, with more sources; without bump it returns ErrFenced if a newer
 	// writer moved the fence since this one claimed it: to learn of a source is
 	// no reason to take over. Put and Delete before the first return ErrFenced.
+	// Claim fails where another registry answers than the one that was read last.
 	Claim(ctx context.Context, f Fence, bump bool) error
 	// Put writes services, all with a Mark of this Writer's owner, and Delete
 	// removes them. Both return one Result per service, in order, after

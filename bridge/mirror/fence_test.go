@@ -85,6 +85,31 @@ func TestLoopFencedLeader(t *testing.T) {
 	})
 }
 
+// TestLoopMoved holds that what was claimed of one registry does not count for another
+// at its address: nothing is written there before a claim, nor at the first once it is
+// back.
+func TestLoopMoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newStore(t, src, plain), newStore(t, dst, "")
+		p := start(t, nil, []*Rule{rule()}, a, b)
+		defer p.stop()
+		pass(time.Second)
+		wantText(t, b, webMirror)
+		calls := b.called()
+		b.Link().Mislead()
+		pass(time.Minute)
+		wantCount(t, "writes to another registry", b.called()-calls, 0)
+		if st := p.loops[rule().String()].Status(); !strings.Contains(st.Blocked, "claim the fence") {
+			t.Errorf("another registry: %+v", st)
+		}
+		b.Link().Heal()
+		pass(time.Minute)
+		a.set(parse(t, strings.ReplaceAll(plain, "10.1.0.1", "10.1.0.2"))...)
+		pass(time.Minute)
+		wantText(t, b, strings.ReplaceAll(webMirror, "10.1.0.1", "10.1.0.2"))
+	})
+}
+
 // TestLoopUnheard holds that who was elected while the source is away writes nothing by
 // what it heard before, neither over what stands nor what does not.
 func TestLoopUnheard(t *testing.T) {

@@ -25,6 +25,11 @@ func blocked(s *catalog.Snapshot, r *Rule, others []Other) string {
 			return fmt.Sprintf("%s and %s are the same registry: mirror it to %s by one rule, or by two bridges with owners of their own", min(r.From, other), max(r.From, other), r.To)
 		}
 	}
+	for _, st := range []catalog.State{from, to} {
+		if st.Another {
+			return fmt.Sprintf("%s is another registry than it was, and was not read since", st.Origin)
+		}
+	}
 	return ""
 }
 

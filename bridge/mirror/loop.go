@@ -342,6 +342,7 @@ func (l *Loop) claim(ctx context.Context, s *catalog.Snapshot, now time.Time) ti
 			sources = append(sources, id)
 		}
 	}
+	l.target.at(s.State(l.rule.To).Identity)
 	if l.err = l.target.claim(ctx, sources); l.err == nil {
 		l.claims, l.claimDue = 0, time.Time{}
 		return time.Time{}

@@ -160,7 +160,9 @@ type Other struct {
 //
 // Marks name a registry and not the origin that reads it. So nothing is written
 // while another rule's source is the same registry as the rule's, since which of the
-// two a mirror belongs to cannot be told, and nothing is deleted while it may be.
+// two a mirror belongs to cannot be told, and nothing is deleted while it may be. Nor
+// is anything written while the source or the target is another registry than what is
+// held of it was read from.
 func Diff(s *catalog.Snapshot, w *Wanted, others []Other, b Budget) *Plan {
 	p := &Plan{Rule: w.Rule, Taken: slices.Clone(w.Taken), Refused: w.Refused, Reduced: w.Reduced}
 	if p.Blocked = blocked(s, w.Rule, others); !s.State(w.Rule.To).Synced || w.Of == "" {

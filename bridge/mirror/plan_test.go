@@ -98,8 +98,11 @@ func TestDiff(t *testing.T) {
 		{name: "source read in part: puts go on", source: plain, found: oursOld, feed: func(c *catalog.Catalog) { c.Feed(src).Partial(errors.New("broken")) }, want: "put shop/web at 7"},
 		{name: "source not connected: puts go on", source: plain, found: oursOld, feed: down(src), want: "put shop/web at 7"},
 		{name: "target not connected", source: plain, found: renamed, feed: down(dst), want: "put shop/web\nhold shop/old at 6\nblocked: consul/dst is not connected: cut"},
+		{name: "source is another", source: plain, feed: func(c *catalog.Catalog) { c.Feed(src).Identify("id:other") }, want: "put shop/web\nblocked: kubernetes/src is another registry than it was, and was not read since"},
+		{name: "target is another", source: plain, found: renamed, feed: func(c *catalog.Catalog) { c.Feed(dst).Identify("id:other") }, want: "put shop/web\nhold shop/old at 6\nblocked: consul/dst is another registry than it was, and was not read since"},
+		{name: "source is another and was read", source: plain, feed: func(c *catalog.Catalog) { c.Feed(src).Identify("id:other"); c.Feed(src).Replace(nil) }},
 		{name: "the same registry twice", source: plain, feed: func(c *catalog.Catalog) { c.Feed(dst).Identify(id(src)) }, want: "put shop/web\nblocked: kubernetes/src and consul/dst are the same registry"},
-		{name: "another registry under the source's name", source: plain, found: oursOld + renamed, feed: func(c *catalog.Catalog) { c.Feed(src).Identify("new") }, want: `taken shop/web: owner "me"'s mirror of "shop/web" at "id:kubernetes/src" has the name`},
+		{name: "another registry under the source's name", source: plain, found: oursOld + renamed, feed: func(c *catalog.Catalog) { c.Feed(src).Identify("new"); c.Feed(src).Replace(parse(t, plain)) }, want: `taken shop/web: owner "me"'s mirror of "shop/web" at "id:kubernetes/src" has the name`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -22,7 +22,8 @@ type Target struct {
 
 	claims chan struct{} // holds one while a claim is under way, for which nobody waits longer than ctx
 
-	mu      sync.Mutex // guards following
+	mu      sync.Mutex       // guards following
+	is      catalog.Identity // where claimed counts
 	claimed []catalog.Identity
 	bump    bool // with the next claim a former leader is shut out
 	term    Term
@@ -70,6 +71,16 @@ func (t *Target) TakeOver(by Term) {
 	defer t.mu.Unlock()
 	t.claimed, t.bump, t.gone, t.lost = nil, true, false, nil
 	t.term = by
+}
+
+// at tells which registry it is that is written to. What was claimed of another one
+// counts for nothing there, and is claimed anew.
+func (t *Target) at(id catalog.Identity) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if id != t.is {
+		t.is, t.gone = id, t.gone || len(t.claimed) > 0
+	}
 }
 
 // taking reports whether the fence is still to be moved.

@@ -118,6 +118,9 @@ func (c *write) stands(n *native) bool {
 		return n.is != nil && c.to.counted(n.is) > 0
 	}
 	since := c.process.readsSince(c.from)
+	if since.Before(c.from.home) { // it read another registry in between
+		since = c.from.home
+	}
 	told := !since.IsZero() && since.Before(n.all.seen.Add(-time.Second-c.longest))
 	lied := !c.from.blinded.IsZero() && c.now.Sub(c.from.blinded) < compared
 	return told && !lied && c.from.restored.Before(n.all.full)

@@ -22,6 +22,7 @@ func faults() []action {
 		{"cut", (*world).cut},
 		{"stall", (*world).stall},
 		{"answers lost", (*world).deafen},
+		{"another registry", (*world).mislead},
 		{"heal", (*world).heal},
 		{"heal", (*world).heal},
 		{"history forgotten", func(w *world) { w.any().Forget() }},
@@ -63,7 +64,7 @@ func (s *side) sky(is weather) {
 	if is.older > 0 {
 		s.save()
 	}
-	if is != (weather{}) && s.cut.IsZero() { // so that somebody lists
+	if is != (weather{}) && s.cut.IsZero() && !s.astray { // so that somebody lists
 		s.Forget()
 		s.Link().Cut()
 		s.Link().Heal()
@@ -74,6 +75,21 @@ func (w *world) cut() {
 	s := w.any()
 	s.Link().Cut()
 	s.cut = time.Now()
+	s.back()
+}
+
+// mislead has another registry stand at an address, until that is healed.
+func (w *world) mislead() {
+	s := w.any()
+	s.Link().Mislead()
+	s.cut, s.astray = time.Time{}, true
+}
+
+// back has a side stand at its address again.
+func (s *side) back() {
+	if s.astray {
+		s.astray, s.home = false, time.Now()
+	}
 }
 
 // stall holds everything up for a while; more than a while is for cut.
@@ -91,6 +107,7 @@ func (w *world) deafen() {
 	s := w.any()
 	s.Link().LoseAnswers()
 	s.cut = time.Time{}
+	s.back()
 }
 
 func (w *world) heal() { w.any().heal() }
@@ -99,6 +116,7 @@ func (s *side) heal() {
 	s.Link().Heal()
 	s.hide(nil)
 	s.cut = time.Time{}
+	s.back()
 }
 
 // hideSome has nobody read all of a side.
@@ -190,8 +208,10 @@ func (w *world) moveFence() {
 }
 
 // removeFence has somebody remove it, after which nobody can tell who was last.
-func (w *world) removeFence() {
-	s := w.any()
+func (w *world) removeFence() { w.unfence(w.any()) }
+
+// unfence removes the fence of a side.
+func (w *world) unfence(s *side) {
 	for _, p := range w.processes {
 		p.depose(s.origin, false)
 	}
@@ -201,6 +221,21 @@ func (w *world) removeFence() {
 	s.RemoveFence(owner)
 }
 
+// unmistake has people remove the fences that were claimed for another registry which
+// stood at a source's address: what is right is refused there as a copied owner name.
+func (w *world) unmistake() {
+	for _, o := range w.layout.origins {
+		s := w.sides[o]
+		ours := func(id catalog.Identity) bool {
+			return slices.ContainsFunc(w.rules, func(r *mirror.Rule) bool { return w.sides[r.From].identity == id })
+		}
+		if sources := s.Sources(owner); len(sources) > 0 && !slices.ContainsFunc(sources, ours) {
+			w.unfence(s)
+			w.note("fence of another registry's mirrors removed")
+		}
+	}
+}
+
 // deposable reports whether a fence can keep a process away: one that it claimed,
 // and that is not from a backup, by which nobody can tell who was last.
 func (w *world) deposable(p *process) bool {
@@ -208,7 +243,7 @@ func (w *world) deposable(p *process) bool {
 		p.mu.Lock()
 		wrote := p.wrote[r.To]
 		p.mu.Unlock()
-		if s := w.sides[r.To]; !wrote || !p.began.After(s.restored) || !s.cut.IsZero() {
+		if s := w.sides[r.To]; !wrote || !p.began.After(s.restored) || !s.cut.IsZero() || s.astray {
 			return false
 		}
 	}

@@ -52,7 +52,7 @@ func mutations() []mutation {
 		{"R7: what a run did not write is not missed by the next", plan, "	case m.IsZero():\n		p.Puts = append(p.Puts, creation(want))", "	case m.IsZero() && len(w.Services) > 0 && p.Same == 0:\n		p.Puts = append(p.Puts, creation(want))\n	case m.IsZero():"},
 		{"R8: a loss is not told", "registry/supervise.go", "	s.feed.Connected(err)\n", ""},
 		{"R9: an older report overrides a newer one", "registry/memory/ways.go", "	if l.version < c.seen.version {\n		return l, errBehind\n	}\n", "	l.version = c.server.version\n"},
-		{"R9: a server that is behind is not asked to catch up", "registry/memory/watch.go", "	if err := c.sync(ctx); err != nil {\n		return err\n	}\n", ""},
+		{"R9: a server that is behind is not asked to catch up", "registry/memory/ways.go", "	c.synced = true\n", ""},
 		{"R9: who is elected writes by what it heard before", loop, "	l.heard = l.heard || s.State(l.rule.From).Connected\n", "	l.heard = true\n"},
 		{"R10: what may be in an origin that was not read does not exist", "plugin/isthmus/answer.go", "	if v.snap.Pending(ns) {", "	if v == nil {"},
 		{"R11: writes do not ask who leads", "registry/memory/write.go", "	case epoch == 0 || fence.epoch != epoch:", "	case epoch == 0 && fence.epoch >= 0:"},
@@ -63,6 +63,7 @@ func mutations() []mutation {
 		{"R14: one that cannot be held holds up all", plan, "	found := survey(s, w.Rule)\n", "	if len(w.Refused) > 0 {\n		p.Blocked = \"one is refused\"\n		return p\n	}\n	found := survey(s, w.Rule)\n"},
 		{"R16: the last instance costs nothing", plan, "	case c.meant, c.Found == nil, c.Want != nil && reached(c.Want) > 0 && !c.replaces():", "	case c.meant, c.Found == nil, c.Want != nil && !c.replaces():"},
 		{"R16: a name given to another costs nothing", plan, "reached(c.Want) > 0 && !c.replaces()", "reached(c.Want) > 0"},
+		{"R18: nobody looks which registry it is that answers", "registry/memory/watch.go", "	feed.Identify(id)\n", "	feed.Identify(c.server.identity)\n"},
 		{"R18: a server that became what it was is not read anew", "registry/memory/watch.go", "\tif l.restored != c.seen.restored {\n\t\treturn errRestored\n\t}\n", ""},
 	}
 }

@@ -45,6 +45,7 @@ func oddities() map[string][]shown {
 		"follower behind":          {{zookeeper, "TestFollower"}},
 		"told late by a follower":  {{zookeeper, "TestFollower"}, {zookeeper, "TestWroteBeforeRead"}},
 		"remove and set":           {{zookeeper, "TestRecreated"}},
+		"another registry":         {{zookeeper, "TestOtherEnsemble"}, {kubernetes, "TestOtherServer"}},
 		"not ready":                {{zookeeper, "TestRoundTrip"}, {etcd, "TestRoundTrip"}},
 
 		"write lost, outcome unknown":                  {{zookeeper, "TestCutInBetween"}},

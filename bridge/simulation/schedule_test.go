@@ -96,6 +96,7 @@ func (w *world) clearUp() {
 	for _, p := range w.running() {
 		(*p).crashIn(0, false)
 	}
+	w.unmistake()
 	w.turn()
 	w.note("the faults are over")
 }

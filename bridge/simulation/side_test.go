@@ -28,6 +28,8 @@ type side struct {
 	weather   weather
 	backups   []backup
 	cut       time.Time // since when nothing reaches it; zero: all does
+	astray    bool      // another registry stands at its address
+	home      time.Time // since when that is not so any more
 	restored  time.Time // when it last became what it was
 	unseen    time.Time // when a change was last not told
 	blinded   time.Time // when that was so, or something was told that is not so

@@ -10,9 +10,13 @@ const (
 	cut
 	stalled
 	deaf
+	astray
 )
 
-var errCut = errors.New("connection is cut")
+var (
+	errCut   = errors.New("connection is cut")
+	errOther = errors.New("another registry, list again")
+)
 
 // Link is the connection between a Server and its Readers and Writers, all of
 // them together.
@@ -29,6 +33,10 @@ func (l Link) Stall() { l.turn(stalled) }
 
 // LoseAnswers lets writes happen and their answers be lost, and ends watches.
 func (l Link) LoseAnswers() { l.turn(deaf) }
+
+// Mislead has another registry answer, an empty one which takes no claims, and ends
+// watches.
+func (l Link) Mislead() { l.turn(astray) }
 
 // Heal lets everything through again.
 func (l Link) Heal() { l.turn(through) }

@@ -36,6 +36,9 @@ func (c *client) keepAllLocked(l listing, feed *catalog.Feed) listing {
 		return l
 	}
 	gone := c.lull.told
+	if l.identity != c.seen.identity {
+		gone = nil
+	}
 	c.lull = lull{map[catalog.Ref]bool{}, map[catalog.Ref]time.Time{}}
 	c.foundLocked(l)
 	for ref := range gone {

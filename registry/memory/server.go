@@ -188,6 +188,9 @@ type listing struct {
 // listLocked returns everything.
 func (s *Server) listLocked() listing {
 	l := s.headLocked()
+	if s.link == astray {
+		return l
+	}
 	for ref, svc := range s.records {
 		if s.hides == nil || !hidden(ref) {
 			l.set = append(l.set, read(svc))
@@ -199,6 +202,9 @@ func (s *Server) listLocked() listing {
 // sinceLocked returns what changed after version.
 func (s *Server) sinceLocked(version int) (listing, error) {
 	l := s.headLocked()
+	if s.link == astray {
+		return l, nil
+	}
 	if version < s.forgotten {
 		return l, errForgotten
 	}
@@ -218,6 +224,9 @@ func (s *Server) sinceLocked(version int) (listing, error) {
 }
 
 func (s *Server) headLocked() listing {
+	if s.link == astray {
+		return listing{identity: s.identity + "-other", restored: s.restored, version: s.version}
+	}
 	return listing{
 		identity:   s.identity,
 		restored:   s.restored,
@@ -292,6 +301,13 @@ func (s *Server) Count(match func(*catalog.Service) bool) int {
 		}
 	}
 	return n
+}
+
+// Sources returns what the fence of an owner was claimed for; none where there is none.
+func (s *Server) Sources(owner string) []catalog.Identity {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.fences[owner].sources)
 }
 
 // RemoveFence removes the fence of an owner.

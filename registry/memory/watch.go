@@ -84,21 +84,36 @@ func (c *client) unfeed() {
 
 func (c *client) list(ctx context.Context, feed *catalog.Feed) error {
 	c.synced = false
-	if err := c.sync(ctx); err != nil {
+	id, err := c.sync(ctx)
+	if err != nil {
 		return err
 	}
-	return c.read(ctx, func(l listing) {
-		feed.Identify(l.identity)
+	feed.Identify(id)
+	return c.read(ctx, func(l listing) error {
+		if l.identity != id {
+			return errOther
+		}
 		feed.ReplaceNamespaces(l.namespaces)
 		feed.Partial(l.partial)
 		feed.Replace(c.keepAllLocked(l, feed).set)
 		c.feed = feed
+		return nil
 	})
+}
+
+// identity is that of what was read last; "" if nothing ever was.
+func (c *client) identity() catalog.Identity {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seen.identity
 }
 
 // compare reports what the Watch missed.
 func (c *client) compare(ctx context.Context, feed *catalog.Feed) error {
-	return c.read(ctx, func(l listing) {
+	return c.read(ctx, func(l listing) error {
+		if l.identity != c.seen.identity {
+			return errOther
+		}
 		missed, gone := 0, feed.State().Services
 		for _, svc := range l.set {
 			was := feed.Get(svc.Ref())
@@ -115,12 +130,13 @@ func (c *client) compare(ctx context.Context, feed *catalog.Feed) error {
 		feed.ReplaceNamespaces(l.namespaces)
 		feed.Partial(l.partial)
 		feed.Replace(c.keepAllLocked(l, feed).set)
+		return nil
 	})
 }
 
 // read has tell report everything. What a server says that is behind one which
 // was heard before is not reported.
-func (c *client) read(ctx context.Context, tell func(listing)) error {
+func (c *client) read(ctx context.Context, tell func(listing) error) error {
 	fate, err := c.reach(ctx, Request{Verb: List})
 	if err != nil {
 		return err
@@ -132,7 +148,9 @@ func (c *client) read(ctx context.Context, tell func(listing)) error {
 	if err != nil {
 		return err
 	}
-	tell(l)
+	if err := tell(l); err != nil {
+		return err
+	}
 	c.refuse(l.malformed)
 	c.saw(l)
 	return nil
@@ -145,6 +163,9 @@ func (c *client) answered(fate Fate) (listing, error) {
 	c.server.mu.Lock()
 	defer c.server.mu.Unlock()
 	l := c.server.listLocked()
+	if c.server.link == astray {
+		return l, nil
+	}
 	switch fate {
 	case Empty:
 		l.set = nil
@@ -168,7 +189,7 @@ func (c *client) next(ctx context.Context) (<-chan struct{}, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if fate == Unseen && is.restored == c.seen.restored && is.version > c.seen.version {
+	if fate == Unseen && is.identity == c.seen.identity && is.restored == c.seen.restored && is.version > c.seen.version {
 		is.malformed, is.partial, is.namespaces = c.seen.malformed, c.seen.partial, c.seen.namespaces
 		c.saw(is)
 	}
@@ -186,6 +207,9 @@ func (c *client) catchUpLocked() error {
 	c.server.mu.Unlock()
 	if err != nil {
 		return err
+	}
+	if l.identity != c.seen.identity {
+		return errOther
 	}
 	if l.restored != c.seen.restored {
 		return errRestored

@@ -59,18 +59,15 @@ func (s *Server) comparesLocked(version string) string {
 	return times
 }
 
-// sync has the server that a Watch reads from catch up with what was written until
-// now.
-func (c *client) sync(ctx context.Context) error {
-	if !c.server.ways.Follows {
-		return nil
-	}
+// sync asks which registry it is that a Watch reads. A server that follows catches up
+// with what was written until now.
+func (c *client) sync(ctx context.Context) (catalog.Identity, error) {
 	if _, err := c.reach(ctx, Request{Verb: Sync}); err != nil {
-		return err
+		return "", err
 	}
-	c.server.mu.Unlock()
+	defer c.server.mu.Unlock()
 	c.synced = true
-	return nil
+	return c.server.headLocked().identity, nil
 }
 
 // olderLocked is what a list returns that a server answers which is behind. But for

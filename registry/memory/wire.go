@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 	"github.com/isthmus-dns/isthmus/registry"
@@ -19,7 +20,7 @@ const (
 	Put
 	Delete
 	Lease // to take one, renew it or give it up
-	Sync  // before a list, of a server that follows
+	Sync  // before a list: which registry it is, and that a server which follows catches up
 	Renew // to move the fence, so that writes on their way are refused
 )
 
@@ -86,7 +87,17 @@ func (c *client) reach(ctx context.Context, r Request) (Fate, error) {
 	if fate == Lost && ctx.Err() == nil {
 		return fate, errCut
 	}
-	return fate, c.server.reach(ctx)
+	if err := c.server.reach(ctx); err != nil {
+		return fate, err
+	}
+	if c.server.link != astray || r.Verb == List || r.Verb == Watch || r.Verb == Sync {
+		return fate, nil
+	}
+	c.server.mu.Unlock()
+	if r.Verb == Put || r.Verb == Delete {
+		return fate, fmt.Errorf("%w: %w", registry.ErrNoFence, errOther)
+	}
+	return fate, errOther
 }
 
 func (c *client) landed(was, is *catalog.Service, at string) {

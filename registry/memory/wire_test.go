@@ -160,6 +160,26 @@ func TestFates(t *testing.T) {
 				t.Error(err)
 			}
 		}},
+		{"another registry is said to be one, and takes no writes", func(t *testing.T, f *followed) {
+			f.Link().Mislead()
+			time.Sleep(time.Minute)
+			f.want(t, "led astray", 0)
+			if id := f.catalog.Snapshot().State("memory/1").Identity; id != "memory:1-other" {
+				t.Errorf("it says it is %q", id)
+			}
+			if err := f.put(t, "b"); !errors.Is(err, errOther) {
+				t.Errorf("Put = %v, want %v", err, errOther)
+			}
+			f.Set(native("c"))
+			time.Sleep(time.Minute)
+			f.want(t, "still led astray", 0)
+			f.Link().Heal()
+			time.Sleep(time.Minute)
+			f.want(t, "healed", 2)
+			if id := f.catalog.Snapshot().State("memory/1").Identity; id != "memory:1" {
+				t.Errorf("it says it is %q", id)
+			}
+		}},
 		{"what is hidden is told to be", func(t *testing.T, f *followed) {
 			f.Set(native("b"))
 			f.Hide(errors.New("may not"))

@@ -57,11 +57,15 @@ func (c *client) Claim(ctx context.Context, f registry.Fence, bump bool) error {
 }
 
 func (c *client) claim(ctx context.Context, f registry.Fence, bump bool) error {
+	read := c.identity()
 	fate, err := c.reach(ctx, Request{Verb: Claim})
 	if err != nil {
 		return err
 	}
 	defer c.server.mu.Unlock()
+	if read != "" && read != c.server.headLocked().identity {
+		return errOther
+	}
 	last := c.epoch
 	if is := c.server.fences[f.Owner]; last != 0 && c.holdsLocked(is) {
 		last = is.epoch
