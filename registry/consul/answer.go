@@ -121,3 +121,12 @@ func (s seen) refusals() map[string]bool {
 
 // nothing reports whether a name is not worth remembering.
 func (s seen) nothing() bool { return !s.there && len(s.told)+len(s.refused) == 0 }
+
+// takesAway reports whether answers say that a service is gone which was told.
+func (v *view) takesAway(all []answer) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.ContainsFunc(all, func(a answer) bool {
+		return slices.ContainsFunc(v.names[a.name].told, func(t told) bool { return !a.has(t.owner) })
+	})
+}

@@ -98,7 +98,11 @@ func readBoth(t *testing.T, c *consul) (byName, whole []answer) {
 	t.Helper()
 	c.view.begin(catalog.New(catalog.Policy{}).Feed("consul/test"))
 	defer c.view.end()
-	w := &watch{client: c.client, layout: c.layout, view: &c.view}
+	id, err := c.client.identity(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &watch{client: c.client, id: id, layout: c.layout, view: &c.view}
 	l, err := w.list(t.Context())
 	if err == nil && l.names == nil {
 		l.names, err = w.listNames(t.Context(), "")

@@ -35,8 +35,9 @@ type client struct {
 	most       int64         // bytes that an answer may have
 	large      chan struct{} // has room for one answer that is large
 
-	mu             sync.Mutex // guards what follows
-	least, leastOf string     // a server's id that stands for its datacenter, which has no authority
+	mu             sync.Mutex      // guards what follows
+	least, leastOf string          // a server's id that stands for its datacenter, which has no authority
+	servers        map[string]bool // their nodes' ids, as last asked for
 }
 
 // answerTimeout bounds every request that does not block.

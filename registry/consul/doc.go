@@ -115,4 +115,10 @@
 // process runs that id stays, but a restart after that server was replaced
 // finds another registry. So leave the authority on (connect, which is
 // Consul's default).
+//
+// An address may come to lead to another datacenter, and no connection break. So
+// the identity is asked for again before anything is reported to be gone, before a
+// first report, and where the nodes of a round have none of the servers that were
+// there before. Once it is another one the watch ends, and the last report stands
+// until the next one.
 package consul

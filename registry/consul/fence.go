@@ -25,6 +25,11 @@ func (c *consul) Claim(ctx context.Context, f registry.Fence, bump bool) error {
 	}
 	c.pen.mu.Lock()
 	defer c.pen.mu.Unlock()
+	if id := c.read.Load(); id != nil {
+		if err := c.client.same(ctx, *id); err != nil {
+			return err
+		}
+	}
 	old, err := c.client.node(ctx, f.Owner+"-fence")
 	if err != nil {
 		return err

@@ -23,9 +23,10 @@ func (c *client) identity(ctx context.Context) (catalog.Identity, error) {
 		return "", errors.New("consul: no server is registered: the datacenter is starting, or the token cannot read it")
 	}
 	datacenter, least := servers[0].Node.Datacenter, servers[0].Node.ID
+	ids := make(map[string]bool, len(servers))
 	for _, s := range servers {
 		if s.Node != nil {
-			least = min(least, s.Node.ID)
+			least, ids[s.Node.ID] = min(least, s.Node.ID), true
 		}
 	}
 	cluster, err := c.cluster(ctx)
@@ -34,6 +35,7 @@ func (c *client) identity(ctx context.Context) (catalog.Identity, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.servers = ids
 	if cluster == "" && (c.least == "" || c.leastOf != datacenter) {
 		c.least, c.leastOf = least, datacenter
 	}
@@ -41,6 +43,25 @@ func (c *client) identity(ctx context.Context) (catalog.Identity, error) {
 		cluster = c.least
 	}
 	return catalog.Identity(fmt.Sprintf("consul:%s:%s", datacenter, cluster) + c.tenant.suffix()), nil
+}
+
+var errOther = errors.New("consul: another datacenter answers than the one that was read")
+
+// same returns an error if another datacenter answers than the one of that identity.
+func (c *client) same(ctx context.Context, id catalog.Identity) error {
+	is, err := c.identity(ctx)
+	if err == nil && is != id {
+		err = errOther
+	}
+	return err
+}
+
+// isServer reports whether the node of this id was a server's when the identity was
+// asked for last.
+func (c *client) isServer(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.servers[id]
 }
 
 // cluster returns the id that the certificate authority gave the cluster, or

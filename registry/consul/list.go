@@ -2,6 +2,7 @@ package consul
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -52,6 +53,9 @@ func (w *watch) listNodes(ctx context.Context) (owned map[string]string, users [
 		return nil, nil, false, err
 	}
 	owned = map[string]string{}
+	if err := w.known(ctx, all); err != nil {
+		return nil, nil, false, err
+	}
 	for _, n := range all {
 		owner, there := n.Meta[metaOwner]
 		switch {
@@ -64,6 +68,19 @@ func (w *watch) listNodes(ctx context.Context) (owned map[string]string, users [
 		}
 	}
 	return owned, users, odd, nil
+}
+
+// known returns an error if nodes are another datacenter's than the one that is read:
+// where no server is one that was there before, its identity is asked for. That it
+// cannot be told is for those to say who look for what access rules left out.
+func (w *watch) known(ctx context.Context, nodes []*api.Node) error {
+	if slices.ContainsFunc(nodes, func(n *api.Node) bool { return w.client.isServer(n.ID) }) {
+		return nil
+	}
+	if err := w.client.same(ctx, w.id); errors.Is(err, errOther) {
+		return err
+	}
+	return nil
 }
 
 // listNames returns the names that have instances of which filter lets some

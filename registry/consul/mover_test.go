@@ -16,9 +16,9 @@ import (
 // mover passes requests on and adds an offset to all indexes, until it is told
 // to forget: then they go backwards, as after a restored backup.
 type mover struct {
-	target string
 	offset atomic.Uint64
 	gate   sync.RWMutex // held for writing while nothing may be seen
+	target string       // guarded by gate
 	mu     sync.Mutex   // guards cancel
 	cancel map[int]context.CancelFunc
 	next   int
@@ -31,6 +31,22 @@ func newMover(target string) *mover {
 }
 
 func (m *mover) forget(change func()) {
+	m.turn(func() {
+		change()
+		m.offset.Store(m.offset.Load() / 2)
+	})
+}
+
+// lead passes requests on to another server, whose indexes are higher.
+func (m *mover) lead(target string) {
+	m.turn(func() {
+		m.target = target
+		m.offset.Add(1_000_000)
+	})
+}
+
+// turn does change while nobody is answered, and has all who wait ask anew.
+func (m *mover) turn(change func()) {
 	m.gate.Lock()
 	defer m.gate.Unlock()
 	m.mu.Lock()
@@ -39,7 +55,6 @@ func (m *mover) forget(change func()) {
 	}
 	m.mu.Unlock()
 	change()
-	m.offset.Store(m.offset.Load() / 2)
 }
 
 // enter returns a context that ends when everything is forgotten.
@@ -79,11 +94,11 @@ func (m *mover) ask(r *http.Request, body []byte) (int, http.Header, []byte, err
 	ctx, leave := m.enter(r.Context())
 	defer leave()
 	m.gate.RLock()
-	offset := m.offset.Load()
+	offset, target := m.offset.Load(), m.target
 	m.gate.RUnlock()
 	q := r.URL.Query()
 	m.moveBack(q, offset)
-	req, err := http.NewRequestWithContext(ctx, r.Method, m.target+r.URL.EscapedPath()+"?"+q.Encode(), strings.NewReader(string(body)))
+	req, err := http.NewRequestWithContext(ctx, r.Method, target+r.URL.EscapedPath()+"?"+q.Encode(), strings.NewReader(string(body)))
 	if err != nil {
 		return 0, nil, nil, err
 	}

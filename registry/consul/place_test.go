@@ -10,13 +10,15 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 	"github.com/isthmus-dns/isthmus/registry"
 	"github.com/isthmus-dns/isthmus/registry/registrytest"
 	"github.com/isthmus-dns/isthmus/registry/registrytest/proxy"
 )
 
 func TestConformance(t *testing.T) {
-	registrytest.Run(t, func(t *testing.T) registrytest.Place { return newPlace(t) }, registrytest.Namespaces)
+	other := serverstest.Consul(t).URL()
+	registrytest.Run(t, func(t *testing.T) registrytest.Place { return newPlace(t, other) }, registrytest.Namespaces)
 }
 
 // place is the whole server, empty but for itself, by way of a TCP proxy that
@@ -25,15 +27,16 @@ type place struct {
 	t     *testing.T
 	link  *proxy.Proxy
 	mover *mover
+	other string // another server's URL
 }
 
 var (
 	_ registrytest.Writable  = (*place)(nil)
-	_ registrytest.Linked    = (*place)(nil)
+	_ registrytest.Movable   = (*place)(nil)
 	_ registrytest.Forgetful = (*place)(nil)
 )
 
-func newPlace(t *testing.T) *place {
+func newPlace(t *testing.T, other string) *place {
 	empty(t)
 	t.Cleanup(func() { empty(t) })
 	m := newMover(server.URL())
@@ -46,7 +49,7 @@ func newPlace(t *testing.T) *place {
 		link.Close()
 		front.Close()
 	})
-	return &place{t, link, m}
+	return &place{t, link, m, other}
 }
 
 func (p *place) Reader(t registrytest.T) registry.Registry {
@@ -66,6 +69,11 @@ func (p *place) Writer(t registrytest.T, owner string) registry.Writer {
 }
 
 func (p *place) Link() registrytest.Link { return p.link }
+
+// Away goes unnoticed: what is asked next goes elsewhere, as behind a load balancer.
+func (p *place) Away(registrytest.T) { p.mover.lead(p.other) }
+
+func (p *place) Home(registrytest.T) { p.mover.lead(server.URL()) }
 
 func (p *place) Key(_ registrytest.T, namespace, name string) catalog.Key {
 	return catalog.Key{Namespace: "consul", Name: name + "-" + namespace}

@@ -19,6 +19,7 @@ type consul struct {
 	compare time.Duration // the most between two readings of everything
 	view    view
 	pen     pen
+	read    atomic.Pointer[catalog.Identity] // of what was read last; nil: nothing ever was
 }
 
 // Close gives up idle connections.
@@ -46,7 +47,8 @@ func (c *consul) Watch(ctx context.Context, feed *catalog.Feed) error {
 		return ended(ctx, err)
 	}
 	feed.Identify(id)
-	w := &watch{client: c.client, every: c.compare, layout: c.layout, view: &c.view, wake: make(chan struct{}, 1), checked: make(chan []judged)}
+	c.read.Store(&id)
+	w := &watch{client: c.client, id: id, every: c.compare, layout: c.layout, view: &c.view, wake: make(chan struct{}, 1), checked: make(chan []judged)}
 	w.kick = c.view.begin(feed)
 	defer c.view.end()
 	probed, err := w.probe(ctx)
@@ -91,6 +93,7 @@ const (
 // watch is one Watch under way.
 type watch struct {
 	client *client
+	id     catalog.Identity // of what is read
 	layout layout
 	every  time.Duration // the most between two rounds
 	view   *view
@@ -172,6 +175,9 @@ func (w *watch) load(ctx context.Context) (err error) {
 		for _, a := range read {
 			all[a.name] = a
 		}
+		if err := w.client.same(ctx, w.id); err != nil {
+			return err
+		}
 		todo := w.view.replace(all)
 		if len(todo) == 0 {
 			break
@@ -215,6 +221,11 @@ func (w *watch) round(ctx context.Context) error {
 	read, err := w.read(ctx, keys(dirty))
 	if err != nil {
 		return err
+	}
+	if w.view.takesAway(read) {
+		if err := w.client.same(ctx, w.id); err != nil {
+			return err
+		}
 	}
 	w.view.apply(read)
 	l.names = nil

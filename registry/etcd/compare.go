@@ -50,7 +50,7 @@ func (e *etcd) compareOnce(ctx context.Context, client *clientv3.Client, feed *c
 	}
 	e.table.keepGone(true)
 	defer e.table.keepGone(false)
-	items, revision, err := e.list(ctx, client)
+	items, revision, err := e.listSame(ctx, client)
 	if err != nil {
 		return 0, err
 	}

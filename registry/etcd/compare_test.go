@@ -1,9 +1,17 @@
 package etcd
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 )
 
 // TestCompare holds that a compare of what is all known changes nothing, and
@@ -41,6 +49,37 @@ func TestCompare(t *testing.T) {
 	w.Until(t, "see what comes after", func(s *catalog.Snapshot) bool { return w.hosts(s, "shop/same") == "10.0.0.9" })
 	if n := once(); n != 0 {
 		t.Errorf("%d missed after that", n)
+	}
+}
+
+// TestOtherCluster holds that what another etcd lists and what a watch of it tells is
+// not taken for this one's, to which the addresses led before.
+func TestOtherCluster(t *testing.T) {
+	z, other := newZone(t), serverstest.Etcd(t)
+	z.put(t, `svc/shop/web/a {"host":"10.0.0.1"}`)
+	w := watch(t, z.reader(t))
+	before := w.Synced(t)
+	theirs, err := clientv3.New(clientv3.Config{Endpoints: []string{other.Endpoint()}, Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer theirs.Close()
+	feed := w.Catalog.Feed(w.Origin)
+	for i := range w.table.newest() { // so that the revision says nothing
+		if _, err := theirs.Put(t.Context(), z.layout.base+"svc/shop/db/a", fmt.Sprintf(`{"host":"10.0.0.%d"}`, i%256)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.compareOnce(t.Context(), theirs, feed); !errors.Is(err, errOther) {
+		t.Errorf("compare = %v, want %v", err, errOther)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := w.follow(ctx, theirs, feed, 1); !errors.Is(err, errOther) {
+		t.Errorf("watch = %v, want %v", err, errOther)
+	}
+	if now := w.Catalog.Snapshot(); now != before {
+		t.Errorf("it reported:\n%s", w.Text(now))
 	}
 }
 

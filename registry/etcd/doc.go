@@ -68,8 +68,9 @@
 // others see. While there is none, or for a user who may not read it, the
 // identity is the part before; a DNS server of that kind answers from an
 // original and its mirror, since it cannot tell that one is the other's. Every
-// Watch asks for the id again and again, and returns when it is another one, so
-// that the next reports the new identity. Where no user of ours may write, an
+// Watch asks for the id again and again, and after each list, looks at the cluster's
+// id in whatever the watch says, and returns when either is another one, so that the
+// next reports the new identity. Where no user of ours may write, an
 // administrator writes the id before the first bridge reads:
 //
 //	etcdctl put /isthmus/id "$(uuidgen)"

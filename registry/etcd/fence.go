@@ -91,6 +91,9 @@ func (e *etcd) Claim(ctx context.Context, f registry.Fence, bump bool) error {
 	last := e.claimedFence()
 	ctx, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
+	if err := e.same(ctx, client); err != nil {
+		return fmt.Errorf("etcd %q: claim the fence of %q: %w", e.config.name, f.Owner, err)
+	}
 	for {
 		claimed, err := claim(ctx, client, fenceKey(e.layout, e.owner), last, f.Sources, bump)
 		if e.unknown(err) {

@@ -10,20 +10,34 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 	"github.com/isthmus-dns/isthmus/registry"
 	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
 
 func TestConformance(t *testing.T) {
-	registrytest.Run(t, func(t *testing.T) registrytest.Place { return &etcdPlace{newZone(t)} }, registrytest.Namespaces)
+	other := serverstest.Etcd(t).Endpoint()
+	registrytest.Run(t, func(t *testing.T) registrytest.Place { return &etcdPlace{newZone(t), other} }, registrytest.Namespaces)
 }
 
 func TestConformanceReverse(t *testing.T) {
-	registrytest.Run(t, func(t *testing.T) registrytest.Place { return &etcdPlace{newReverseZone(t)} }, registrytest.Namespaces)
+	other := serverstest.Etcd(t).Endpoint()
+	registrytest.Run(t, func(t *testing.T) registrytest.Place { return &etcdPlace{newReverseZone(t), other} }, registrytest.Namespaces)
 }
 
 // etcdPlace is a zone as the conformance suite sees it.
-type etcdPlace struct{ *zone }
+type etcdPlace struct {
+	*zone
+	other string // another etcd's endpoint
+}
+
+var _ registrytest.Movable = (*etcdPlace)(nil)
+
+func (p *etcdPlace) Away(registrytest.T) { p.link.Lead(strings.TrimPrefix(p.other, "http://")) }
+
+func (p *etcdPlace) Home(registrytest.T) {
+	p.link.Lead(strings.TrimPrefix(server.Endpoint(), "http://"))
+}
 
 func (p *etcdPlace) Reader(t registrytest.T) registry.Registry { return p.reader(t) }
 

@@ -96,6 +96,13 @@ func (t *table) check(since int64, p probed) error {
 	return nil
 }
 
+// isOf reports whether the table holds what a cluster of this id has.
+func (t *table) isOf(cluster uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.self.cluster == cluster
+}
+
 // begin forgets all that was known if it was of another history, and reports whether
 // it was.
 func (t *table) begin(since int64, p probed) (other bool) {

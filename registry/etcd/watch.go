@@ -52,7 +52,7 @@ func (e *etcd) watch(ctx context.Context, client *clientv3.Client, feed *catalog
 		e.forgetClient()
 	}
 	feed.Identify(p.identity(e.layout))
-	items, revision, err := e.list(ctx, client)
+	items, revision, err := e.listSame(ctx, client)
 	if err != nil {
 		return err
 	}
@@ -77,6 +77,26 @@ func (e *etcd) list(ctx context.Context, client *clientv3.Client) (items []item,
 		return it
 	}
 	return listed(ctx, client, e.layout.watched(), read)
+}
+
+// listSame is list of the etcd that the table holds: what answered may have been
+// another one, to which the addresses lead now.
+func (e *etcd) listSame(ctx context.Context, client *clientv3.Client) ([]item, int64, error) {
+	items, revision, err := e.list(ctx, client)
+	if err != nil {
+		return nil, 0, err
+	}
+	return items, revision, e.same(ctx, client)
+}
+
+// same returns an error if another etcd answers than the one that the table holds.
+func (e *etcd) same(ctx context.Context, client *clientv3.Client) error {
+	since := e.table.newest()
+	p, err := probe(ctx, client, e.layout)
+	if err != nil {
+		return err
+	}
+	return e.table.check(since, p)
 }
 
 // maxKeys is how many keys a list may have: some times what a zone of 100,000
@@ -145,7 +165,7 @@ func (e *etcd) follow(ctx context.Context, client *clientv3.Client, feed *catalo
 		clientv3.WithPrefix(), clientv3.WithRev(from), clientv3.WithProgressNotify(), clientv3.WithFragment())
 	took := time.Duration(0)
 	for resp := range events {
-		if err := resp.Err(); err != nil {
+		if err := e.wrong(resp); err != nil {
 			return fmt.Errorf("watch from revision %d: %w", from, err)
 		}
 		if resp.IsProgressNotify() {
@@ -154,7 +174,7 @@ func (e *etcd) follow(ctx context.Context, client *clientv3.Client, feed *catalo
 		}
 		items, err := itemsOf(resp.Events), error(nil)
 		if took > slowUpdate {
-			items, err = gather(events, items)
+			items, err = e.gather(events, items)
 		}
 		begin := time.Now()
 		e.table.update(items)
@@ -169,6 +189,18 @@ func (e *etcd) follow(ctx context.Context, client *clientv3.Client, feed *catalo
 	return errEnded
 }
 
+// wrong returns why what a watch says is the end of it: itself says so, or it comes from
+// another cluster, as the client goes on with a watch wherever it is connected next.
+func (e *etcd) wrong(resp clientv3.WatchResponse) error {
+	if err := resp.Err(); err != nil {
+		return err
+	}
+	if id := resp.Header.ClusterId; id != 0 && !e.table.isOf(id) {
+		return errOther
+	}
+	return nil
+}
+
 const (
 	slowUpdate = 20 * time.Millisecond // more than what most changes take
 	gatherTime = 10 * time.Millisecond
@@ -177,7 +209,7 @@ const (
 
 // gather adds to items what follows at once: where a name has 100,000 records each
 // update costs as much as all of them, whatever part it tells. An error ends the watch.
-func gather(events <-chan clientv3.WatchResponse, items []item) ([]item, error) {
+func (e *etcd) gather(events <-chan clientv3.WatchResponse, items []item) ([]item, error) {
 	size := 0
 	for _, it := range items {
 		size += len(it.value)
@@ -190,7 +222,7 @@ func gather(events <-chan clientv3.WatchResponse, items []item) ([]item, error) 
 			if !open {
 				return items, nil
 			}
-			if err := resp.Err(); err != nil {
+			if err := e.wrong(resp); err != nil {
 				return items, err
 			}
 			for _, it := range itemsOf(resp.Events) {
@@ -226,12 +258,7 @@ func (e *etcd) beat(ctx context.Context, client *clientv3.Client, feed *catalog.
 			return fmt.Errorf("watch: %w", ctx.Err())
 		case <-tick.C:
 		}
-		since := e.table.newest()
-		p, err := probe(ctx, client, e.layout)
-		if err == nil {
-			err = e.table.check(since, p)
-		}
-		if err != nil {
+		if err := e.same(ctx, client); err != nil {
 			return err
 		}
 		feed.Connected(nil)

@@ -48,7 +48,7 @@ func TestServer(t *testing.T) {
 	t.Run("Leased", s.testLeased)
 	t.Run("Rights", s.testRights)
 	t.Run("Conformance", func(t *testing.T) {
-		registrytest.Run(t, func(t *testing.T) registrytest.Place { return s.place(t) }, registrytest.Sharing)
+		registrytest.Run(t, func(t *testing.T) registrytest.Place { return s.place(t) }, registrytest.Sharing, registrytest.Moving)
 	})
 }
 

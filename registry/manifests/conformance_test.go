@@ -23,7 +23,7 @@ import (
 func TestConformance(t *testing.T) {
 	registrytest.Run(t, func(t *testing.T) registrytest.Place {
 		return &place{folder: t.TempDir()}
-	}, registrytest.Writing, registrytest.Cutting, registrytest.Forgetting, registrytest.Sharing, registrytest.Fencing)
+	}, registrytest.Writing, registrytest.Cutting, registrytest.Moving, registrytest.Forgetting, registrytest.Sharing, registrytest.Fencing)
 }
 
 // place is a folder, changed as people and programs change files.

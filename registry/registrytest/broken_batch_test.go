@@ -34,6 +34,13 @@ func fenceBreakages() []breakage {
 				}
 				return c.Writer.Claim(ctx, f, bump)
 			}},
+		{name: "whoever answers is claimed", reds: []string{"another registry than the one that was read is not claimed"},
+			claim: func(c *brokenClient, ctx context.Context, f registry.Fence, bump bool) error {
+				if err := c.Writer.Claim(ctx, f, bump); err != nil && c.claims > 1 {
+					return err
+				}
+				return nil
+			}},
 		{name: "only the first claim counts", reds: []string{"who was deposed can claim again", "a claim adds sources and takes none away"},
 			claim: func(c *brokenClient, ctx context.Context, f registry.Fence, bump bool) error {
 				if c.claims > 1 {

@@ -30,6 +30,22 @@ func firstBreakages() []breakage {
 			report: func(c *brokenClient, r *report) { r.identity = catalog.Identity(fmt.Sprint("memory:", c.number)) }},
 		{name: "a new identity for each watch", reds: []string{"the identity stays"},
 			report: func(c *brokenClient, r *report) { r.identity = catalog.Identity(fmt.Sprint("memory:", c.watches)) }},
+		{name: "the identity is asked for once", reds: []string{"of another registry at the address *", "the claim of one registry *"},
+			report: func(c *brokenClient, r *report) {
+				c.learned = append(c.learned, r.identity)
+				r.identity = c.learned[0]
+			}},
+		{name: "another registry is known by its name alone", reds: []string{"of another registry at the address *"},
+			report: func(c *brokenClient, r *report) {
+				if c.learned = append(c.learned, r.identity); r.identity != c.learned[0] {
+					r.first, r.set = false, nil
+				}
+			}},
+		{name: "who was away stays away", reds: []string{"the first registry at the address again is what it was"},
+			report: func(c *brokenClient, r *report) {
+				c.learned = append(c.learned, r.identity)
+				r.skip = len(c.learned) > 1 && c.learned[len(c.learned)-2] != c.learned[0]
+			}},
 		{name: "the first report is always empty", reds: []string{"natives are in the first report", "1,500 endpoints are read", "Watch can be called again"},
 			report: func(_ *brokenClient, r *report) { keep(r, func(*catalog.Service) bool { return !r.first }) }},
 		{name: "one namespace is not read", reds: []string{"natives of several namespaces are told apart"},

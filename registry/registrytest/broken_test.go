@@ -77,6 +77,7 @@ type brokenClient struct {
 	first   bool          // the next report is the first of its Watch
 	watches int
 	claims  int
+	learned []catalog.Identity               // in the order of the reports
 	told    map[catalog.Ref]*catalog.Service // what outer shows, as inner has it
 	refused map[string]error
 	memo    map[string]int // what a breakage remembers

@@ -94,8 +94,8 @@ func TestAbilities(t *testing.T) {
 		{"all there", newMemoryPlace(), nil, 0},
 		{"all there, a rule apart", newMemoryPlace(), []Ability{Sharing, Fencing}, 0},
 		{"there and declared missing", newMemoryPlace(), []Ability{Writing}, 1},
-		{"missing and declared", struct{ Place }{newMemoryPlace()}, []Ability{Writing, Cutting, Forgetting, Namespaces}, 0},
-		{"missing, not declared", struct{ Place }{newMemoryPlace()}, []Ability{Writing}, 3},
+		{"missing and declared", struct{ Place }{newMemoryPlace()}, []Ability{Writing, Cutting, Moving, Forgetting, Namespaces}, 0},
+		{"missing, not declared", struct{ Place }{newMemoryPlace()}, []Ability{Writing}, 4},
 		{"unknown", newMemoryPlace(), []Ability{"flying"}, 1},
 	} {
 		r := &recorder{ctx: t.Context()}

@@ -22,6 +22,7 @@ type memoryPlace struct {
 var (
 	_ Writable   = (*memoryPlace)(nil)
 	_ Linked     = (*memoryPlace)(nil)
+	_ Movable    = (*memoryPlace)(nil)
 	_ Forgetful  = (*memoryPlace)(nil)
 	_ Namespaced = (*memoryPlace)(nil)
 )
@@ -33,6 +34,10 @@ func (p *memoryPlace) Reader(T) registry.Registry { return p.server.Reader() }
 func (p *memoryPlace) Writer(_ T, owner string) registry.Writer { return p.server.Writer(owner) }
 
 func (p *memoryPlace) Link() Link { return p.server.Link() }
+
+func (p *memoryPlace) Away(T) { p.server.Link().Mislead() }
+
+func (p *memoryPlace) Home(T) { p.server.Link().Heal() }
 
 func (p *memoryPlace) Stamp(T) string { return p.server.Stamp() }
 

@@ -64,6 +64,8 @@ const (
 	Writing Ability = "writing"
 	// Cutting: the connection can be cut; the Place is a Linked.
 	Cutting Ability = "cutting"
+	// Moving: the address can lead to another registry; the Place is a Movable.
+	Moving Ability = "moving"
 	// Forgetting: a watch can be made to lose its place; the Place is a Forgetful.
 	Forgetting Ability = "forgetting"
 	// Namespaces: the registry has namespaces; the Place is a Namespaced.
@@ -118,6 +120,18 @@ type Link interface {
 	// Heal lets everything through again. What was held by Stall may be lost
 	// with its connection.
 	Heal()
+}
+
+// Movable is a Place whose Link can lead to another registry of the same kind, as
+// an address does that was given to another server. Readers and Writers notice at
+// once what becomes of their connections, and nothing else.
+type Movable interface {
+	Linked
+	// Away has the Link lead to another registry, in which nobody registered
+	// anything.
+	Away(t T)
+	// Home has the Link lead to the Place's own registry again.
+	Home(t T)
 }
 
 // Forgetful is a Place whose server can forget what happened, so that a watch

@@ -28,7 +28,7 @@ func Run(t *testing.T, place func(t *testing.T) Place, lacks ...Ability) {
 
 // Cases returns all cases, each with a name of its own.
 func Cases() []Case {
-	return slices.Concat(readCases(), changeCases(), malformedCases(), namespaceCases(), lifeCases(), linkCases(),
+	return slices.Concat(readCases(), changeCases(), malformedCases(), namespaceCases(), lifeCases(), linkCases(), moveCases(),
 		canonCases(), putCases(), deleteCases(), conflictCases(), nativeCases(), ownerCases(), fenceCases(), batchCases(), outcomeCases())
 }
 
@@ -38,6 +38,7 @@ func declared(t T, p Place, lacks []Ability) {
 	has := map[Ability]bool{}
 	_, has[Writing] = p.(Writable)
 	_, has[Cutting] = p.(Linked)
+	_, has[Moving] = p.(Movable)
 	_, has[Forgetting] = p.(Forgetful)
 	_, has[Namespaces] = p.(Namespaced)
 	for a, is := range has {
@@ -46,7 +47,7 @@ func declared(t T, p Place, lacks []Ability) {
 		}
 	}
 	for _, a := range lacks {
-		if !slices.Contains([]Ability{Writing, Cutting, Forgetting, Namespaces, Sharing, Fencing}, a) {
+		if !slices.Contains([]Ability{Writing, Cutting, Moving, Forgetting, Namespaces, Sharing, Fencing}, a) {
 			t.Errorf("unknown ability %q", a)
 		}
 	}

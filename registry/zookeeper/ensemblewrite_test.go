@@ -16,8 +16,8 @@ func TestConformanceEnsemble(t *testing.T) {
 	registrytest.Run(t, func(t *testing.T) registrytest.Place {
 		r := &tree{path: newPath(), raw: rawSession(t, all)}
 		r.words = "path " + r.path + "\nacl world"
-		return struct{ registrytest.Writable }{&abroad{place{r}, all}}
-	}, registrytest.Namespaces, registrytest.Cutting, registrytest.Forgetting)
+		return struct{ registrytest.Writable }{&abroad{place{tree: r}, all}}
+	}, registrytest.Namespaces, registrytest.Cutting, registrytest.Moving, registrytest.Forgetting)
 }
 
 // abroad is a place whose readers and writers go to the servers themselves.

@@ -52,6 +52,9 @@ func (z *zookeeper) Claim(ctx context.Context, f registry.Fence, bump bool) erro
 	if err != nil {
 		return err
 	}
+	if err := z.same(ctx, s); err != nil {
+		return fmt.Errorf("zookeeper %q: claim the fence of %q: %w", z.config.name, f.Owner, err)
+	}
 	last := z.claimedFence()
 	for {
 		claimed, err := z.claim(ctx, s, last, f.Sources, bump)

@@ -88,3 +88,26 @@ func createID(ctx context.Context, s *session, acl []zk.ACL) error {
 	}
 	return nil
 }
+
+// same returns an error if another ensemble answers than the one that was read last.
+func (z *zookeeper) same(ctx context.Context, s *session) error {
+	id, hidden, err := probe(ctx, s)
+	if err == nil && !hidden && !z.table.isOf(id) {
+		err = errOther
+	}
+	return err
+}
+
+// isOf reports whether the table may hold what the ensemble of an id has.
+func (t *table) isOf(id string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.id == "" || t.id == id
+}
+
+// identified reports whether the id of the ensemble is known.
+func (t *table) identified() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.id != ""
+}

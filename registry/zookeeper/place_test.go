@@ -7,26 +7,35 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"github.com/isthmus-dns/isthmus/catalog"
+	"github.com/isthmus-dns/isthmus/integration/servers/serverstest"
 	"github.com/isthmus-dns/isthmus/registry"
 	"github.com/isthmus-dns/isthmus/registry/registrytest"
 )
 
 func TestConformance(t *testing.T) {
-	registrytest.Run(t, func(t *testing.T) registrytest.Place { return newPlace(t) }, registrytest.Namespaces)
+	other := serverstest.ZooKeeper(t).Address()
+	registrytest.Run(t, func(t *testing.T) registrytest.Place { return newPlace(t, other) }, registrytest.Namespaces)
 }
 
-func newPlace(t *testing.T) *place {
-	p := &place{newTree(t)}
+func newPlace(t *testing.T, other string) *place {
+	p := &place{newTree(t), other}
 	p.words += "\nacl world"
 	return p
 }
 
 // place is a tree as the conformance suite sees it.
-type place struct{ *tree }
+type place struct {
+	*tree
+	other string // another server's address
+}
 
 func (p *place) Reader(t registrytest.T) registry.Registry { return p.reader(t) }
 
 func (p *place) Link() registrytest.Link { return p.link }
+
+func (p *place) Away(registrytest.T) { p.link.Lead(p.other) }
+
+func (p *place) Home(registrytest.T) { p.link.Lead(server.Address()) }
 
 func (p *place) Key(_ registrytest.T, namespace, name string) catalog.Key {
 	return catalog.Key{Namespace: "zookeeper", Name: namespace + "-" + name}
@@ -99,6 +108,6 @@ func (p *place) Forget(_ registrytest.T, change func()) {
 }
 
 var (
-	_ registrytest.Linked    = (*place)(nil)
+	_ registrytest.Movable   = (*place)(nil)
 	_ registrytest.Forgetful = (*place)(nil)
 )

@@ -109,13 +109,6 @@ func (t *table) begin(id string) {
 	t.id = id
 }
 
-// identified reports whether the id of the ensemble is known.
-func (t *table) identified() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.id != ""
-}
-
 // detach ends the reports of a Watch.
 func (t *table) detach() {
 	t.mu.Lock()

@@ -26,19 +26,20 @@ const (
 // Proxy forwards TCP connections to one server. Close ends it.
 type Proxy struct {
 	listener net.Listener
-	target   string
 	running  sync.WaitGroup
 
-	mu    sync.Mutex // guards what follows
-	mode  mode
-	eased chan struct{} // closed when a stall ends, or a slowness
-	delay time.Duration // of each piece that passes
-	conns map[*pair]bool
+	mu     sync.Mutex // guards what follows
+	target string
+	mode   mode
+	eased  chan struct{} // closed when a stall ends, or a slowness
+	delay  time.Duration // of each piece that passes
+	conns  map[*pair]bool
 }
 
 // pair is one client's connection and the one to the server that belongs to it.
 type pair struct {
 	client, server net.Conn
+	target         string
 	asked          bool // the client sent something since answers are lost; guarded by Proxy.mu
 	robbed         bool // bytes of it were thrown away, so it is of no more use; guarded by Proxy.mu
 }
@@ -92,6 +93,19 @@ func (p *Proxy) Slow(delay time.Duration) {
 	p.delay, p.eased = delay, make(chan struct{})
 }
 
+// Lead forwards to target, "host:port", from now on, and breaks what is connected
+// to another.
+func (p *Proxy) Lead(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
+	for c := range p.conns {
+		if c.target != target {
+			c.close()
+		}
+	}
+}
+
 // Heal lets everything through again. Connections that were stalled go on;
 // those that lost part of what was said are broken.
 func (p *Proxy) Heal() { p.turn(through) }
@@ -131,14 +145,15 @@ func (p *Proxy) accept() {
 // serve forwards one connection until either side ends it.
 func (p *Proxy) serve(client net.Conn) {
 	defer client.Close()
-	if p.refuses() {
+	target := p.leads()
+	if target == "" {
 		return
 	}
-	server, err := net.Dial("tcp", p.target)
+	server, err := net.Dial("tcp", target)
 	if err != nil {
 		return
 	}
-	c := &pair{client: client, server: server}
+	c := &pair{client: client, server: server, target: target}
 	defer c.close()
 	if !p.enter(c) {
 		return
@@ -150,18 +165,23 @@ func (p *Proxy) serve(client net.Conn) {
 	both.Wait()
 }
 
-func (p *Proxy) refuses() bool {
+// leads returns where a new connection goes; "" where it is refused.
+func (p *Proxy) leads() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.mode == cut
+	if p.mode == cut {
+		return ""
+	}
+	return p.target
 }
 
-// enter lists c among the open connections, unless they were cut meanwhile.
+// enter lists c among the open connections, unless they were cut meanwhile, or
+// lead elsewhere.
 func (p *Proxy) enter(c *pair) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.conns[c] = true
-	return p.mode != cut
+	return p.mode != cut && p.target == c.target
 }
 
 func (p *Proxy) leave(c *pair) {

@@ -122,6 +122,25 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// TestLead holds that connections to where a proxy leads no longer break, and that those
+// which lead there already do not.
+func TestLead(t *testing.T) {
+	one, p := start(t)
+	other, past := start(t)
+	c := dial(t, p)
+	mustAnswer(t, c, "one")
+	p.Lead(other.Addr().String())
+	mustFail(t, c, "two", 10*time.Second)
+	c = dial(t, p)
+	mustAnswer(t, c, "three")
+	p.Lead(other.Addr().String())
+	mustAnswer(t, c, "four")
+	mustAnswer(t, dial(t, past), "five")
+	if one.saw("two") || one.saw("three") || !other.saw("three") || !other.saw("four") {
+		t.Errorf("the first saw %q and the other %q, want no more than one there", one.seen, other.seen)
+	}
+}
+
 func TestStall(t *testing.T) {
 	s, p := start(t)
 	c := dial(t, p)
