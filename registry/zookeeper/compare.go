@@ -48,7 +48,7 @@ func (z *zookeeper) compareOnce(ctx context.Context, w *walk) (missed int, err e
 	suspects, err := differing(ctx, w.session, z.table.all())
 	if err == nil && len(suspects) > 0 {
 		if err = registry.Pause(ctx, compareGrace); err == nil {
-			suspects, err = differing(ctx, w.session, z.table.among(suspects))
+			suspects, err = differing(ctx, w.session, z.table.stillKnown(suspects))
 		}
 	}
 	if err != nil {
@@ -135,13 +135,14 @@ func (t *table) all() []version {
 	return all
 }
 
-// among returns what is known now of nodes, of those that still are.
-func (t *table) among(nodes []version) (all []version) {
+// stillKnown returns those versions that are still what is known of their nodes. Of the
+// others the watches told meanwhile, and may be about to tell more.
+func (t *table) stillKnown(versions []version) (all []version) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, v := range nodes {
+	for _, v := range versions {
 		if n := t.nodes[v.path]; n != nil {
-			if v, ok := t.versionLocked(n); ok {
+			if now, ok := t.versionLocked(n); ok && now == v {
 				all = append(all, v)
 			}
 		}

@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-zookeeper/zk"
 
 	"github.com/isthmus-dns/isthmus/catalog"
 )
@@ -47,6 +51,49 @@ func forget(t *table, path string) {
 	t.nodes[path].pzxid--
 	if _, ask := t.foundLocked(t.nodes[path], "ghost", false); !ask {
 		panic("ghost is there")
+	}
+}
+
+// TestCompareBusy holds that a node that changes all the time, of which the watches tell,
+// is not one of which they missed anything.
+func TestCompareBusy(t *testing.T) {
+	for name, told := range map[string]bool{"told": true, "missed": false} {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { testCompareBusy(t, told) }) })
+	}
+}
+
+func testCompareBusy(t *testing.T, told bool) {
+	k := newKnown()
+	k.begin("")
+	k.list("/services", "web")
+	k.hold("/services/web", "")
+	mzxid := int64(100)
+	s, err := fake(t, greets(60_000), func(xid int) []byte {
+		mzxid++ // between any two looks
+		return frame(xid, int64(9), 0, bytes.Join([][]byte{frame(int64(2), mzxid)[4:], state[16:]}, nil))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := k.nodes["/services/web"]
+	k.nodes = map[string]*node{web.path: web} // nothing else is compared
+	w := newWalk(s, k.table, k.feed)
+	var asked []question
+	go func() { asked = <-w.suspects }()
+	go func() {
+		time.Sleep(compareGrace / 2) // of the bubble
+		if told {
+			k.set(k.read(web.path, nil, &zk.Stat{Czxid: web.czxid, Mzxid: 101}))
+		}
+	}()
+	missed, err := (&zookeeper{table: k.table}).compareOnce(t.Context(), w)
+	synctest.Wait()
+	want := 1
+	if told {
+		want = 0
+	}
+	if err != nil || missed != want || len(asked) != want {
+		t.Errorf("%d missed, %v asked, %v; want %d", missed, asked, err, want)
 	}
 }
 
