@@ -2,7 +2,6 @@ package zookeeper
 
 import (
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -83,39 +82,42 @@ func (t *table) deniedLocked() {
 }
 
 // whole reports, once all may be read again, that the feed was told of all: after what
-// could not be read, or else a bridge would take that to be gone. Of open nothing may be
-// part of it, and who asks has to be told by then what the answers were. It returns
-// whether that is still to come.
-func (t *table) whole(now time.Time, open iter.Seq[question]) (left bool) {
+// could not be read was, and was told. Else a bridge would take that to be gone. It
+// returns whether that is still to come.
+func (t *table) whole(now time.Time) (left bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.partial || len(t.denied) > 0 {
 		return false
 	}
+	maps.DeleteFunc(t.shown, func(path string, _ bool) bool { return t.nodes[path] == nil || t.nodes[path].read() })
 	switch {
-	case t.askedLocked(open):
-		t.calm = time.Time{}
+	case len(t.shown) > 0:
 		return true
 	case t.calm.IsZero():
 		t.calm = now
 	}
-	if len(t.shown) > 0 && now.Sub(t.calm) < longSettle {
+	if now.Sub(t.calm) < longSettle { // within which all is told
 		return true
 	}
 	t.wholeLocked()
 	return false
 }
 
-// askedLocked reports whether any of open is part of what is shown again.
-func (t *table) askedLocked(open iter.Seq[question]) bool {
-	for q := range open {
-		for path := q.path; path != ""; path = parent(path) {
-			if t.shown[path] {
-				return true
-			}
+// read reports whether a node was, and all that is known to be below it.
+func (n *node) read() bool {
+	switch {
+	case n.err == errLong:
+		return true
+	case n.expired, n.pzxid == 0 && n.czxid == 0, !n.listed && !n.leaf():
+		return false
+	}
+	for _, child := range n.below {
+		if !child.read() {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 func (t *table) wholeLocked() {

@@ -2,6 +2,7 @@ package zookeeper
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,24 +101,29 @@ func TestWhole(t *testing.T) {
 	k.list("/services", "web")
 	k.deny("/services/web", zk.ErrNoAuth)
 	k.replace(k.feed)
-	hold, list := question{"/services/web", false}, question{"/services/web", true}
-	if k.isWhole(time.Minute) || k.isWhole(time.Minute, hold) {
-		t.Error("whole, though a node may not be read")
-	}
-	if !k.hold("/services/web", "") {
-		t.Error("what is below the node is not to be listed")
-	}
-	k.tell()
-	for _, open := range []question{list, {"/services/web/a", false}} {
-		if k.isWhole(time.Minute, question{"/services", true}, open) {
-			t.Errorf("whole, though %v is asked", open)
+	for _, step := range []struct {
+		name string
+		do   func()
+	}{
+		{"it may not be read", func() {}},
+		{"it is not listed", func() { k.hold("/services/web", "") }},
+		{"what is below it is not read", func() { k.list("/services/web", "a", strings.Repeat("b", maxPath)) }},
+		{"what is below that is not listed", func() { k.hold("/services/web/a", "") }},
+		{"it is another one", func() { k.list("/services/web/a"); k.expire("/services/web/a") }},
+	} {
+		step.do()
+		k.tell()
+		if k.isWhole(0) || k.isWhole(time.Minute) {
+			t.Errorf("whole, though %s", step.name)
 		}
 	}
-	other := question{"/services/website", true}
-	if k.isWhole(0, other) || k.isWhole(longSettle-time.Millisecond, other) {
-		t.Error("whole, though who asked may not have been told yet")
+	k.list("/services/web", "a")
+	k.hold("/services/web/a", at("10.0.0.1"))
+	if k.isWhole(0) || k.isWhole(longSettle-time.Millisecond) {
+		t.Error("whole before it was told for certain")
 	}
-	if !k.isWhole(longSettle+time.Second, other) {
+	k.list("/services/web", "a", "c") // it changes all the time
+	if !k.isWhole(longSettle + time.Second) {
 		t.Error("not whole a while after all was read")
 	}
 }

@@ -62,8 +62,8 @@ type table struct {
 	denied  map[string]error          // nodes that may not be read
 	untold  map[string]bool           // of denied, what changed since the feed was told
 	partial bool                      // the feed was told that it may not be told of all
-	shown   map[string]bool           // what was denied when it was, and is not any more
-	calm    time.Time                 // since when nothing of shown is asked; zero: it is
+	shown   map[string]bool           // what was denied then and may be read again, and was not yet
+	calm    time.Time                 // since when there is none of these; zero: there is
 	refused map[string]bool           // records of which the feed was told that they are refused
 	id      string                    // of the ensemble that all this is of
 	told    bool                      // of that one everything was reported once

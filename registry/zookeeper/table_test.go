@@ -61,10 +61,9 @@ func (k *known) tell(busy ...string) {
 	k.flush(time.Now().Add(settle), func(name string) bool { return slices.Contains(busy, name) })
 }
 
-// isWhole reports whether the feed is told that it was told of all, so long after now,
-// while some is being asked.
-func (k *known) isWhole(later time.Duration, open ...question) bool {
-	k.whole(time.Now().Add(later), slices.Values(open))
+// isWhole reports whether the feed is told that it was told of all, so long after now.
+func (k *known) isWhole(later time.Duration) bool {
+	k.whole(time.Now().Add(later))
 	return k.catalog.Snapshot().State("zookeeper/x").Partial == nil
 }
 

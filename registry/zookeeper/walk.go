@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -299,7 +298,7 @@ func (w *walk) flush(now time.Time) {
 		return
 	}
 	left := w.table.flush(now, func(name string) bool { return w.busy[name] > 0 })
-	left = w.table.whole(now, maps.Keys(w.open)) || left
+	left = w.table.whole(now) || left
 	w.due, w.rested = time.Time{}, time.Now().Add(max(settle, 2*time.Since(now)))
 	if left {
 		w.due = w.rested
