@@ -30,7 +30,10 @@ func TestMain(m *testing.M) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	var err error
-	server, err = servers.StartZooKeeper(ctx, servers.ZooKeeperOptions{Options: servers.Options{Log: func(line string) { fmt.Fprintln(os.Stderr, line) }}})
+	server, err = servers.StartZooKeeper(ctx, servers.ZooKeeperOptions{
+		Options:        servers.Options{Log: func(line string) { fmt.Fprintln(os.Stderr, line) }},
+		ContainerCheck: time.Hour, // so that it takes no folder that a test is about to take
+	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "start zookeeper:", err)
 		os.Exit(1)
