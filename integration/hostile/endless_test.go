@@ -160,14 +160,15 @@ const (
 )
 
 func (k *endlessKV) Range(ctx context.Context, r *etcdserverpb.RangeRequest) (*etcdserverpb.RangeResponse, error) {
-	if k.endless.stage.Load() == mute {
+	stage := k.endless.stage.Load() // once: what begins in one stage and ends in the next would be the end of a list
+	if stage == mute {
 		return nil, status.Error(codes.Unavailable, "not yet")
 	}
-	if k.endless.stage.Load() == through && strings.HasPrefix(string(r.Key), zone+"n0") { // what began without end is no list of what is there
+	if stage == through && strings.HasPrefix(string(r.Key), zone+"n0") { // what began without end is no list of what is there
 		return nil, status.Error(codes.Unavailable, "no more of it")
 	}
 	resp, err := k.to.Range(ctx, r)
-	if err != nil || k.endless.stage.Load() == through || len(r.RangeEnd) == 0 || !strings.HasPrefix(string(r.Key), zone) {
+	if err != nil || stage == through || len(r.RangeEnd) == 0 || !strings.HasPrefix(string(r.Key), zone) {
 		return resp, err
 	}
 	page := k.endless.begun[1].Add(1)
